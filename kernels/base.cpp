@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/base.h"
+
+namespace convoy {
+
+std::size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::u8: return 1;
+    case DType::f16:
+    case DType::bf16: return 2;
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::f64:
+    case DType::i64: return 8;
+  }
+  fail("dtype: unknown value {}", static_cast<int>(dtype));
+}
+
+const char* name(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return "f32";
+    case DType::f16: return "f16";
+    case DType::bf16: return "bf16";
+    case DType::f64: return "f64";
+    case DType::u8: return "u8";
+    case DType::i32: return "i32";
+    case DType::i64: return "i64";
+  }
+  fail("dtype: unknown value {}", static_cast<int>(dtype));
+}
+
+bool is_floating(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
+}
+
+const char* name(DeviceType type) {
+  switch (type) {
+    case DeviceType::cpu: return "cpu";
+    case DeviceType::sim: return "sim";
+    case DeviceType::cuda: return "cuda";
+  }
+  fail("device: unknown type {}", static_cast<int>(type));
+}
+
+std::string to_text(const Device& device) {
+  if (device.type != DeviceType::cuda) return name(device.type);
+  return fmt::format("cuda:{}", device.index);
+}
+
+void no_such_device(const char* op, const Device& device) {
+  fail("{}: this build has no kernels for device {}", op, device);
+}
+
+}  // namespace convoy

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Loops over the compute threads, and dispatch from a DType value to a C++ type.
+//
+//   with_float(op.dtype, [&]<class T>(Type<T>) { ... });
+//   parallel_for(rows, 64, [&](std::int64_t begin, std::int64_t end) { ... });
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/base.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace convoy::on_cpu {
+
+template <class T>
+struct Type {
+  using type = T;
+};
+
+// Calls f with the C++ type of a floating dtype that the CPU computes in: f32 or f64.
+template <class F>
+decltype(auto) with_float(DType dtype, F&& f) {
+  if (dtype == DType::f32) return f(Type<float>{});
+  if (dtype == DType::f64) return f(Type<double>{});
+  fail("cpu kernels: dtype expects f32 or f64, found {}", dtype);
+}
+
+inline int thread_count() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+// Calls f(begin, end) on pieces of [0, count), one piece per thread, at least `grain` long. The
+// pieces depend on count, grain and the number of threads only, so results that depend on them
+// repeat from run to run.
+template <class F>
+void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
+  if (count <= 0) return;
+#ifdef _OPENMP
+  const std::int64_t pieces =
+      std::min<std::int64_t>(thread_count(), (count + grain - 1) / std::max<std::int64_t>(grain, 1));
+  if (pieces > 1 && !omp_in_parallel()) {
+#pragma omp parallel num_threads(static_cast<int>(pieces))
+    {
+      const std::int64_t i = omp_get_thread_num();
+      const std::int64_t begin = count * i / pieces, end = count * (i + 1) / pieces;
+      if (begin < end) f(begin, end);
+    }
+    return;
+  }
+#endif
+  f(std::int64_t{0}, count);
+}
+
+}  // namespace convoy::on_cpu

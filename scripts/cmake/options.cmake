@@ -1,0 +1,29 @@
+# Compile options that every target of ours takes: link convoy_options PRIVATE.
+add_library(convoy_options INTERFACE)
+target_compile_features(convoy_options INTERFACE cxx_std_20)
+target_compile_options(convoy_options INTERFACE
+  -march=${CONVOY_ARCH} -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  -fno-math-errno -fno-trapping-math
+  # Paths in error texts and debug information start at the repository's root.
+  -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+if(CONVOY_OPENMP)
+  target_link_libraries(convoy_options INTERFACE OpenMP::OpenMP_CXX)
+else()
+  target_compile_options(convoy_options INTERFACE -Wno-unknown-pragmas)
+endif()
+if(CONVOY_SANITIZE)
+  target_compile_options(convoy_options INTERFACE
+    -fsanitize=${CONVOY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
+  target_link_options(convoy_options INTERFACE -fsanitize=${CONVOY_SANITIZE})
+endif()
+
+# convoy_library(NAME SOURCES...): one static library per folder, seen by others as convoy::NAME.
+function(convoy_library name)
+  add_library(convoy_${name} STATIC ${ARGN})
+  add_library(convoy::${name} ALIAS convoy_${name})
+  set_target_properties(convoy_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(convoy_${name} PRIVATE $<BUILD_INTERFACE:convoy_options>)
+  target_compile_features(convoy_${name} PUBLIC cxx_std_20)
+  target_include_directories(convoy_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/convoy>)
+endfunction()
