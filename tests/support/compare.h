@@ -23,6 +23,11 @@ struct Bound {
   double factor = 4;  // unit roundoffs per term, and some room
 };
 
+// For a sum of k products of values in [-1, 1] in any order, also one long chain: each addition
+// rounds a partial sum of size about sqrt(j) / 3, and k such roundings add up, as independent
+// errors do, to k / (6 sqrt(2)) roundoffs. Five times that.
+inline Bound sum_bound(double k) { return {.k = k, .scale = 1 + 0.15 * std::sqrt(k)}; }
+
 template <class T>
 void expect_close(const std::vector<T>& found, const std::vector<double>& reference, Bound bound,
                   const std::string& what) {
