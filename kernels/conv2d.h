@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// 2-D convolution: forward, gradient to the input, gradient to weight and bias. Everything is
+// dense: activations NHWC, filters KRSC. One geometry describes all three passes.
+//
+//   run(Conv2dForward{g, x, weight, bias, y, DType::f32}, plan, workspace, stream);
+
+#include "kernels/base.h"
+#include "kernels/conv2d_geometry.h"
+
+namespace convoy {
+
+// y = x * weight + bias
+struct Conv2dForward {
+  Conv2dGeometry g;
+  const void* x;       // [N, H, W, C]
+  const void* weight;  // [K, R, S, C / groups]
+  const void* bias;    // [K], may be null
+  void* y;             // [N, P, Q, K]
+  DType dtype;
+};
+CONVOY_KERNEL_OP(Conv2dForward)
+
+struct Conv2dBackwardInput {
+  Conv2dGeometry g;
+  const void* dy;      // [N, P, Q, K]
+  const void* weight;  // [K, R, S, C / groups]
+  void* dx;            // [N, H, W, C]
+  bool accumulate;     // true: dx += gradient
+  DType dtype;
+};
+CONVOY_KERNEL_OP(Conv2dBackwardInput)
+
+// Either of dweight and dbias may be null: that gradient is not wanted.
+struct Conv2dBackwardWeight {
+  Conv2dGeometry g;
+  const void* x;         // [N, H, W, C]
+  const void* dy;        // [N, P, Q, K]
+  void* dweight;         // [K, R, S, C / groups], may be null
+  bool accumulate;       // true: dweight += gradient
+  void* dbias;           // [K], may be null
+  bool accumulate_bias;  // true: dbias += gradient
+  DType dtype;
+};
+CONVOY_KERNEL_OP(Conv2dBackwardWeight)
+
+}  // namespace convoy

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/conv2d.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "kernels/cpu/carver.h"
+#include "kernels/cpu/conv2d_onednn.h"
+#include "kernels/cpu/conv2d_plain.h"
+#include "kernels/cpu/parallel.h"
+
+namespace convoy::on_cpu {
+namespace {
+
+// Multiply-adds below which plain loops beat the fixed cost of a library call.
+constexpr std::int64_t kPlainWork = 16384;
+
+std::int64_t work(const Conv2dGeometry& g) {
+  return g.output_shape().count() * g.R * g.S * (g.C / g.groups);
+}
+
+Plan choose(const Conv2dGeometry& g, Conv2dPass pass, bool bias, bool accumulate, DType dtype) {
+  require(dtype == DType::f32 || dtype == DType::f64,
+          "conv2d: dtype expects f32 or f64 on cpu, found {}", dtype);
+  if (dtype == DType::f32 && work(g) > kPlainWork) {
+    if (const auto bytes = conv2d_onednn_workspace(g, pass, bias, accumulate)) {
+      return {"onednn", *bytes};
+    }
+  }
+  return {"plain"};
+}
+
+bool is_onednn(const Plan& plan) { return std::string_view(plan.variant) == "onednn"; }
+
+}  // namespace
+
+Plan plan(const Conv2dForward& op, const Device&) {
+  return choose(op.g, Conv2dPass::forward, op.bias != nullptr, false, op.dtype);
+}
+
+void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream&) {
+  if (op.g.N == 0) return;
+  if (is_onednn(plan)) return conv2d_onednn(op, workspace);
+  with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_forward_plain<T>(op); });
+}
+
+Plan plan(const Conv2dBackwardInput& op, const Device&) {
+  return choose(op.g, Conv2dPass::backward_input, false, op.accumulate, op.dtype);
+}
+
+void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream&) {
+  if (op.g.N == 0) return;
+  if (is_onednn(plan)) return conv2d_onednn(op, workspace);
+  with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_backward_input_plain<T>(op); });
+}
+
+// The bias gradient and the filters' run one after the other in the same workspace.
+Plan plan(const Conv2dBackwardWeight& op, const Device&) {
+  Plan p = op.dweight ? choose(op.g, Conv2dPass::backward_weight, false, op.accumulate, op.dtype)
+                      : Plan{"plain"};
+  if (op.dbias) {
+    const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
+    p.workspace_bytes = std::max(p.workspace_bytes, bytes);
+  }
+  return p;
+}
+
+void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream&) {
+  with_float(op.dtype, [&]<class T>(Type<T>) {
+    if (op.dbias) conv2d_backward_bias<T>(op, static_cast<T*>(workspace));
+    if (!op.dweight) return;
+    if (is_onednn(plan)) return conv2d_onednn(op, workspace);
+    conv2d_backward_weight_plain<T>(op);
+  });
+}
+
+}  // namespace convoy::on_cpu
