@@ -5,26 +5,37 @@ namespace convoy {
 
 std::size_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::u8: return 1;
+    case DType::u8:
+      return 1;
     case DType::f16:
-    case DType::bf16: return 2;
+    case DType::bf16:
+      return 2;
     case DType::f32:
-    case DType::i32: return 4;
+    case DType::i32:
+      return 4;
     case DType::f64:
-    case DType::i64: return 8;
+    case DType::i64:
+      return 8;
   }
   fail("dtype: unknown value {}", static_cast<int>(dtype));
 }
 
 const char* name(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "f32";
-    case DType::f16: return "f16";
-    case DType::bf16: return "bf16";
-    case DType::f64: return "f64";
-    case DType::u8: return "u8";
-    case DType::i32: return "i32";
-    case DType::i64: return "i64";
+    case DType::f32:
+      return "f32";
+    case DType::f16:
+      return "f16";
+    case DType::bf16:
+      return "bf16";
+    case DType::f64:
+      return "f64";
+    case DType::u8:
+      return "u8";
+    case DType::i32:
+      return "i32";
+    case DType::i64:
+      return "i64";
   }
   fail("dtype: unknown value {}", static_cast<int>(dtype));
 }
@@ -35,9 +46,12 @@ bool is_floating(DType dtype) {
 
 const char* name(DeviceType type) {
   switch (type) {
-    case DeviceType::cpu: return "cpu";
-    case DeviceType::sim: return "sim";
-    case DeviceType::cuda: return "cuda";
+    case DeviceType::cpu:
+      return "cpu";
+    case DeviceType::sim:
+      return "sim";
+    case DeviceType::cuda:
+      return "cuda";
   }
   fail("device: unknown type {}", static_cast<int>(type));
 }

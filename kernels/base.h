@@ -63,40 +63,40 @@ inline constexpr bool kHasSim = false;
 [[noreturn]] void no_such_device(const char* op, const Device& device);
 
 // Declares plan and run of `Op` for each device, and defines the switch over the stream's device.
-#define CONVOY_KERNEL_OP(Op)                                                                     \
-  namespace on_cpu {                                                                             \
-  Plan plan(const Op& op, const Device& device);                                                 \
-  void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream);               \
-  }                                                                                              \
-  namespace on_sim {                                                                             \
-  Plan plan(const Op& op, const Device& device);                                                 \
-  void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream);               \
-  }                                                                                              \
-  namespace on_cuda {                                                                            \
-  Plan plan(const Op& op, const Device& device);                                                 \
-  void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream);               \
-  }                                                                                              \
-  inline const char* kernel_name(const Op&) { return #Op; }                                      \
-  inline Plan plan(const Op& op, const Device& device) {                                         \
-    if (device.type == DeviceType::cpu) return on_cpu::plan(op, device);                         \
-    if constexpr (kHasSim) {                                                                     \
-      if (device.type == DeviceType::sim) return on_sim::plan(op, device);                       \
-    }                                                                                            \
-    if constexpr (kHasCuda) {                                                                    \
-      if (device.type == DeviceType::cuda) return on_cuda::plan(op, device);                     \
-    }                                                                                            \
-    no_such_device(#Op, device);                                                                 \
-  }                                                                                              \
-  inline void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {       \
-    if (stream.device.type == DeviceType::cpu) return on_cpu::run(op, plan, workspace, stream);  \
-    if constexpr (kHasSim) {                                                                     \
+#define CONVOY_KERNEL_OP(Op)                                                                      \
+  namespace on_cpu {                                                                              \
+  Plan plan(const Op& op, const Device& device);                                                  \
+  void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream);                \
+  }                                                                                               \
+  namespace on_sim {                                                                              \
+  Plan plan(const Op& op, const Device& device);                                                  \
+  void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream);                \
+  }                                                                                               \
+  namespace on_cuda {                                                                             \
+  Plan plan(const Op& op, const Device& device);                                                  \
+  void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream);                \
+  }                                                                                               \
+  inline const char* kernel_name(const Op&) { return #Op; }                                       \
+  inline Plan plan(const Op& op, const Device& device) {                                          \
+    if (device.type == DeviceType::cpu) return on_cpu::plan(op, device);                          \
+    if constexpr (kHasSim) {                                                                      \
+      if (device.type == DeviceType::sim) return on_sim::plan(op, device);                        \
+    }                                                                                             \
+    if constexpr (kHasCuda) {                                                                     \
+      if (device.type == DeviceType::cuda) return on_cuda::plan(op, device);                      \
+    }                                                                                             \
+    no_such_device(#Op, device);                                                                  \
+  }                                                                                               \
+  inline void run(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {        \
+    if (stream.device.type == DeviceType::cpu) return on_cpu::run(op, plan, workspace, stream);   \
+    if constexpr (kHasSim) {                                                                      \
       if (stream.device.type == DeviceType::sim) return on_sim::run(op, plan, workspace, stream); \
-    }                                                                                            \
-    if constexpr (kHasCuda) {                                                                    \
-      if (stream.device.type == DeviceType::cuda)                                                \
-        return on_cuda::run(op, plan, workspace, stream);                                        \
-    }                                                                                            \
-    no_such_device(#Op, stream.device);                                                          \
+    }                                                                                             \
+    if constexpr (kHasCuda) {                                                                     \
+      if (stream.device.type == DeviceType::cuda)                                                 \
+        return on_cuda::run(op, plan, workspace, stream);                                         \
+    }                                                                                             \
+    no_such_device(#Op, stream.device);                                                           \
   }
 
 }  // namespace convoy

@@ -25,10 +25,9 @@ constexpr PhiloxWords philox4x32(PhiloxWords counter, std::uint32_t key0, std::u
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
     const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
-    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key0,
-               static_cast<std::uint32_t>(b),
-               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key1,
-               static_cast<std::uint32_t>(a)};
+    counter = {
+        static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key0, static_cast<std::uint32_t>(b),
+        static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key1, static_cast<std::uint32_t>(a)};
     key0 += 0x9E3779B9;
     key1 += 0xBB67AE85;
   }
@@ -38,13 +37,15 @@ constexpr PhiloxWords philox4x32(PhiloxWords counter, std::uint32_t key0, std::u
 // The four words of block `block` at `step`: element e is word e % 4 of block e / 4. Blocks go up
 // to 2^32 (2^34 elements a step), steps to 2^32.
 constexpr PhiloxWords philox_block(const PhiloxKey& key, std::uint64_t step, std::uint64_t block) {
-  return philox4x32({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(step),
-                     static_cast<std::uint32_t>(block >> 32) ^ static_cast<std::uint32_t>(step >> 32),
-                     key.stream},
-                    static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32));
+  return philox4x32(
+      {static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(step),
+       static_cast<std::uint32_t>(block >> 32) ^ static_cast<std::uint32_t>(step >> 32),
+       key.stream},
+      static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32));
 }
 
-constexpr std::uint32_t philox_word(const PhiloxKey& key, std::uint64_t step, std::uint64_t element) {
+constexpr std::uint32_t philox_word(const PhiloxKey& key, std::uint64_t step,
+                                    std::uint64_t element) {
   return philox_block(key, step, element / 4)[element % 4];
 }
 

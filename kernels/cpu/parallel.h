@@ -44,10 +44,10 @@ template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   if (count <= 0) return;
 #ifdef _OPENMP
-  const std::int64_t pieces =
-      std::min<std::int64_t>(thread_count(), (count + grain - 1) / std::max<std::int64_t>(grain, 1));
+  const std::int64_t pieces = std::min<std::int64_t>(
+      thread_count(), (count + grain - 1) / std::max<std::int64_t>(grain, 1));
   if (pieces > 1 && !omp_in_parallel()) {
-#pragma omp parallel num_threads(static_cast<int>(pieces))
+#pragma omp parallel num_threads(static_cast <int>(pieces))
     {
       const std::int64_t i = omp_get_thread_num();
       const std::int64_t begin = count * i / pieces, end = count * (i + 1) / pieces;

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Every differentiable op. Each stem's header declares its functions; its .cpp holds forward and
+// backward on one screen.
+
+#include "runtime/ops/view.h"

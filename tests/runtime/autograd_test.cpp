@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/autograd.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "runtime/ops/view.h"
+
+namespace convoy {
+namespace {
+
+// Small ops of our own, so that the tape is tested apart from the library's ops.
+std::vector<float> scaled(const Tensor& x, float factor) {
+  std::vector<float> values = to_vector<float>(x);
+  for (float& v : values) v *= factor;
+  return values;
+}
+
+Tensor test_scale(const Tensor& x, float factor) {
+  const Tensor y = from_vector(scaled(x, factor), x.shape());
+  return record("test_scale", y, {x}, [x = save(x), factor](const Tensor& dy, Grads& grads) {
+    EXPECT_NE(x.data(), nullptr);
+    const GradDestination dx = grads.into(0);
+    const std::vector<float> g = scaled(dy, factor);
+    for (std::int64_t i = 0; i < dy.count(); ++i) {
+      float& out = dx.tensor.as<float>()[i];
+      out = (dx.accumulate ? out : 0) + g[static_cast<std::size_t>(i)];
+    }
+  });
+}
+
+// y = a + b; both gradients are dy itself.
+Tensor test_add(const Tensor& a, const Tensor& b) {
+  std::vector<float> sum = to_vector<float>(a);
+  const std::vector<float> other = to_vector<float>(b);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += other[i];
+  return record("test_add", from_vector(sum, a.shape()), {a, b},
+                [](const Tensor& dy, Grads& grads) {
+                  grads.pass(0, dy);
+                  grads.pass(1, dy);
+                });
+}
+
+Tensor leaf(std::vector<float> values) {
+  const auto n = static_cast<std::int64_t>(values.size());
+  return Tensor(from_vector(values, {n})).set_requires_grad(true);
+}
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Autograd, GradientFlowsThroughAChain) {
+  const Tensor x = leaf({1, 2});
+  test_scale(test_scale(x, 2), 3).backward(from_vector<float>({1, 10}, {2}));
+  EXPECT_EQ(to_vector<float>(x.grad()), (std::vector<float>{6, 60}));
+}
+
+TEST(Autograd, BranchesAddUpAlsoWhenTheyShareOneGradient) {
+  // y = a + a, z = 5 a, out = y + z + a: the add nodes hand the same memory to several takers.
+  const Tensor x = leaf({1});
+  const Tensor a = test_scale(x, 1);
+  const Tensor out = test_add(test_add(test_add(a, a), test_scale(a, 5)), a);
+  out.backward();
+  EXPECT_EQ(to_vector<float>(x.grad()), (std::vector<float>{8}));
+}
+
+TEST(Autograd, ABorrowedGradientIsNotWrittenInto) {
+  // b's gradient is s's own dy; a's later branch must not change what b sees.
+  const Tensor x = leaf({1}), w = leaf({1});
+  const Tensor a = test_scale(x, 1), b = test_scale(w, 1);
+  const Tensor more = test_scale(a, 100);
+  test_add(test_add(a, b), more).backward();
+  EXPECT_EQ(to_vector<float>(x.grad()), (std::vector<float>{101}));
+  EXPECT_EQ(to_vector<float>(w.grad()), (std::vector<float>{1}));
+}
+
+TEST(Autograd, LeavesAccumulateUntilZeroGrad) {
+  Tensor x = leaf({1});
+  test_scale(x, 2).backward();
+  test_scale(x, 3).backward();
+  EXPECT_EQ(x.grad().item(), 5);
+  const void* memory = x.grad().data();
+  x.zero_grad();
+  EXPECT_FALSE(x.grad().defined());
+  test_scale(x, 4).backward();
+  EXPECT_EQ(x.grad().item(), 4);
+  EXPECT_EQ(x.grad().data(), memory) << "the gradient's memory is kept over steps";
+}
+
+TEST(Autograd, ALeafUsedTwiceInOneOp) {
+  const Tensor x = leaf({1});
+  test_add(x, x).backward();
+  EXPECT_EQ(x.grad().item(), 2);
+}
+
+TEST(Autograd, ASecondBackwardThroughTheSameTapeIsAnError) {
+  const Tensor x = leaf({1});
+  const Tensor y = test_scale(x, 2);
+  y.backward();
+  EXPECT_NE(error_of([&] { y.backward(); }).find("run the forward pass again"), std::string::npos);
+}
+
+TEST(Autograd, AnInPlaceWriteToASavedTensorIsAnError) {
+  Tensor buffer = zeros({2});
+  const Tensor x = leaf({1, 2});
+  const Tensor y = test_scale(x, 2);
+  {
+    const NoGrad inference;
+    Tensor(x).fill_(7);
+  }
+  const std::string text = error_of([&] { y.backward(from_vector<float>({1, 1}, {2})); });
+  EXPECT_NE(text.find("changed in place"), std::string::npos) << text;
+}
+
+TEST(Autograd, AnErrorInBackwardLeavesNoGradientBehind) {
+  const Tensor x = leaf({1});
+  const Tensor a = test_scale(x, 2);
+  Tensor broken = record("test_broken", a.clone(), {a}, [](const Tensor& dy, Grads& grads) {
+    grads.pass(0, dy);
+    fail("test_broken: on purpose");
+  });
+  EXPECT_THROW(broken.backward(), Error);
+  a.backward();
+  EXPECT_EQ(x.grad().item(), 2);
+}
+
+TEST(Autograd, NodesDropWhatTheySavedOnceRun) {
+  const Tensor x = leaf(std::vector<float>(1000));
+  Tensor middle = test_scale(x, 2);
+  const std::weak_ptr<Storage> saved = middle.impl()->storage;
+  const Tensor y = test_scale(middle, 3);
+  middle = Tensor();
+  EXPECT_FALSE(saved.expired()) << "the tape needs it";
+  y.backward(zeros({1000}));
+  EXPECT_TRUE(saved.expired());
+}
+
+TEST(Autograd, NoGradRecordsNothing) {
+  const Tensor x = leaf({1});
+  const NoGrad inference;
+  const Tensor y = test_scale(x, 2);
+  EXPECT_FALSE(y.requires_grad());
+  EXPECT_EQ(y.impl()->producer, nullptr);
+}
+
+TEST(Autograd, NothingIsRecordedWithoutALeafThatWantsIt) {
+  const Tensor y = test_scale(zeros({1}), 2);
+  EXPECT_EQ(y.impl()->producer, nullptr);
+  EXPECT_NE(error_of([&] { y.backward(); }).find("no input"), std::string::npos);
+}
+
+TEST(Autograd, ADeepTapeIsFreedWithoutRecursion) {
+  const Tensor x = leaf({1});
+  Tensor y = x;
+  for (int i = 0; i < 200000; ++i) y = reshape(y, {1});
+  const std::weak_ptr<Node> last = y.impl()->producer;
+  y = Tensor();
+  EXPECT_TRUE(last.expired());
+}
+
+}  // namespace
+}  // namespace convoy

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Runs every gradcheck entry, and fails for an op on the tape that has none.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "runtime/ops.h"
+#include "tests/support/gradcheck.h"
+
+namespace convoy::testing {
+namespace {
+
+std::set<std::string>& recorded_ops() {
+  static std::set<std::string> names;
+  return names;
+}
+
+bool has_entry(const std::string& op) {
+  for (const GradcheckEntry& entry : gradcheck_entries()) {
+    if (entry.op == op) return true;
+  }
+  return false;
+}
+
+// Watches the whole program: whichever test puts an op without an entry on the tape fails it.
+class EveryOpHasAnEntry : public ::testing::Environment {
+ public:
+  void SetUp() override {
+    set_record_observer([](const char* name) { recorded_ops().insert(name); });
+  }
+  void TearDown() override {
+    for (const std::string& op : recorded_ops()) {
+      EXPECT_TRUE(has_entry(op) || op.starts_with("test_"))
+          << "op '" << op << "' has no gradcheck entry: add GRADCHECK(" << op << ")";
+    }
+  }
+};
+const auto* const environment = ::testing::AddGlobalTestEnvironment(new EveryOpHasAnEntry);
+
+class Gradcheck : public ::testing::TestWithParam<GradcheckEntry> {};
+
+TEST_P(Gradcheck, AgreesWithDifferences) {
+  recorded_ops().clear();
+  Gradchecker checker(GetParam().op);
+  GetParam().samples(checker);
+  EXPECT_GE(checker.samples(), 8) << "an entry takes at least 8 samples";
+  EXPECT_TRUE(recorded_ops().contains(GetParam().op)) << "no sample recorded this op";
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, Gradcheck, ::testing::ValuesIn(gradcheck_entries()),
+                         [](const auto& test) { return test.param.op; });
+
+// Names given to record() as literals, in the sources: also of ops that no test calls.
+TEST(GradcheckCoverage, EveryRecordInTheSourcesHasAnEntry) {
+  const std::regex pattern("record\\(\\s*\"([a-z0-9_]+)\"");
+  int found = 0;
+  for (const char* path : {CONVOY_OP_SOURCES}) {
+    std::stringstream text;
+    text << std::ifstream(path).rdbuf();
+    const std::string source = text.str();
+    for (std::sregex_iterator it(source.begin(), source.end(), pattern), end; it != end; ++it) {
+      ++found;
+      EXPECT_TRUE(has_entry((*it)[1])) << (*it)[1] << " in " << path << " has no gradcheck entry";
+    }
+  }
+  EXPECT_GE(found, 4);
+}
+
+TEST(GradcheckItself, NoticesAGradientOffByOnePercent) {
+  const auto wrong = [](const Inputs& x) {
+    const Tensor y = x[0].clone();
+    return record("test_off_by_one_percent", y, {x[0]}, [](const Tensor& dy, Grads& grads) {
+      std::vector<double> g = to_vector<double>(dy);
+      for (double& v : g) v *= 1.01;
+      grads.pass(0, from_vector(g, dy.shape()));
+    });
+  };
+  Gradchecker checker("test");
+  EXPECT_NE(gradcheck(wrong, {checker.random({5})}), "");
+}
+
+}  // namespace
+}  // namespace convoy::testing

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/tensor.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/autograd.h"
+#include "runtime/ops/view.h"
+
+namespace convoy {
+namespace {
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Tensor, GoesToTheDeviceAndBack) {
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};
+  const Tensor t = from_vector(values, {2, 3});
+  EXPECT_EQ(to_vector<float>(t), values);
+  EXPECT_EQ(t.size(-1), 3);
+  EXPECT_EQ(t.count(), 6);
+}
+
+TEST(Tensor, WrongUseIsAnErrorThatSaysWhatWasExpected) {
+  const Tensor t = zeros({2, 3});
+  EXPECT_EQ(error_of([&] { t.as<double>(); }).find("tensor: dtype expects f64, found f32"), 0u);
+  EXPECT_EQ(error_of([] {
+              from_vector<float>({1, 2}, {3});
+            }).find("tensor: shape [3] expects 3 values, found 2"),
+            0u);
+  EXPECT_EQ(error_of([&] { t.item(); }).find("item: expects one element, found shape [2, 3]"), 0u);
+  EXPECT_NE(error_of([] { empty({2, -1}); }), "");
+  EXPECT_NE(error_of([&] { t.size(2); }), "");
+}
+
+TEST(Tensor, EmptyTensorsAreTensors) {
+  const Tensor t = zeros({0, 3});
+  EXPECT_EQ(t.count(), 0);
+  EXPECT_TRUE(to_vector<float>(t).empty());
+  EXPECT_TRUE(t.clone().is_contiguous());
+}
+
+TEST(Tensor, ViewsShareMemoryAndVersions) {
+  const Tensor t = from_vector<float>({1, 2, 3, 4, 5, 6}, {2, 3});
+  Tensor column = slice(t, 1, 1, 2);
+  EXPECT_FALSE(column.is_contiguous());
+  EXPECT_EQ(to_vector<float>(column), (std::vector<float>{2, 5}));
+  Tensor row = slice(t, 0, 1, 2);
+  EXPECT_TRUE(row.is_contiguous());
+  const std::uint32_t before = t.impl()->storage->version;
+  row.fill_(9);
+  EXPECT_EQ(t.impl()->storage->version, before + 1);
+  EXPECT_EQ(to_vector<float>(t), (std::vector<float>{1, 2, 3, 9, 9, 9}));
+}
+
+TEST(Tensor, InPlaceWritesToTheTapeAreRefused) {
+  Tensor x = zeros({2});
+  x.set_requires_grad(true);
+  EXPECT_NE(error_of([&] { x.fill_(1); }).find("do it under NoGrad"), std::string::npos);
+  Tensor y = reshape(x, {2, 1});
+  EXPECT_NE(error_of([&] { y.fill_(1); }).find("history"), std::string::npos);
+  const NoGrad inference;
+  x.fill_(3);
+  EXPECT_EQ(to_vector<float>(x), (std::vector<float>{3, 3}));
+}
+
+TEST(Device, NamesAreParsedAndUnknownOnesRefused) {
+  EXPECT_EQ(parse_device("cpu"), Device{});
+  for (const char* bad : {"gpu", "cpu:1", "cpu:", "cpu:x", ""}) {
+    try {
+      parse_device(bad);
+      FAIL() << bad;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::usage);
+      EXPECT_NE(std::string(e.what()).find("cpu"), std::string::npos) << e.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convoy
