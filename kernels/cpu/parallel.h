@@ -44,6 +44,7 @@ template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   if (count <= 0) return;
 #ifdef _OPENMP
+  if (count <= grain) return f(std::int64_t{0}, count);  // first: a small op asks OpenMP nothing
   const std::int64_t pieces = std::min<std::int64_t>(
       thread_count(), (count + grain - 1) / std::max<std::int64_t>(grain, 1));
   if (pieces > 1 && !omp_in_parallel()) {
