@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "apps/bench_cpu/bench.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/random.h"
+
+namespace convoy::bench {
+
+void fill_random(float* data, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) data[i] = 2 * philox_uniform({}, 0, i) - 1;
+}
+
+std::vector<double> best_in_turn(const std::vector<std::function<void()>>& functions,
+                                 double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point t) {
+    return std::chrono::duration<double>(Clock::now() - t).count();
+  };
+  std::vector<double> best(functions.size(), 1e9);
+  for (const auto& f : functions) f();  // warm up: primitives are built, memory is touched
+  const Clock::time_point start = Clock::now();
+  for (int round = 0; round < 5 || since(start) < seconds; ++round) {
+    for (std::size_t i = 0; i < functions.size(); ++i) {
+      const Clock::time_point begin = Clock::now();
+      functions[i]();
+      best[i] = std::min(best[i], since(begin));
+    }
+  }
+  return best;
+}
+
+}  // namespace convoy::bench

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What the parts of bench_cpu share: buffers, and timing of alternatives in turn. The best of many
+// short repeats is taken, because everything else on a machine only ever makes a repeat slower.
+//
+//   const auto best = best_in_turn({[&] { ours(); }, [&] { theirs(); }}, 0.5);   // seconds each
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+namespace convoy::bench {
+
+// Floats on a 64-byte boundary.
+class Buffer {
+ public:
+  explicit Buffer(std::size_t count)
+      : size_(count), data_(static_cast<float*>(::operator new(count * sizeof(float), kAlign))) {}
+  float* data() { return data_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::align_val_t kAlign{64};
+  struct Free {
+    void operator()(float* p) const { ::operator delete(p, kAlign); }
+  };
+  std::size_t size_;
+  std::unique_ptr<float, Free> data_;
+};
+
+void fill_random(float* data, std::size_t count);  // in [-1, 1]
+
+// The shortest run of each function, in seconds. They take turns until `seconds` have gone for all
+// of them together, and five times at least.
+std::vector<double> best_in_turn(const std::vector<std::function<void()>>& functions,
+                                 double seconds);
+
+struct Row {
+  std::string layer, pass, variant;  // variant: which of our kernels ran
+  std::string bare_layout;           // the layout in which oneDNN was quicker
+  double ours, bare;                 // seconds
+};
+std::vector<Row> conv_layers(const std::string& filter, double seconds);
+
+}  // namespace convoy::bench
