@@ -3,4 +3,6 @@
 // Every differentiable op. Each stem's header declares its functions; its .cpp holds forward and
 // backward on one screen.
 
+#include "runtime/ops/conv2d.h"
+#include "runtime/ops/gemm.h"
 #include "runtime/ops/view.h"
