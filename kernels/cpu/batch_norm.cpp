@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Two passes over memory forward (moments, then apply) and two backward (sums, then apply).
+//
+// Moments are taken about a shift, the mean of what a chunk has seen so far. Per block, sums of
+// d = x - shift and of d * d run in working precision and are merged in double by Chan's rule. That
+// is safe for any mean: with blocks of equal size, the sum over blocks of n * (shift - block
+// mean)^2 is at most twice the total sum of squares, so squaring about the shift loses no digits.
+#include "kernels/batch_norm.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/batch_norm_scratch.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/wide_rows.h"
+
+namespace convoy::on_cpu {
+namespace {
+
+// (mean, m2) of n_a rows take in (mean_b, m2_b) of n_b further rows.
+void merge_moments(double n_a, double* mean, double* m2, double n_b, const double* mean_b,
+                   const double* m2_b, std::int64_t channels) {
+  const double share = n_b / (n_a + n_b), between = n_a * share;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double delta = mean_b[c] - mean[c];
+    mean[c] += delta * share;
+    m2[c] += m2_b[c] + delta * delta * between;
+  }
+}
+
+// Mean and sum of squares about it of rows [begin, end), which lie within one block.
+template <class T>
+void block_moments(const WideRows& wide, const LaneTile& tile, const T* x, std::int64_t begin,
+                   std::int64_t end, const double* about, double* mean, double* m2) {
+  T shift[kMaxLanes], sum[kMaxLanes] = {}, square[kMaxLanes] = {};
+  tile.spread(about, shift);
+  wide.for_each_piece(begin, end, tile, [&](std::int64_t at, std::int64_t n) {
+    const T* __restrict row = x + at;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const T d = row[i] - shift[i];
+      sum[i] += d;
+      square[i] += d * d;
+    }
+  });
+  tile.fold(sum, mean);
+  tile.fold(square, m2);
+  const double n = static_cast<double>(end - begin);
+  for (std::int64_t c = 0; c < tile.channels; ++c) {
+    const double off = mean[c] / n;
+    mean[c] = static_cast<double>(shift[c]) + off;
+    m2[c] -= off * off * n;
+  }
+}
+
+template <class T>
+void chunk_moments(const WideRows& wide, const LaneTile& tile, const T* x, std::int64_t begin,
+                   std::int64_t end, double* mean, double* m2) {
+  double block_mean[kMaxLanes], block_m2[kMaxLanes];
+  std::fill_n(mean, tile.channels, 0.0);
+  std::fill_n(m2, tile.channels, 0.0);
+  const std::int64_t first = std::min(end, begin + wide.block_rows);
+  block_moments(wide, tile, x, begin, first, mean, block_mean, block_m2);
+  std::copy_n(block_mean, tile.channels, mean);  // the shift for the first block
+  for (std::int64_t row = begin; row < end; row += wide.block_rows) {
+    const std::int64_t stop = std::min(end, row + wide.block_rows);
+    block_moments(wide, tile, x, row, stop, mean, block_mean, block_m2);
+    merge_moments(static_cast<double>(row - begin), mean, m2, static_cast<double>(stop - row),
+                  block_mean, block_m2, tile.channels);
+  }
+}
+
+// Mean and biased variance of every channel, into scratch.total().
+template <class T>
+void batch_moments(const T* x, const NormScratch<T>& scratch) {
+  const WideRows& wide = scratch.wide;
+  parallel_for(wide.chunks, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      wide.for_each_tile([&](const LaneTile& tile) {
+        double* mean = scratch.chunk(i) + tile.channel;
+        chunk_moments(wide, tile, x, wide.chunk_begin(i), wide.chunk_begin(i + 1), mean,
+                      mean + wide.channels);
+      });
+    }
+  });
+  double* mean = scratch.total();
+  double* var = mean + wide.channels;
+  std::fill_n(mean, 2 * wide.channels, 0.0);
+  for (std::int64_t i = 0; i < wide.chunks; ++i) {
+    const std::int64_t begin = wide.chunk_begin(i);
+    const double* part = scratch.chunk(i);
+    merge_moments(static_cast<double>(begin), mean, var,
+                  static_cast<double>(wide.chunk_begin(i + 1) - begin), part, part + wide.channels,
+                  wide.channels);
+  }
+  for (std::int64_t c = 0; c < wide.channels; ++c) var[c] /= static_cast<double>(wide.rows);
+}
+
+template <class T>
+void move_running(void* running, double momentum, std::int64_t c, double batch) {
+  if (running == nullptr) return;
+  T& value = static_cast<T*>(running)[c];
+  value = static_cast<T>((1 - momentum) * static_cast<double>(value) + momentum * batch);
+}
+
+// Writes mean and rstd, and moves the running estimates.
+template <class T>
+void finish_moments(const BatchNormForward& op, const double* mean, const double* var) {
+  const double unbiased = static_cast<double>(op.rows) / static_cast<double>(op.rows - 1);
+  for (std::int64_t c = 0; c < op.channels; ++c) {
+    static_cast<T*>(op.mean)[c] = static_cast<T>(mean[c]);
+    static_cast<T*>(op.rstd)[c] = static_cast<T>(1 / std::sqrt(var[c] + op.eps));
+    move_running<T>(op.running_mean, op.momentum, c, mean[c]);
+    move_running<T>(op.running_var, op.momentum, c, var[c] * unbiased);
+  }
+}
+
+// Inference: the running estimates stand in for the batch's.
+template <class T>
+void take_running(const BatchNormForward& op, T* mean, T* rstd) {
+  for (std::int64_t c = 0; c < op.channels; ++c) {
+    mean[c] = static_cast<const T*>(op.running_mean)[c];
+    rstd[c] = static_cast<T>(1 / std::sqrt(value_or<T>(op.running_var, c, 1) + op.eps));
+  }
+}
+
+// y = act(x * gain + offset + residual). The comparison keeps a NaN.
+template <class T>
+void apply(const BatchNormForward& op, const WideRows& wide, const T* gain, const T* offset) {
+  const T* x = static_cast<const T*>(op.x);
+  const T* residual = static_cast<const T*>(op.residual);
+  T* y = static_cast<T*>(op.y);
+  const T floor = op.relu ? T{0} : -std::numeric_limits<T>::infinity();
+  parallel_for(op.rows, wide.grain(kGrainElements), [&](std::int64_t begin, std::int64_t end) {
+    wide.for_each_run(begin, end, [&](std::int64_t at, std::int64_t lane, std::int64_t n) {
+      const T *a = gain + lane, *b = offset + lane;
+      if (residual == nullptr) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) {
+          const T v = x[at + i] * a[i] + b[i];
+          y[at + i] = floor > v ? floor : v;
+        }
+      } else {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) {
+          const T v = x[at + i] * a[i] + b[i] + residual[at + i];
+          y[at + i] = floor > v ? floor : v;
+        }
+      }
+    });
+  });
+}
+
+template <class T>
+void forward(BatchNormForward op, void* workspace) {
+  const WideRows wide = wide_rows(op.rows, op.channels);
+  const NormScratch<T> scratch(wide, workspace);
+  if (op.training) {
+    batch_moments(static_cast<const T*>(op.x), scratch);
+    finish_moments<T>(op, scratch.total(), scratch.total() + op.channels);
+  } else {
+    if (op.mean == nullptr) op.mean = scratch.row(2);
+    if (op.rstd == nullptr) op.rstd = scratch.row(3);
+    take_running(op, static_cast<T*>(op.mean), static_cast<T*>(op.rstd));
+  }
+  const Affine<T> affine{op.scale, op.bias, op.mean, op.rstd};
+  const T* gain = scratch.fill(0, [&](std::int64_t c) { return affine.gain(c); });
+  const T* offset = scratch.fill(1, [&](std::int64_t c) { return affine.offset(c); });
+  apply<T>(op, wide, gain, offset);
+}
+
+}  // namespace
+
+Plan plan(const BatchNormForward& op, const Device&) {
+  const WideRows wide = wide_rows(op.rows, op.channels);
+  return with_float(op.dtype, [&]<class T>(Type<T>) {
+    return Plan{.variant = "wide_rows", .workspace_bytes = NormScratch<T>::bytes(wide, 4)};
+  });
+}
+
+void run(const BatchNormForward& op, const Plan&, void* workspace, const Stream&) {
+  require(!op.training || op.rows != 1,
+          "batch_norm: training expects more than one value per channel, found 1; use inference, "
+          "or a larger batch");
+  require(op.training || (op.running_mean != nullptr && op.running_var != nullptr),
+          "batch_norm: inference expects running_mean and running_var, found none");
+  with_float(op.dtype, [&]<class T>(Type<T>) {
+    if (op.rows > 0 && op.channels > 0) return forward<T>(op, workspace);
+    if (op.mean != nullptr) std::fill_n(static_cast<T*>(op.mean), op.channels, T{0});
+    if (op.rstd != nullptr) std::fill_n(static_cast<T*>(op.rstd), op.channels, T{0});
+  });
+}
+
+}  // namespace convoy::on_cpu
