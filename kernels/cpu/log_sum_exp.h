@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// log(sum(exp(x))) of one row without overflow: the maximum is taken out first. What softmax and
+// cross_entropy share.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+namespace convoy::on_cpu {
+
+template <class T>
+struct LogSumExp {
+  T max;       // NaN if any logit is
+  double sum;  // of exp(x - max), at least 1
+  T log_sum;   // the answer is max + log_sum, in two parts: x - max is exact to half a digit
+};
+
+template <class T>
+LogSumExp<T> log_sum_exp(const T* x, std::int64_t classes) {
+  T max = x[0];
+  for (std::int64_t k = 1; k < classes; ++k) max = x[k] > max || x[k] != x[k] ? x[k] : max;
+  double sum = 0;
+  for (std::int64_t k = 0; k < classes; ++k) sum += static_cast<double>(std::exp(x[k] - max));
+  return {max, sum, static_cast<T>(std::log(sum))};
+}
+
+// Rows of this many exponentials that are worth a thread.
+inline std::int64_t rows_per_thread(std::int64_t classes) {
+  return (1 << 12) / std::max<std::int64_t>(classes, 1) + 1;
+}
+
+}  // namespace convoy::on_cpu
