@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "data/image_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+#include <utility>
+
+#include "kernels/require.h"
+
+namespace convoy::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Entry {
+  std::string path;  // below the root
+  std::int32_t label;
+};
+
+class ImageFolder : public Dataset {
+ public:
+  ImageFolder(fs::path root, std::vector<Entry> entries, std::vector<std::string> class_names,
+              const DecodeLimits& limits)
+      : root_(std::move(root)),
+        entries_(std::move(entries)),
+        class_names_(std::move(class_names)),
+        limits_(limits) {}
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+  ImageExtent extent() const override { return {0, 0, 3}; }
+  Sample get(std::int64_t index) const override {
+    const Entry& e = entry(index);
+    return {read_image(root_ / e.path, limits_), e.label};
+  }
+  std::int32_t label(std::int64_t index) const override { return entry(index).label; }
+  std::string sample_name(std::int64_t index) const override {
+    return (root_ / entry(index).path).string();
+  }
+  bool decodes() const override { return true; }
+
+ private:
+  const Entry& entry(std::int64_t index) const {
+    require(index >= 0 && index < size(), "{}: index expects 0 to {}, found {}", root_.string(),
+            size() - 1, index);
+    return entries_[static_cast<std::size_t>(index)];
+  }
+
+  fs::path root_;
+  std::vector<Entry> entries_;
+  std::vector<std::string> class_names_;
+  DecodeLimits limits_;
+};
+
+bool may_be_picture(const fs::path& path) {
+  static constexpr std::array kOthers = {".txt", ".md", ".csv", ".json", ".html", ".ini", ".db"};
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return path.filename().string().front() != '.' &&
+         std::find(kOthers.begin(), kOthers.end(), ending) == kOthers.end();
+}
+
+std::vector<std::string> class_folders(const fs::path& root) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory() && name.front() != '.') names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> pictures_below(const fs::path& folder) {
+  std::vector<std::string> paths;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && may_be_picture(entry.path())) {
+      paths.push_back(entry.path().lexically_relative(folder).string());
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    text += (i == 0 ? "" : ", ") + names[i];
+  }
+  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
+  return text.empty() ? "none" : text;
+}
+
+void expect_classes(const std::vector<std::string>& found, const std::vector<std::string>& expected,
+                    const fs::path& root) {
+  if (expected.empty() || found == expected) return;
+  std::vector<std::string> missing, unknown;
+  std::set_difference(expected.begin(), expected.end(), found.begin(), found.end(),
+                      std::back_inserter(missing));
+  std::set_difference(found.begin(), found.end(), expected.begin(), expected.end(),
+                      std::back_inserter(unknown));
+  fail_data("{}: expected the {} classes of the other split, found {}: missing {}, not known {}",
+            root.string(), expected.size(), found.size(), listed(missing), listed(unknown));
+}
+
+std::vector<Entry> list_entries(const fs::path& root, const std::vector<std::string>& classes) {
+  std::vector<Entry> entries;
+  std::vector<std::string> empty;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    const std::vector<std::string> paths = pictures_below(root / classes[c]);
+    if (paths.empty()) empty.push_back(classes[c]);
+    for (const std::string& path : paths) {
+      entries.push_back({classes[c] + "/" + path, static_cast<std::int32_t>(c)});
+    }
+  }
+  if (!empty.empty()) {
+    fail_data("{}: expected at least one image in each class folder, found {} empty: {}",
+              root.string(), empty.size(), listed(empty));
+  }
+  return entries;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
+                                           const std::string& split,
+                                           const std::vector<std::string>& class_names,
+                                           const DecodeLimits& limits) try {
+  const fs::path folder = split.empty() ? root : root / split;
+  if (!fs::is_directory(folder)) {
+    fail_data("{}: expected a directory with a folder per class, found {}", folder.string(),
+              fs::exists(folder) ? "a file" : "nothing");
+  }
+  std::vector<std::string> classes = class_folders(folder);
+  if (classes.empty()) {
+    fail_data("{}: expected a folder per class, found none{}", folder.string(),
+              pictures_below(folder).empty() ? "" : ", only files: put each class in a folder");
+  }
+  expect_classes(classes, class_names, folder);
+  std::vector<Entry> entries = list_entries(folder, classes);
+  return std::make_unique<ImageFolder>(folder, std::move(entries), std::move(classes), limits);
+} catch (const fs::filesystem_error& error) {
+  fail_data("{}: cannot be listed: {}", error.path1().string(), error.code().message());
+}
+
+}  // namespace convoy::data
