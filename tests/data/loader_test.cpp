@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+#include "data/loader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+
+#include "data/memory_dataset.h"
+#include "data/row_threads.h"
+#include "tests/data/files.h"
+
+namespace convoy::data {
+namespace {
+
+using testing::expect_error;
+
+// Images of 3 x 2 pixels and one channel, all of the value of their index; decoded "slowly".
+class Numbered : public Dataset {
+ public:
+  explicit Numbered(std::int64_t size, ImageExtent extent = {3, 2, 1}, std::int64_t bad = -1)
+      : size_(size), extent_(extent), bad_(bad) {}
+  std::int64_t size() const override { return size_; }
+  const std::vector<std::string>& class_names() const override { return names_; }
+  ImageExtent extent() const override { return extent_; }
+  Sample get(std::int64_t index) const override {
+    if (bad_ >= 0 && index >= bad_) fail_data("sample {} is bad", index);
+    Sample sample{Image(extent_), label(index)};
+    std::fill(sample.image.pixels.begin(), sample.image.pixels.end(),
+              static_cast<std::uint8_t>(index));
+    return sample;
+  }
+  std::int32_t label(std::int64_t index) const override {
+    return static_cast<std::int32_t>(index % 3);
+  }
+  std::string sample_name(std::int64_t index) const override { return fmt::format("[{}]", index); }
+  bool decodes() const override { return true; }
+
+ private:
+  std::int64_t size_;
+  ImageExtent extent_;
+  std::int64_t bad_;
+  std::vector<std::string> names_{"a", "b", "c"};
+};
+
+struct Epoch {
+  std::vector<std::int64_t> indices;
+  std::vector<std::uint8_t> images;
+  std::vector<std::int32_t> labels;
+  std::vector<ImageRow> rows;
+  friend bool operator==(const Epoch&, const Epoch&) = default;
+};
+
+Epoch rest_of_epoch(Loader& loader) {
+  Epoch e;
+  while (const Batch* b = loader.next()) {
+    e.indices.insert(e.indices.end(), b->indices.begin(), b->indices.end());
+    e.images.insert(e.images.end(), b->images.begin(), b->images.end());
+    e.labels.insert(e.labels.end(), b->labels.begin(), b->labels.end());
+    e.rows.insert(e.rows.end(), b->row.begin(), b->row.end());
+  }
+  return e;
+}
+
+Epoch run(std::int64_t size, const LoaderOptions& options, std::int64_t epoch) {
+  Loader loader(std::make_shared<Numbered>(size), options);
+  loader.start(epoch);
+  return rest_of_epoch(loader);
+}
+
+TEST(Loader, EvaluationCountsEachSampleOnceInOrder) {
+  Loader loader(std::make_shared<Numbered>(10), {.batch_size = 4});
+  EXPECT_EQ(loader.batches_per_epoch(), 3);
+  EXPECT_EQ(loader.samples_per_epoch(), 10);
+  const std::vector<std::int64_t> valid{4, 4, 2};
+  for (std::int64_t batch = 0; batch < 3; ++batch) {
+    const Batch* b = loader.next();
+    ASSERT_NE(b, nullptr);
+    EXPECT_EQ(b->valid, valid[static_cast<std::size_t>(batch)]);
+    EXPECT_EQ(b->position, 4 * batch);
+    for (std::int64_t r = 0; r < 4; ++r) {
+      const auto at = static_cast<std::size_t>(r);
+      const std::int64_t index = r < b->valid ? 4 * batch + r : -1;
+      EXPECT_EQ(b->indices[at], index);
+      EXPECT_EQ(b->labels[at], index < 0 ? kNoLabel : index % 3);
+      EXPECT_EQ(b->images[at * 6], index < 0 ? 0 : index);
+      EXPECT_EQ(b->images[at * 6 + 5], index < 0 ? 0 : index);
+      EXPECT_EQ(b->row[at], ImageRow{});
+    }
+  }
+  EXPECT_EQ(loader.next(), nullptr);
+  EXPECT_EQ(loader.next(), nullptr);
+}
+
+TEST(Loader, TrainingVisitsWholeBatchesOfAPermutation) {
+  const LoaderOptions options{.batch_size = 4, .training = true, .seed = 3};
+  std::set<std::vector<std::int64_t>> orders;
+  for (std::int64_t epoch = 0; epoch < 5; ++epoch) {
+    const Epoch e = run(10, options, epoch);
+    EXPECT_EQ(e.indices.size(), 8U);
+    EXPECT_EQ(std::set(e.indices.begin(), e.indices.end()).size(), 8U);
+    for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(e.images[6 * i], e.indices[i]);
+    orders.insert(e.indices);
+  }
+  EXPECT_EQ(orders.size(), 5U);
+  EXPECT_NE(run(10, options, 0).indices,
+            run(10, {.batch_size = 4, .training = true, .seed = 4}, 0).indices);
+}
+
+TEST(Loader, ThreadsDoNotChangeABit) {
+  LoaderOptions options{.batch_size = 16, .training = true, .seed = 11};
+  options.augmentation = {
+      .padding = 2, .hflip = 0.5, .scale_min = 0.3, .ratio_min = 0.7, .ratio_max = 1.4};
+  options.row = {5, 4, 1};
+  const Epoch one = run(100, options, 2);
+  for (const int threads : {2, 3, 16, 40}) {
+    options.threads = threads;
+    EXPECT_EQ(run(100, options, 2), one) << threads;
+  }
+  EXPECT_NE(run(100, options, 3).rows, one.rows);
+}
+
+TEST(Loader, StartsInTheMiddleOfAnEpoch) {
+  const LoaderOptions options{
+      .batch_size = 4, .training = true, .augmentation = {.hflip = 0.5}, .seed = 3};
+  Loader loader(std::make_shared<Numbered>(23), options);
+  loader.start(7);
+  const Epoch whole = rest_of_epoch(loader);
+  loader.start(0);
+  loader.next();
+  loader.start(7, 12);
+  const Epoch rest = rest_of_epoch(loader);
+  EXPECT_EQ(rest.indices, std::vector(whole.indices.begin() + 12, whole.indices.end()));
+  EXPECT_EQ(rest.rows, std::vector(whole.rows.begin() + 12, whole.rows.end()));
+  EXPECT_THROW(loader.start(0, 3), Error);
+  EXPECT_THROW(loader.start(-1), Error);
+}
+
+TEST(Loader, TheLowestBadRowIsReported) {
+  for (const int threads : {1, 2, 5}) {
+    Loader loader(std::make_shared<Numbered>(20, ImageExtent{3, 2, 1}, 6),
+                  {.batch_size = 10, .threads = threads});
+    testing::expect_data_error([&] { loader.next(); }, {"sample 6 is bad"});
+  }
+}
+
+TEST(Loader, ScalesToTheRow) {
+  Loader loader(std::make_shared<Numbered>(5, ImageExtent{7, 9, 3}),
+                {.batch_size = 5, .row = {4, 4, 3}});
+  const Batch* b = loader.next();
+  ASSERT_NE(b, nullptr);
+  EXPECT_EQ(b->images.size(), 5U * 48);
+  for (std::size_t i = 0; i < b->images.size(); ++i) EXPECT_EQ(b->images[i], i / 48);
+}
+
+TEST(Loader, RefusesBadOptions) {
+  const auto refused = [](std::int64_t size, ImageExtent extent, const LoaderOptions& options,
+                          const std::string& text) {
+    expect_error(ErrorKind::usage,
+                 [&] { Loader(std::make_shared<Numbered>(size, extent), options); }, {text});
+  };
+  refused(10, {3, 2, 1}, {.batch_size = 0}, "batch size");
+  refused(10, {3, 2, 1}, {.batch_size = 11, .training = true}, "smaller batch size");
+  refused(10, {0, 0, 3}, {.batch_size = 1}, "differ in size");
+  refused(10, {3, 2, 1}, {.row = {3, 2, 3}}, "1 channels");
+  refused(10, {3, 2, 1}, {.row = {-3, 2, 1}}, "at least 1 x 1");
+  refused(10, {3, 2, 1}, {.crop_pct = 0}, "crop_pct");
+  refused(10, {3, 2, 1}, {.augmentation = {.padding = -1}}, "padding");
+  refused(10, {3, 2, 1}, {.augmentation = {.hflip = 1.5}}, "hflip");
+  refused(10, {3, 2, 1}, {.augmentation = {.scale_min = 0}}, "scale");
+  refused(10, {3, 2, 1}, {.augmentation = {.ratio_min = 2}}, "ratio");
+}
+
+TEST(Loader, EmptySetsHaveNoBatches) {
+  Loader loader(std::make_shared<Numbered>(0), {.batch_size = 4});
+  EXPECT_EQ(loader.batches_per_epoch(), 0);
+  EXPECT_EQ(loader.next(), nullptr);
+}
+
+TEST(Sampler, OrdersArePermutationsAndEveryPlaceIsReached) {
+  const Sampler sampler({.size = 5, .shuffle = true, .seed = 1});
+  std::vector<int> at_first(5);
+  for (std::int64_t epoch = 0; epoch < 2000; ++epoch) {
+    std::vector<std::int64_t> order = sampler.order(epoch);
+    ++at_first[static_cast<std::size_t>(order[0])];
+    std::sort(order.begin(), order.end());
+    EXPECT_EQ(order, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  }
+  // 400 each are expected; five standard deviations are 90.
+  for (const int count : at_first) EXPECT_NEAR(count, 400, 90);
+}
+
+TEST(RowThreads, EveryRowRunsOnce) {
+  for (const std::int64_t rows : {0, 1, 7, 64}) {
+    for (const int threads : {-1, 1, 2, 9}) {
+      std::vector<std::atomic<int>> count(static_cast<std::size_t>(rows));
+      for_each_row(rows, threads, [&](std::int64_t r) { ++count[static_cast<std::size_t>(r)]; });
+      for (const auto& c : count) EXPECT_EQ(c, 1);
+    }
+  }
+}
+
+TEST(MemoryDataset, RefusesWhatDisagrees) {
+  const auto made = [](std::size_t pixels, std::int32_t label) {
+    return MemoryDataset(
+        {{1, 2, 1}, std::vector<std::uint8_t>(pixels), {label}, {"a", "b"}, "m", {}});
+  };
+  EXPECT_EQ(made(2, 1).get(0).label, 1);
+  EXPECT_THROW(made(3, 0), Error);
+  EXPECT_THROW(made(2, 2), Error);
+  EXPECT_THROW(made(2, -1), Error);
+}
+
+}  // namespace
+}  // namespace convoy::data
