@@ -3,6 +3,10 @@
 // Every differentiable op. Each stem's header declares its functions; its .cpp holds forward and
 // backward on one screen.
 
+#include "runtime/ops/binary.h"
+#include "runtime/ops/cast.h"
 #include "runtime/ops/conv2d.h"
+#include "runtime/ops/elementwise.h"
 #include "runtime/ops/gemm.h"
+#include "runtime/ops/reduce.h"
 #include "runtime/ops/view.h"
