@@ -22,6 +22,7 @@ struct ImageRow {
 
 struct ImageNormalize {
   std::int64_t batch;
+  std::int64_t images;                   // stored; every index is below it
   std::int64_t height, width, channels;  // of the stored images; 1 to 4 channels
   std::int64_t out_height, out_width;
   std::int64_t out_channels;  // at least channels; the rest is filled with 0

@@ -36,6 +36,7 @@ void check(const Case& c, bool gather, bool move) {
   std::vector<T> y(static_cast<std::size_t>(c.batch * c.out_height * c.out_width * c.out_channels),
                    T(NAN));
   ImageNormalize op{c.batch,
+                    kImages,
                     c.height,
                     c.width,
                     c.channels,
@@ -76,7 +77,9 @@ TEST(Image, CropThenFlip) {
   const std::uint8_t x[] = {0, 51, 102, 153, 204, 255};  // [1, 2, 3, 1]
   const ImageRow row{.offset_y = 1, .offset_x = -1, .flip = 1};
   std::vector<float> y(4, NAN);
-  run(ImageNormalize{1, 2, 3, 1, 1, 4, 1, x, nullptr, &row, y.data(), DType::f32, {0.2f}, {0.5f}},
+  run(
+      ImageNormalize{
+          1, 1, 2, 3, 1, 1, 4, 1, x, nullptr, &row, y.data(), DType::f32, {0.2f}, {0.5f}},
       {}, nullptr, {});
   // The crop is [outside, 153, 204, 255]; mirrored; black outside.
   testing::expect_close(y, {1.6, 1.2, 0.8, -0.4}, {}, "crop then flip");
@@ -86,12 +89,27 @@ TEST(Image, RefusesBadChannels) {
   std::uint8_t x[8] = {};
   float y[8];
   const auto with = [&](std::int64_t channels, std::int64_t out_channels) {
-    run(ImageNormalize{1, 1, 1, channels, 1, 1, out_channels, x, nullptr, nullptr, y, DType::f32},
+    run(ImageNormalize{1, 1, 1, 1, channels, 1, 1, out_channels, x, nullptr, nullptr, y,
+                       DType::f32},
         {}, nullptr, {});
   };
   EXPECT_THROW(with(5, 5), Error);
   EXPECT_THROW(with(3, 2), Error);
   EXPECT_THROW(with(0, 3), Error);
+}
+
+TEST(Image, RefusesImagesThatAreNotThere) {
+  const std::uint8_t x[6] = {};
+  float y[3];
+  for (const std::int64_t bad : {-1, 2}) {
+    const std::int64_t index[] = {0, bad, 1};
+    EXPECT_THROW(run(ImageNormalize{3, 2, 1, 1, 1, 1, 1, 1, x, index, nullptr, y, DType::f32}, {},
+                     nullptr, {}),
+                 Error);
+  }
+  EXPECT_THROW(run(ImageNormalize{3, 2, 1, 1, 1, 1, 1, 1, x, nullptr, nullptr, y, DType::f32}, {},
+                   nullptr, {}),
+               Error);
 }
 
 }  // namespace

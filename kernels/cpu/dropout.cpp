@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/dropout.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/parallel.h"
+
+namespace convoy::on_cpu {
+namespace {
+
+template <class T>
+void put(T& y, T value, bool accumulate) {
+  y = accumulate ? y + value : value;
+}
+
+// 24-bit numbers below this are dropped: the same test as to_uniform(word) < p, in integers.
+std::uint32_t threshold(double p) { return static_cast<std::uint32_t>(std::ceil(p * 0x1p24)); }
+
+template <class T>
+void drop_elements(const Dropout& op, T scale) {
+  const T* const x = static_cast<const T*>(op.x);
+  T* const y = static_cast<T*>(op.y);
+  const std::uint32_t below = threshold(op.p);
+  const auto step = static_cast<std::uint64_t>(op.state->step);
+  parallel_for((op.count + 3) / 4, 2048, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) {
+      const PhiloxWords words = philox_block(op.key, step, static_cast<std::uint64_t>(b));
+      const std::int64_t first = 4 * b, n = std::min<std::int64_t>(4, op.count - first);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const bool kept = words[static_cast<std::size_t>(i)] >> 8 >= below;
+        put(y[first + i], kept ? x[first + i] * scale : T(0), op.accumulate);
+      }
+    }
+  });
+}
+
+template <class T>
+void drop_rows(const Dropout& op, T scale) {
+  const T* const x = static_cast<const T*>(op.x);
+  T* const y = static_cast<T*>(op.y);
+  const std::uint32_t below = threshold(op.p);
+  const auto step = static_cast<std::uint64_t>(op.state->step);
+  const std::int64_t rows = (op.count + op.row - 1) / op.row;
+  parallel_for(
+      rows, std::max<std::int64_t>(1, 16384 / op.row), [&](std::int64_t b, std::int64_t e) {
+        for (std::int64_t r = b; r < e; ++r) {
+          const bool kept = philox_word(op.key, step, static_cast<std::uint64_t>(r)) >> 8 >= below;
+          const std::int64_t end = std::min(op.count, (r + 1) * op.row);
+          for (std::int64_t i = r * op.row; i < end; ++i) {
+            put(y[i], kept ? x[i] * scale : T(0), op.accumulate);
+          }
+        }
+      });
+}
+
+}  // namespace
+
+Plan plan(const Dropout&, const Device&) { return {}; }
+
+void run(const Dropout& op, const Plan&, void*, const Stream&) {
+  require(op.p >= 0 && op.p <= 1 && op.row >= 1,
+          "dropout: p in [0, 1] and rows of 1 or more expected, found p {} and row {}", op.p,
+          op.row);
+  with_float(op.dtype, [&]<class T>(Type<T>) {
+    const T scale = static_cast<T>(op.p < 1 ? 1 / (1 - op.p) : 0);
+    op.row == 1 ? drop_elements<T>(op, scale) : drop_rows<T>(op, scale);
+  });
+}
+
+}  // namespace convoy::on_cpu
