@@ -28,5 +28,11 @@ Tensor uniform(const Shape& shape, double low, double high, const PhiloxKey& key
                const TensorOptions& options = {});
 Tensor normal(const Shape& shape, double mean, double std, const PhiloxKey& key,
               const TensorOptions& options = {});
+// Normal, cut to [low, high] (values, not multiples of std), as PyTorch's trunc_normal_.
+Tensor truncated_normal(const Shape& shape, double mean, double std, double low, double high,
+                        const PhiloxKey& key, const TensorOptions& options = {});
+// The numbers 0 … count - 1, i64, shuffled by (key, step): a shuffle per epoch takes it as step.
+Tensor permutation(std::int64_t count, const PhiloxKey& key, std::uint64_t step = 0,
+                   const Device& device = {});
 
 }  // namespace convoy

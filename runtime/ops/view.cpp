@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/ops/view.h"
 
+#include "kernels/binary.h"
 #include "kernels/copy.h"
+#include "kernels/reduce.h"
 #include "runtime/autograd.h"
 #include "runtime/run.h"
 
@@ -100,6 +102,17 @@ Tensor slice(const Tensor& x, int dim, std::int64_t begin, std::int64_t end) {
                            .y = part.data(),
                            .dtype = dy.dtype(),
                            .accumulate = true},
+                      dy.stream());
+                });
+}
+
+Tensor expand(const Tensor& x, const Shape& shape) {
+  const Strides strides = broadcast_strides(x.shape(), x.strides(), shape);
+  return record("expand", view_of(x, shape, strides), {x},
+                [from = x.shape()](const Tensor& dy, Grads& grads) {
+                  const GradDestination dx = grads.into(0);
+                  run(ReduceSum{dy.shape(), dy.strides(), broadcast_axes(dy.shape(), from),
+                                dy.data(), dx.data(), dy.dtype(), 1, dx.accumulate},
                       dy.stream());
                 });
 }

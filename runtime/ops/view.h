@@ -14,6 +14,9 @@ Tensor permute(const Tensor& x, const Shape& order);
 Tensor transpose(const Tensor& x, int dim0, int dim1);
 // Elements [begin, end) of one dimension, 0 <= begin <= end <= extent.
 Tensor slice(const Tensor& x, int dim, std::int64_t begin, std::int64_t end);
+// x repeated along its extents of 1, and along new leading dimensions, to `shape`, by stride 0.
+// Throws Error where x does not broadcast to it.
+Tensor expand(const Tensor& x, const Shape& shape);
 // All dimensions from `start_dim` on in one.
 Tensor flatten(const Tensor& x, int start_dim = 1);
 

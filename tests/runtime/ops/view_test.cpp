@@ -48,6 +48,15 @@ TEST(View, SliceTakesARange) {
   EXPECT_THROW(slice(counting({3, 4}), 0, 2, 1), Error);
 }
 
+TEST(View, ExpandRepeatsWithoutACopy) {
+  const Tensor x = counting({2, 1}), y = expand(x, {2, 2, 3});
+  EXPECT_EQ(y.data(), x.data());
+  EXPECT_EQ(to_vector<float>(y), (std::vector<float>{0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(expand(counting({1, 3}), {0, 3}).count(), 0);
+  EXPECT_THROW(expand(counting({2, 3}), {2, 6}), Error);
+  EXPECT_THROW(expand(counting({2, 3}), {3}), Error);
+}
+
 }  // namespace
 
 using testing::Inputs;
@@ -89,6 +98,14 @@ GRADCHECK(slice) {
   g.check({g.random({5, 3})}, [](const Inputs& x) {
     return reshape(slice(slice(x[0], 0, 1, 4), 1, 0, 2), {3, 2});
   });
+}
+
+GRADCHECK(expand) {
+  for (const Shape& s : {Shape{}, Shape{5}, Shape{1}, Shape{3, 1}, Shape{3, 5}, Shape{1, 1}}) {
+    g.check({g.random(s)}, [](const Inputs& x) { return expand(x[0], {2, 3, 5}); });
+  }
+  g.check({g.noncontiguous({3, 1})}, [](const Inputs& x) { return expand(x[0], {3, 7}); });
+  g.check({g.random({1, 3})}, [](const Inputs& x) { return expand(x[0], {0, 3}); });
 }
 
 }  // namespace convoy

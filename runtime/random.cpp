@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/random.h"
+
+#include "kernels/random_fill.h"
+#include "runtime/run.h"
+
+namespace convoy {
+
+Tensor uniform(const Shape& shape, double low, double high, const PhiloxKey& key,
+               const TensorOptions& options) {
+  const Tensor y = empty(shape, options);
+  run(UniformFill{y.count(), y.data(), y.dtype(), key, low, high}, y.stream());
+  return y;
+}
+
+Tensor normal(const Shape& shape, double mean, double std, const PhiloxKey& key,
+              const TensorOptions& options) {
+  const Tensor y = empty(shape, options);
+  run(NormalFill{y.count(), y.data(), y.dtype(), key, mean, std}, y.stream());
+  return y;
+}
+
+Tensor truncated_normal(const Shape& shape, double mean, double std, double low, double high,
+                        const PhiloxKey& key, const TensorOptions& options) {
+  const Tensor y = empty(shape, options);
+  run(TruncatedNormalFill{y.count(), y.data(), y.dtype(), key, mean, std, low, high}, y.stream());
+  return y;
+}
+
+Tensor permutation(std::int64_t count, const PhiloxKey& key, std::uint64_t step,
+                   const Device& device) {
+  const Tensor y = empty({count}, {DType::i64, device});
+  run(PermutationFill{count, y.as<std::int64_t>(), key, step}, y.stream());
+  return y;
+}
+
+}  // namespace convoy
