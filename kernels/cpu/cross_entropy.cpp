@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/cross_entropy.h"
 
-#include <cmath>
 #include <limits>
 
 #include "kernels/cpu/log_sum_exp.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/parallel.h"
 
 namespace convoy::on_cpu {
@@ -122,7 +122,8 @@ void row_gradient(const Targets<T>& targets, std::int64_t r, const T* z, std::in
   double total = 0;
   targets.for_each(r, [&](std::int64_t, double t) { total += t; });
   const T gain = static_cast<T>(total * scale), shift = static_cast<T>(lse);
-  for (std::int64_t k = 0; k < classes; ++k) dz[k] += gain * std::exp(z[k] - shift);
+#pragma omp simd
+  for (std::int64_t k = 0; k < classes; ++k) dz[k] += gain * exp_of(z[k] - shift);
   targets.for_each(r, [&](std::int64_t k, double t) { dz[k] -= static_cast<T>(t * scale); });
 }
 

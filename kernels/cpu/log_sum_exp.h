@@ -7,21 +7,25 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/cpu/math.h"
+
 namespace convoy::on_cpu {
 
 template <class T>
 struct LogSumExp {
-  T max;       // NaN if any logit is
-  double sum;  // of exp(x - max), at least 1
+  T max;
+  double sum;  // of exp(x - max), at least 1; NaN if any logit is
   T log_sum;   // the answer is max + log_sum, in two parts: x - max is exact to half a digit
 };
 
 template <class T>
 LogSumExp<T> log_sum_exp(const T* x, std::int64_t classes) {
   T max = x[0];
-  for (std::int64_t k = 1; k < classes; ++k) max = x[k] > max || x[k] != x[k] ? x[k] : max;
-  double sum = 0;
-  for (std::int64_t k = 0; k < classes; ++k) sum += static_cast<double>(std::exp(x[k] - max));
+#pragma omp simd reduction(max : max)
+  for (std::int64_t k = 1; k < classes; ++k) max = x[k] > max ? x[k] : max;
+  double sum = 0;  // a NaN that the maximum passed over shows here
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t k = 0; k < classes; ++k) sum += static_cast<double>(exp_of(x[k] - max));
   return {max, sum, static_cast<T>(std::log(sum))};
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/softmax.h"
 
-#include <cmath>
-
 #include "kernels/cpu/log_sum_exp.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/parallel.h"
 
 namespace convoy::on_cpu {
@@ -13,22 +12,26 @@ template <class T>
 void softmax_row(const T* x, std::int64_t classes, bool log, T* y) {
   const LogSumExp<T> l = log_sum_exp(x, classes);
   if (log) {
+#pragma omp simd
     for (std::int64_t k = 0; k < classes; ++k) y[k] = (x[k] - l.max) - l.log_sum;
   } else {
     const T scale = static_cast<T>(1 / l.sum);
-    for (std::int64_t k = 0; k < classes; ++k) y[k] = std::exp(x[k] - l.max) * scale;
+#pragma omp simd
+    for (std::int64_t k = 0; k < classes; ++k) y[k] = exp_of(x[k] - l.max) * scale;
   }
 }
 
 template <class T>
 void gradient_row(const SoftmaxBackward& op, const T* y, const T* dy, T* dx) {
   double sum = 0;
+#pragma omp simd reduction(+ : sum)
   for (std::int64_t k = 0; k < op.classes; ++k) {
     sum += static_cast<double>(op.log ? dy[k] : dy[k] * y[k]);
   }
   const T total = static_cast<T>(sum);
+#pragma omp simd
   for (std::int64_t k = 0; k < op.classes; ++k) {
-    const T v = op.log ? dy[k] - std::exp(y[k]) * total : y[k] * (dy[k] - total);
+    const T v = op.log ? dy[k] - exp_of(y[k]) * total : y[k] * (dy[k] - total);
     dx[k] = op.accumulate ? dx[k] + v : v;
   }
 }
