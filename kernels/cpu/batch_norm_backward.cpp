@@ -179,8 +179,8 @@ void backward(const BatchNormBackward& op, void* workspace) {
   const double *sum = scratch.total(), *dot = sum + op.channels;
   const T *mean = static_cast<const T*>(op.mean), *rstd = static_cast<const T*>(op.rstd);
   for (std::int64_t c = 0; c < op.channels; ++c) {
-    put<T>(op.d_bias, c, sum[c], op.accumulate_bias);
     put<T>(op.d_scale, c, dot[c] * static_cast<double>(rstd[c]), op.accumulate_scale);
+    put<T>(op.d_bias, c, sum[c], op.accumulate_bias);
   }
   if (op.dx == nullptr || op.rows == 0) return;
   if (op.d_residual != nullptr && !op.accumulate_residual) {
