@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/ops/batch_norm.h"
+
+#include "kernels/batch_norm.h"
+#include "runtime/autograd.h"
+#include "runtime/run.h"
+
+namespace convoy {
+namespace {
+
+void require_channels(const char* what, const Tensor& t, const Tensor& x) {
+  if (!t.defined()) return;
+  require(t.shape() == Shape{x.shape().back()} && t.dtype() == x.dtype(),
+          "batch_norm: {} expects {} of shape [{}] for x of shape {}, found {} of shape {}", what,
+          x.dtype(), x.shape().back(), x.shape(), t.dtype(), t.shape());
+}
+
+void check_operands(const Tensor& x, const Tensor& scale, const Tensor& bias, const Tensor& mean,
+                    const Tensor& var, const Tensor& residual) {
+  require(x.rank() >= 2, "batch_norm: x expects shape [..., C] of 2 or more dimensions, found {}",
+          x.shape());
+  require_channels("scale", scale, x);
+  require_channels("bias", bias, x);
+  require_channels("running_mean", mean, x);
+  require_channels("running_var", var, x);
+  require(mean.defined() == var.defined(),
+          "batch_norm: running_mean and running_var expect to be given together, found only one");
+  require(!mean.defined() || (mean.is_contiguous() && var.is_contiguous()),
+          "batch_norm: the running estimates expect dense memory, found views with strides");
+  require(!residual.defined() || (residual.shape() == x.shape() && residual.dtype() == x.dtype()),
+          "batch_norm: residual expects x's shape {} and dtype {}, found {} and {}", x.shape(),
+          x.dtype(), residual.defined() ? residual.shape() : Shape{},
+          residual.defined() ? residual.dtype() : x.dtype());
+}
+
+Tensor dense(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
+void* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
+const void* data_or_null(const Saved& s) { return s.defined() ? s.data() : nullptr; }
+
+// What the backward keeps: x, and y only where the mask cannot be worked out from x alone.
+struct Keep {
+  Saved x, y, scale, bias, mean, rstd;
+  std::int64_t rows, channels;
+  bool training, relu, residual_is_x;
+};
+
+// Inputs 0 to 3: x, scale, bias, residual.
+void backward(const Keep& keep, const Tensor& dy, Grads& grads) {
+  BatchNormBackward op{.rows = keep.rows,
+                       .channels = keep.channels,
+                       .x = keep.x.data(),
+                       .y = data_or_null(keep.y),
+                       .dy = dy.data(),
+                       .scale = data_or_null(keep.scale),
+                       .bias = data_or_null(keep.bias),
+                       .mean = keep.mean.data(),
+                       .rstd = keep.rstd.data(),
+                       .training = keep.training,
+                       .relu = keep.relu,
+                       .dtype = dy.dtype()};
+  const auto into = [&grads](int i, void*& data, bool& accumulate) {
+    if (!grads.needs(i)) return;
+    const GradDestination to = grads.into(i);
+    data = to.data(), accumulate = to.accumulate;
+  };
+  into(0, op.dx, op.accumulate);
+  into(1, op.d_scale, op.accumulate_scale);
+  into(2, op.d_bias, op.accumulate_bias);
+  Tensor
+      apart;  // bn(x) + x: one destination for two gradients, which the kernel cannot write at once
+  if (keep.residual_is_x) {
+    apart = empty(dy.shape(), dy.like());
+    op.d_residual = apart.data();
+  } else if (keep.relu) {
+    into(3, op.d_residual, op.accumulate_residual);
+  }
+  run(op, dy.stream());
+  if (apart.defined()) {
+    grads.pass(3, apart);
+  } else if (!keep.relu) {
+    grads.pass(3, dy);
+  }
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& bias,
+                  const Tensor& running_mean, const Tensor& running_var, bool training,
+                  double momentum, double eps) {
+  return batch_norm_act(x, scale, bias, running_mean, running_var, training, momentum, eps, {},
+                        false);
+}
+
+Tensor batch_norm_act(const Tensor& x, const Tensor& scale, const Tensor& bias,
+                      const Tensor& running_mean, const Tensor& running_var, bool training,
+                      double momentum, double eps, const Tensor& residual, bool relu) {
+  check_operands(x, scale, bias, running_mean, running_var, residual);
+  const std::int64_t channels = x.shape().back(), rows = channels > 0 ? x.count() / channels : 0;
+  const Tensor xc = x.contiguous(), rc = dense(residual), sc = dense(scale), bc = dense(bias);
+  const Tensor mean = empty({channels}, x.like()), rstd = empty({channels}, x.like());
+  const Tensor y = empty(x.shape(), x.like());
+  run(BatchNormForward{.rows = rows,
+                       .channels = channels,
+                       .x = xc.data(),
+                       .residual = data_or_null(rc),
+                       .scale = data_or_null(sc),
+                       .bias = data_or_null(bc),
+                       .running_mean = data_or_null(running_mean),
+                       .running_var = data_or_null(running_var),
+                       .mean = mean.data(),
+                       .rstd = rstd.data(),
+                       .y = y.data(),
+                       .momentum = momentum,
+                       .eps = eps,
+                       .training = training,
+                       .relu = relu,
+                       .dtype = x.dtype()},
+      x.stream());
+  if (training && running_mean.defined()) running_mean.bump_version(), running_var.bump_version();
+
+  const bool needs_y = relu && residual.defined();
+  const Keep keep{save(xc),
+                  needs_y ? save(y) : Saved(),
+                  save(sc),
+                  save(bc),
+                  save(mean),
+                  save(rstd),
+                  rows,
+                  channels,
+                  training,
+                  relu,
+                  residual.defined() && residual.impl() == x.impl()};
+  const auto back = [keep](const Tensor& dy, Grads& grads) { backward(keep, dy, grads); };
+  if (!relu && !residual.defined())
+    return record("batch_norm", y, {x, scale, bias, residual}, back);
+  return record("batch_norm_act", y, {x, scale, bias, residual}, back);
+}
+
+}  // namespace convoy
