@@ -13,6 +13,7 @@
 
 #include "data/image.h"
 #include "data/resize.h"
+#include "kernels/image.h"
 #include "kernels/random.h"
 
 namespace convoy::data {
@@ -21,14 +22,6 @@ namespace convoy::data {
 inline constexpr std::uint32_t kShuffleStream = 0xDA7A0001;
 inline constexpr std::uint32_t kAugmentStream = 0xDA7A0002;
 inline constexpr std::uint32_t kSynthStream = 0xDA7A0003;
-
-// What the device does to a row: output pixel (y, x) is source pixel (y + offset_y, x' + offset_x),
-// zero outside of the source, with x' = width - 1 - x where flip is 1.
-struct ImageRow {
-  std::int32_t offset_y = 0, offset_x = 0;
-  std::int32_t flip = 0;
-  friend bool operator==(const ImageRow&, const ImageRow&) = default;
-};
 
 // Of a training sample; the defaults change nothing.
 struct Augmentation {
@@ -49,6 +42,7 @@ struct SampleDraw {
   std::int64_t epoch = 0, index = 0;
 };
 
+// How the device is to move and mirror the sample: ImageRow of kernels/image.h.
 ImageRow draw_row(const Augmentation& augmentation, const SampleDraw& draw);
 
 // The whole picture, scaled to the row whatever its proportions.

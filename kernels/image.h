@@ -18,6 +18,7 @@ struct ImageRow {
   std::int32_t offset_y = 0;
   std::int32_t offset_x = 0;
   std::int32_t flip = 0;
+  friend bool operator==(const ImageRow&, const ImageRow&) = default;
 };
 
 struct ImageNormalize {
