@@ -7,6 +7,7 @@
 #include "kernels/cpu/carver.h"
 #include "kernels/cpu/conv2d_onednn.h"
 #include "kernels/cpu/conv2d_plain.h"
+#include "kernels/cpu/conv2d_winograd.h"
 #include "kernels/cpu/parallel.h"
 
 namespace convoy::on_cpu {
@@ -19,45 +20,49 @@ std::int64_t work(const Conv2dGeometry& g) {
   return g.output_shape().count() * g.R * g.S * (g.C / g.groups);
 }
 
-Plan choose(const Conv2dGeometry& g, Conv2dPass pass, bool bias, bool accumulate, DType dtype) {
-  require(dtype == DType::f32 || dtype == DType::f64,
-          "conv2d: dtype expects f32 or f64 on cpu, found {}", dtype);
-  if (dtype == DType::f32 && work(g) > kPlainWork) {
-    if (const auto bytes = conv2d_onednn_workspace(g, pass, bias, accumulate)) {
+template <class Op>
+Plan choose(const Op& op, Conv2dPass pass, bool bias, bool accumulate) {
+  require(op.dtype == DType::f32 || op.dtype == DType::f64,
+          "conv2d: dtype expects f32 or f64 on cpu, found {}", op.dtype);
+  if (op.dtype == DType::f32 && work(op.g) > kPlainWork) {
+    if (conv2d_winograd_fits(op.g)) return {"winograd", conv2d_winograd_workspace(op)};
+    if (const auto bytes = conv2d_onednn_workspace(op.g, pass, bias, accumulate)) {
       return {"onednn", *bytes};
     }
   }
   return {"plain"};
 }
 
-bool is_onednn(const Plan& plan) { return std::string_view(plan.variant) == "onednn"; }
+bool is(const Plan& plan, std::string_view variant) { return plan.variant == variant; }
 
 }  // namespace
 
 Plan plan(const Conv2dForward& op, const Device&) {
-  return choose(op.g, Conv2dPass::forward, op.bias != nullptr, false, op.dtype);
+  return choose(op, Conv2dPass::forward, op.bias != nullptr, false);
 }
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.g.N == 0) return;
-  if (is_onednn(plan)) return conv2d_onednn(op, workspace);
+  if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+  if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
   with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_forward_plain<T>(op); });
 }
 
 Plan plan(const Conv2dBackwardInput& op, const Device&) {
-  return choose(op.g, Conv2dPass::backward_input, false, op.accumulate, op.dtype);
+  return choose(op, Conv2dPass::backward_input, false, op.accumulate);
 }
 
 void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.g.N == 0) return;
-  if (is_onednn(plan)) return conv2d_onednn(op, workspace);
+  if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+  if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
   with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_backward_input_plain<T>(op); });
 }
 
 // The bias gradient and the filters' run one after the other in the same workspace.
 Plan plan(const Conv2dBackwardWeight& op, const Device&) {
-  Plan p = op.dweight ? choose(op.g, Conv2dPass::backward_weight, false, op.accumulate, op.dtype)
-                      : Plan{"plain"};
+  Plan p =
+      op.dweight ? choose(op, Conv2dPass::backward_weight, false, op.accumulate) : Plan{"plain"};
   if (op.dbias) {
     const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
     p.workspace_bytes = std::max(p.workspace_bytes, bytes);
@@ -69,7 +74,8 @@ void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, cons
   with_float(op.dtype, [&]<class T>(Type<T>) {
     if (op.dbias) conv2d_backward_bias<T>(op, static_cast<T*>(workspace));
     if (!op.dweight) return;
-    if (is_onednn(plan)) return conv2d_onednn(op, workspace);
+    if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+    if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
     conv2d_backward_weight_plain<T>(op);
   });
 }

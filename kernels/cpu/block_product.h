@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Products of small matrices that are stored in lines of 16 floats, the form in which the
+// convolutions keep what they transform: no packing, no tails in the columns, and the distance
+// between rows is a constant of the code.
+//
+//   rows_product:    c[i][lane]   = sum over k of a[k / 16][i][k % 16] * b[k][lane]
+//   columns_product: c[row][lane] = sum over t of a[t][row] * b[t][lane]
+
+#include <cstdint>
+
+namespace convoy::on_cpu {
+
+inline constexpr std::int64_t kLine = 16;  // floats
+
+// `depth` is a multiple of 16; `a_block` is the distance in floats between two blocks of 16 k.
+struct RowsProduct {
+  std::int64_t rows, depth;
+  const float* a;  // [depth / 16][rows][16], blocks a_block apart
+  std::int64_t a_block;
+  const float* b;  // [depth][16]
+  float* c;        // [rows][16]
+};
+
+// c is 16 x 16.
+struct ColumnsProduct {
+  std::int64_t depth;
+  const float* a;  // [depth][16]
+  const float* b;  // [depth][16]
+  float* c;        // [16][16]
+  bool accumulate;
+};
+
+void rows_product_avx512(const RowsProduct& p);
+void rows_product_avx2(const RowsProduct& p);
+void columns_product_avx512(const ColumnsProduct& p);
+void columns_product_avx2(const ColumnsProduct& p);
+
+}  // namespace convoy::on_cpu
