@@ -59,8 +59,8 @@ Cut cut(const Map& m) {
 
 // The buffers of a forward-like pass; per piece ones are `pieces` times as long.
 struct Buffers {
-  std::int64_t v_block, v_position, u_position, m_position, patch_size;
-  float *v, *u, *m, *patch;
+  std::int64_t v_block, v_position, u_position, m_position;
+  float *v, *u, *m;
 };
 
 Buffers carve(const Map& m, const Cut& c, Carver& carver) {
@@ -70,11 +70,9 @@ Buffers carve(const Map& m, const Cut& c, Carver& carver) {
   b.v_position = padded(blocks_of(m.C) * rows);
   b.u_position = padded(m.C * (c.by_filters ? 1 : blocks_of(m.K)));
   b.m_position = padded(c.tile_block);
-  b.patch_size = kPositionCount * m.C;
   b.v = carver.take<float>(kPositionCount * b.v_position * (c.by_filters ? 1 : c.pieces));
   b.u = carver.take<float>(kPositionCount * b.u_position * (c.by_filters ? c.pieces : 1));
   b.m = carver.take<float>(kPositionCount * b.m_position * c.pieces);
-  b.patch = carver.take<float>(b.patch_size * c.pieces);
   return b;
 }
 
@@ -118,9 +116,7 @@ void run_by_tiles(const Correlation& job, const Cut& c, const Buffers& b) {
     for (std::int64_t block = share(blocks, piece, c.pieces); block < last; ++block) {
       const std::int64_t begin = block * c.tile_block;
       const std::int64_t count = std::min(c.tile_block, map.tiles() - begin);
-      input_tiles({{&map, begin, count, v, b.v_position, b.v_block},
-                   job.x,
-                   b.patch + piece * b.patch_size});
+      input_tiles({{&map, begin, count, v, b.v_position, b.v_block}, job.x});
       for (std::int64_t k = 0; k < k_blocks; ++k) {
         finish_block(job, b, v, b.u + k * map.C * kLine, m, begin, count, k);
       }
@@ -133,9 +129,7 @@ void run_by_filters(const Correlation& job, const Cut& c, const Buffers& b) {
   for_each_piece(c.pieces, [&](std::int64_t piece) {
     const std::int64_t begin = share(map.tiles(), piece, c.pieces);
     const std::int64_t count = share(map.tiles(), piece + 1, c.pieces) - begin;
-    input_tiles({{&map, begin, count, b.v + begin * kLine, b.v_position, b.v_block},
-                 job.x,
-                 b.patch + piece * b.patch_size});
+    input_tiles({{&map, begin, count, b.v + begin * kLine, b.v_position, b.v_block}, job.x});
   });
   for_each_piece(c.pieces, [&](std::int64_t piece) {
     float* u = b.u + piece * kPositionCount * b.u_position;
@@ -207,8 +201,8 @@ namespace {
 // its own. Few tiles: everything is transformed first, and each 16 x 16 block of du is summed,
 // transformed and stored at once, so that du never leaves the first-level cache.
 struct GradientBuffers {
-  std::int64_t v_block, v_position, w_block, w_position, du_position, du_piece, patch_size;
-  float *v, *w, *du, *patch;  // w: dy's values
+  std::int64_t v_block, v_position, w_block, w_position, du_position, du_piece;
+  float *v, *w, *du;  // w: dy's values
 };
 
 GradientBuffers carve_gradient(const Map& m, const Cut& c, Carver& carver) {
@@ -220,11 +214,9 @@ GradientBuffers carve_gradient(const Map& m, const Cut& c, Carver& carver) {
   b.w_position = padded(blocks_of(m.K) * rows);
   b.du_position = padded(c.by_filters ? kLine : blocks_of(m.K) * m.C);
   b.du_piece = kPositionCount * b.du_position;
-  b.patch_size = kPositionCount * m.C;
   b.v = carver.take<float>(kPositionCount * b.v_position * own);
   b.w = carver.take<float>(kPositionCount * b.w_position * own);
   b.du = carver.take<float>(b.du_piece * c.pieces);
-  b.patch = carver.take<float>(b.patch_size * c.pieces);
   return b;
 }
 
@@ -235,9 +227,9 @@ struct Gradient {
   bool accumulate;
 };
 
-void transform_both(const Gradient& job, const GradientBuffers& b, float* v, float* w, float* patch,
+void transform_both(const Gradient& job, const GradientBuffers& b, float* v, float* w,
                     std::int64_t begin, std::int64_t count) {
-  input_tiles({{&job.map, begin, count, v, b.v_position, b.v_block}, job.x, patch});
+  input_tiles({{&job.map, begin, count, v, b.v_position, b.v_block}, job.x});
   output_gradient_tiles({{&job.map, begin, count, w, b.w_position, b.w_block}, job.dy});
 }
 
@@ -252,7 +244,7 @@ void sum_piece(const Gradient& job, const Cut& c, const GradientBuffers& b, std:
   if (first == last) std::fill(du, du + b.du_piece, 0.0f);
   for (std::int64_t begin = first; begin < last; begin += c.tile_block) {
     const std::int64_t count = std::min(c.tile_block, last - begin);
-    transform_both(job, b, v, w, b.patch + piece * b.patch_size, begin, count);
+    transform_both(job, b, v, w, begin, count);
     for (std::int64_t i = 0; i < kPositionCount; ++i) {
       float* to = du + i * b.du_position;
       for (std::int64_t kb = 0; kb < blocks_of(map.K); ++kb) {
@@ -281,8 +273,7 @@ void gradient_by_filters(const Gradient& job, const Cut& c, const GradientBuffer
   for_each_piece(c.pieces, [&](std::int64_t piece) {
     const std::int64_t begin = share(map.tiles(), piece, c.pieces);
     const std::int64_t count = share(map.tiles(), piece + 1, c.pieces) - begin;
-    transform_both(job, b, b.v + begin * kLine, b.w + begin * kLine, b.patch + piece * b.patch_size,
-                   begin, count);
+    transform_both(job, b, b.v + begin * kLine, b.w + begin * kLine, begin, count);
   });
   const std::int64_t c_blocks = blocks_of(map.C), blocks = blocks_of(map.K) * c_blocks;
   for_each_piece(c.pieces, [&](std::int64_t piece) {

@@ -1,36 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/cpu/winograd_tiles.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "kernels/cpu/transpose.h"
 #include "kernels/cpu/winograd.h"
 
 namespace convoy::on_cpu::winograd {
 namespace {
 
+// Walks over tiles, row by row and image by image, without a division a tile.
 struct Place {
   std::int64_t n, p, q;  // of the tile's first output
-};
-CONVOY_INLINE Place place(const Map& m, std::int64_t tile) {
-  const std::int64_t in_image = tile % (m.tiles_h() * m.tiles_w());
-  return {tile / (m.tiles_h() * m.tiles_w()), in_image / m.tiles_w() * kTile,
-          in_image % m.tiles_w() * kTile};
-}
 
-// The patch of a tile at the border, zeros outside the image.
-void copy_patch(const Map& m, const float* image, std::int64_t h0, std::int64_t w0, float* patch) {
-  for (std::int64_t i = 0; i < kPositions; ++i, patch += m.C) {
-    const std::int64_t h = h0 + i / kPatch, w = w0 + i % kPatch;
-    if (h >= 0 && h < m.H && w >= 0 && w < m.W) {
-      std::memcpy(patch, image + (h * m.W + w) * m.C,
-                  static_cast<std::size_t>(m.C) * sizeof(float));
-    } else {
-      std::memset(patch, 0, static_cast<std::size_t>(m.C) * sizeof(float));
-    }
+  CONVOY_INLINE Place(const Map& m, std::int64_t tile)
+      : n(tile / (m.tiles_h() * m.tiles_w())),
+        p(tile / m.tiles_w() % m.tiles_h() * kTile),
+        q(tile % m.tiles_w() * kTile) {}
+  CONVOY_INLINE void next(const Map& m) {
+    q += kTile;
+    if (q < m.Q) return;
+    q = 0, p += kTile;
+    if (p < m.P) return;
+    p = 0, ++n;
   }
-}
+};
+
+// Which rows and columns of a patch are in the image: [begin, end).
+struct Inside {
+  std::int64_t begin, end;
+  CONVOY_INLINE Inside(std::int64_t start, std::int64_t extent)
+      : begin(start < 0 ? -start : 0), end(extent - start < kPatch ? extent - start : kPatch) {}
+  CONVOY_INLINE bool whole() const { return begin == 0 && end == kPatch; }
+  CONVOY_INLINE bool has(int i) const { return i >= begin && i < end; }
+};
 
 template <class V>
 CONVOY_INLINE void store_positions(const V (&v)[kPositions], float* to, std::int64_t position) {
@@ -41,19 +42,31 @@ CONVOY_INLINE void store_positions(const V (&v)[kPositions], float* to, std::int
 template <class V>
 CONVOY_INLINE void run(const InputTiles& p) {
   const Map& m = *p.tiles.map;
-  for (std::int64_t t = 0; t < p.tiles.count; ++t) {
-    const Place at = place(m, p.tiles.begin + t);
+  const std::int64_t row = m.W * m.C;
+  Place at(m, p.tiles.begin);
+  for (std::int64_t t = 0; t < p.tiles.count; ++t, at.next(m)) {
     const std::int64_t h0 = at.p - m.pad_h, w0 = at.q - m.pad_w;
-    const float* image = p.x + at.n * m.H * m.W * m.C;
-    const bool inside = h0 >= 0 && w0 >= 0 && h0 + kPatch <= m.H && w0 + kPatch <= m.W;
-    if (!inside) copy_patch(m, image, h0, w0, p.patch);
-    const float* from = inside ? image + (h0 * m.W + w0) * m.C : p.patch;
-    const std::int64_t row = (inside ? m.W : kPatch) * m.C;
-    for (std::int64_t c = 0; c < m.C; c += kLanes<V>) {
-      V d[kPositions], v[kPositions];
+    const Inside rows(h0, m.H), columns(w0, m.W);
+    const bool whole = rows.whole() && columns.whole();
+    const float* from = p.x + at.n * m.H * row + h0 * row + w0 * m.C;
+    for (std::int64_t c = 0; c < m.C; c += kLanes<V>, from += kLanes<V>) {
+      V d[kPositions] = {}, v[kPositions];
+      if (whole) {
 #pragma GCC unroll 16
-      for (int i = 0; i < kPositions; ++i) {
-        d[i] = load<V>(from + c + i / kPatch * row + i % kPatch * m.C);
+        for (int i = 0; i < kPositions; ++i)
+          d[i] = load<V>(from + i / kPatch * row + i % kPatch * m.C);
+        // The two new rows of the tiles below: the stream of patches is too jumpy for the hardware.
+        for (int i = 1; i < 3; ++i) {
+          __builtin_prefetch(from + 4 * row + i * m.C);
+          __builtin_prefetch(from + 5 * row + i * m.C);
+        }
+      } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < kPositions; ++i) {
+          if (rows.has(i / kPatch) && columns.has(i % kPatch)) {
+            d[i] = load<V>(from + i / kPatch * row + i % kPatch * m.C);
+          }
+        }
       }
       input(d, v);
       store_positions(v, p.tiles.values + c / kLine * p.tiles.block + t * kLine + c % kLine,
@@ -65,8 +78,8 @@ CONVOY_INLINE void run(const InputTiles& p) {
 template <class V>
 CONVOY_INLINE void run(const OutputTiles& p) {
   const Map& m = *p.tiles.map;
-  for (std::int64_t t = 0; t < p.tiles.count; ++t) {
-    const Place at = place(m, p.tiles.begin + t);
+  Place at(m, p.tiles.begin);
+  for (std::int64_t t = 0; t < p.tiles.count; ++t, at.next(m)) {
     float* y = p.y + ((at.n * m.P + at.p) * m.Q + at.q) * m.K + p.k_block * kLine;
     for (int lane = 0; lane < kLine; lane += kLanes<V>) {
       V product[kPositions], sum[kTile * kTile];
@@ -78,6 +91,7 @@ CONVOY_INLINE void run(const OutputTiles& p) {
       for (int i = 0; i < kTile * kTile; ++i) {
         if (at.p + i / kTile >= m.P || at.q + i % kTile >= m.Q) continue;
         float* to = y + (i / kTile * m.Q + i % kTile) * m.K + lane;
+        __builtin_prefetch(to + kTile * m.Q * m.K, 1);
         if (p.bias) sum[i] += load<V>(p.bias + p.k_block * kLine + lane);
         store(to, p.accumulate ? load<V>(to) + sum[i] : sum[i]);
       }
@@ -88,8 +102,8 @@ CONVOY_INLINE void run(const OutputTiles& p) {
 template <class V>
 CONVOY_INLINE void run(const OutputGradientTiles& p) {
   const Map& m = *p.tiles.map;
-  for (std::int64_t t = 0; t < p.tiles.count; ++t) {
-    const Place at = place(m, p.tiles.begin + t);
+  Place at(m, p.tiles.begin);
+  for (std::int64_t t = 0; t < p.tiles.count; ++t, at.next(m)) {
     const float* dy = p.dy + ((at.n * m.P + at.p) * m.Q + at.q) * m.K;
     const bool down = at.p + 1 < m.P, right = at.q + 1 < m.Q;
     for (std::int64_t k = 0; k < m.K; k += kLanes<V>) {

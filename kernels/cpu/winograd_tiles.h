@@ -27,11 +27,10 @@ struct Tiles {
   std::int64_t position, block;
 };
 
-// All channel blocks of the input's patches; `patch` has room for [16, C].
+// All channel blocks of the input's patches.
 struct InputTiles {
   Tiles tiles;
   const float* x;
-  float* patch;
 };
 // One block of 16 outputs, from products to y; tiles.block is not used.
 struct OutputTiles {
