@@ -41,8 +41,9 @@ void for_each_piece(std::int64_t pieces, F&& f) {
 }
 
 // How the work is cut. Many tiles: threads share out blocks of tiles, and the transformed filters
-// are made first. Few tiles (deep layers, whose filters are larger than their images): all tiles
-// are transformed first, and threads share out blocks of 16 filters, each of which is read once.
+// are made first. Few tiles (deep layers, whose filters are larger than their images): threads
+// share out blocks of 16 filters, each of which is read once, and each thread transforms all tiles
+// for itself, which is quicker than to fetch them from another core's cache.
 struct Cut {
   bool by_filters;
   std::int64_t pieces, tile_block;
@@ -70,7 +71,7 @@ Buffers carve(const Map& m, const Cut& c, Carver& carver) {
   b.v_position = padded(blocks_of(m.C) * rows);
   b.u_position = padded(m.C * (c.by_filters ? 1 : blocks_of(m.K)));
   b.m_position = padded(c.tile_block);
-  b.v = carver.take<float>(kPositionCount * b.v_position * (c.by_filters ? 1 : c.pieces));
+  b.v = carver.take<float>(kPositionCount * b.v_position * c.pieces);
   b.u = carver.take<float>(kPositionCount * b.u_position * (c.by_filters ? c.pieces : 1));
   b.m = carver.take<float>(kPositionCount * b.m_position * c.pieces);
   return b;
@@ -127,11 +128,8 @@ void run_by_tiles(const Correlation& job, const Cut& c, const Buffers& b) {
 void run_by_filters(const Correlation& job, const Cut& c, const Buffers& b) {
   const Map& map = job.map;
   for_each_piece(c.pieces, [&](std::int64_t piece) {
-    const std::int64_t begin = share(map.tiles(), piece, c.pieces);
-    const std::int64_t count = share(map.tiles(), piece + 1, c.pieces) - begin;
-    input_tiles({{&map, begin, count, b.v + begin * kLine, b.v_position, b.v_block}, job.x});
-  });
-  for_each_piece(c.pieces, [&](std::int64_t piece) {
+    float* v = b.v + piece * kPositionCount * b.v_position;
+    input_tiles({{&map, 0, map.tiles(), v, b.v_position, b.v_block}, job.x});
     float* u = b.u + piece * kPositionCount * b.u_position;
     float* m = b.m + piece * kPositionCount * b.m_position;
     const std::int64_t last = share(blocks_of(map.K), piece + 1, c.pieces);
@@ -139,7 +137,7 @@ void run_by_filters(const Correlation& job, const Cut& c, const Buffers& b) {
       filter_panel(job.panel(k, u, b.u_position));
       for (std::int64_t begin = 0; begin < map.tiles(); begin += c.tile_block) {
         const std::int64_t count = std::min(c.tile_block, map.tiles() - begin);
-        finish_block(job, b, b.v + begin * kLine, u, m, begin, count, k);
+        finish_block(job, b, v + begin * kLine, u, m, begin, count, k);
       }
     }
   });
@@ -208,14 +206,13 @@ struct GradientBuffers {
 GradientBuffers carve_gradient(const Map& m, const Cut& c, Carver& carver) {
   GradientBuffers b{};
   const std::int64_t rows = c.by_filters ? m.tiles() : c.tile_block;
-  const std::int64_t own = c.by_filters ? 1 : c.pieces;
   b.v_block = b.w_block = rows * kLine;
   b.v_position = padded(blocks_of(m.C) * rows);
   b.w_position = padded(blocks_of(m.K) * rows);
   b.du_position = padded(c.by_filters ? kLine : blocks_of(m.K) * m.C);
   b.du_piece = kPositionCount * b.du_position;
-  b.v = carver.take<float>(kPositionCount * b.v_position * own);
-  b.w = carver.take<float>(kPositionCount * b.w_position * own);
+  b.v = carver.take<float>(kPositionCount * b.v_position * c.pieces);
+  b.w = carver.take<float>(kPositionCount * b.w_position * c.pieces);
   b.du = carver.take<float>(b.du_piece * c.pieces);
   return b;
 }
@@ -270,20 +267,18 @@ void gradient_by_tiles(const Gradient& job, const Cut& c, const GradientBuffers&
 
 void gradient_by_filters(const Gradient& job, const Cut& c, const GradientBuffers& b) {
   const Map& map = job.map;
-  for_each_piece(c.pieces, [&](std::int64_t piece) {
-    const std::int64_t begin = share(map.tiles(), piece, c.pieces);
-    const std::int64_t count = share(map.tiles(), piece + 1, c.pieces) - begin;
-    transform_both(job, b, b.v + begin * kLine, b.w + begin * kLine, begin, count);
-  });
   const std::int64_t c_blocks = blocks_of(map.C), blocks = blocks_of(map.K) * c_blocks;
   for_each_piece(c.pieces, [&](std::int64_t piece) {
+    float* v = b.v + piece * kPositionCount * b.v_position;
+    float* w = b.w + piece * kPositionCount * b.w_position;
+    transform_both(job, b, v, w, 0, map.tiles());
     float* du = b.du + piece * b.du_piece;
     const std::int64_t last = share(blocks, piece + 1, c.pieces);
     for (std::int64_t block = share(blocks, piece, c.pieces); block < last; ++block) {
       const std::int64_t kb = block / c_blocks, cb = block % c_blocks;
       for (std::int64_t i = 0; i < kPositionCount; ++i) {
-        multiply_columns({map.tiles(), b.w + i * b.w_position + kb * b.w_block,
-                          b.v + i * b.v_position + cb * b.v_block, du + i * b.du_position, false});
+        multiply_columns({map.tiles(), w + i * b.w_position + kb * b.w_block,
+                          v + i * b.v_position + cb * b.v_block, du + i * b.du_position, false});
       }
       filter_gradient({du, 1, 0, b.du_position, map.C, kb, cb, job.dw, job.accumulate});
     }

@@ -128,7 +128,9 @@ CONVOY_INLINE void run_straight(const FilterPanel& p) {
   const float* w = p.w + p.out_block * kLine * filter_size;
   for (std::int64_t c0 = 0; c0 < p.C; c0 += kLine) {
     for (int tap = 0; tap < kTaps; ++tap) {
-      transpose_lines<V>(w + tap * p.C + c0, filter_size, &taps[tap][0][0], kLine);
+      const float* from = w + tap * p.C + c0;
+      for (int k = 0; k < kLine; ++k) __builtin_prefetch(from + k * filter_size + kLine);
+      transpose_lines<V>(from, filter_size, &taps[tap][0][0], kLine);
     }
     for (int c = 0; c < kLine; ++c) {
       for (int lane = 0; lane < kLine; lane += kLanes<V>) {
@@ -141,10 +143,13 @@ CONVOY_INLINE void run_straight(const FilterPanel& p) {
   }
 }
 
+constexpr int kAhead = 8;  // filters
+
 template <class V>
 CONVOY_INLINE void run_flipped(const FilterPanel& p) {
   for (std::int64_t k = 0; k < p.K; ++k) {
     const float* w = p.w + k * kTaps * p.C + p.out_block * kLine;
+    for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(w + (kAhead * kTaps + tap) * p.C);
     for (int lane = 0; lane < kLine; lane += kLanes<V>) {
       V g[kTaps], u[kPositions];
       for (int tap = 0; tap < kTaps; ++tap) g[tap] = load<V>(w + (kTaps - 1 - tap) * p.C + lane);
@@ -167,6 +172,7 @@ template <class V>
 CONVOY_INLINE void run(const FilterGradient& p) {
   for (int k = 0; k < kLine; ++k) {
     float* dw = p.dw + (p.k_block * kLine + k) * kTaps * p.C + p.c_block * kLine;
+    for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(dw + tap * p.C + kLine, 1);
     for (int lane = 0; lane < kLine; lane += kLanes<V>) {
       V u[kPositions], g[kTaps];
       for (int i = 0; i < kPositions; ++i) {
