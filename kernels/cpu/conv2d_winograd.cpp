@@ -40,22 +40,23 @@ void for_each_piece(std::int64_t pieces, F&& f) {
   });
 }
 
-// How the work is cut. Many tiles: threads share out blocks of tiles, and the transformed filters
-// are made first. Few tiles (deep layers, whose filters are larger than their images): threads
-// share out blocks of 16 filters, each of which is read once, and each thread transforms all tiles
-// for itself, which is quicker than to fetch them from another core's cache.
+// How the work is cut. Many tiles: threads share out blocks of tiles. Few tiles (deep layers, whose
+// filters are larger than their images): threads share out blocks of 16 filters, each of which is
+// read once. What the other side needs, filters or tiles, each thread transforms for itself while
+// that fits its caches: it is quicker than to fetch it from another core's.
 struct Cut {
-  bool by_filters;
+  bool by_filters, own_filters;
   std::int64_t pieces, tile_block;
 };
 
 Cut cut(const Map& m) {
   const std::int64_t threads = thread_count();
   const bool by_filters = m.tiles() <= 256 && blocks_of(m.K) >= 4 * threads;
+  const bool own_filters = by_filters || m.C * m.K <= 32768;
   // A block's transformed tiles stay in the second-level cache.
   std::int64_t tile_block = std::clamp<std::int64_t>(4096 / m.C / kLine * kLine, 16, 64);
   if (by_filters) tile_block = std::min<std::int64_t>(m.tiles(), 64);
-  return {by_filters, threads, tile_block};
+  return {by_filters, own_filters, threads, tile_block};
 }
 
 // The buffers of a forward-like pass; per piece ones are `pieces` times as long.
@@ -72,7 +73,7 @@ Buffers carve(const Map& m, const Cut& c, Carver& carver) {
   b.u_position = padded(m.C * (c.by_filters ? 1 : blocks_of(m.K)));
   b.m_position = padded(c.tile_block);
   b.v = carver.take<float>(kPositionCount * b.v_position * c.pieces);
-  b.u = carver.take<float>(kPositionCount * b.u_position * (c.by_filters ? c.pieces : 1));
+  b.u = carver.take<float>(kPositionCount * b.u_position * (c.own_filters ? c.pieces : 1));
   b.m = carver.take<float>(kPositionCount * b.m_position * c.pieces);
   return b;
 }
@@ -101,25 +102,34 @@ void finish_block(const Correlation& job, const Buffers& b, const float* v, cons
       {{&job.map, begin, count, m, b.m_position, 0}, k_block, job.bias, job.y, job.accumulate});
 }
 
+void transform_filters(const Correlation& job, const Buffers& b, float* u, std::int64_t begin,
+                       std::int64_t end) {
+  for (std::int64_t k = begin; k < end; ++k) {
+    filter_panel(job.panel(k, u + k * job.map.C * kLine, b.u_position));
+  }
+}
+
 void run_by_tiles(const Correlation& job, const Cut& c, const Buffers& b) {
   const Map& map = job.map;
   const std::int64_t k_blocks = blocks_of(map.K);
-  parallel_for(k_blocks, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; ++k) {
-      filter_panel(job.panel(k, b.u + k * map.C * kLine, b.u_position));
-    }
-  });
+  if (!c.own_filters) {
+    parallel_for(k_blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+      transform_filters(job, b, b.u, begin, end);
+    });
+  }
   const std::int64_t blocks = (map.tiles() + c.tile_block - 1) / c.tile_block;
   for_each_piece(c.pieces, [&](std::int64_t piece) {
     float* v = b.v + piece * kPositionCount * b.v_position;
     float* m = b.m + piece * kPositionCount * b.m_position;
+    float* u = b.u + (c.own_filters ? piece * kPositionCount * b.u_position : 0);
+    if (c.own_filters) transform_filters(job, b, u, 0, k_blocks);
     const std::int64_t last = share(blocks, piece + 1, c.pieces);
     for (std::int64_t block = share(blocks, piece, c.pieces); block < last; ++block) {
       const std::int64_t begin = block * c.tile_block;
       const std::int64_t count = std::min(c.tile_block, map.tiles() - begin);
       input_tiles({{&map, begin, count, v, b.v_position, b.v_block}, job.x});
       for (std::int64_t k = 0; k < k_blocks; ++k) {
-        finish_block(job, b, v, b.u + k * map.C * kLine, m, begin, count, k);
+        finish_block(job, b, v, u + k * map.C * kLine, m, begin, count, k);
       }
     }
   });
