@@ -87,11 +87,55 @@ void add_run(const T* x, std::int64_t x_stride, T* y, std::int64_t y_stride, std
   }
 }
 
+// Whether two dimensions trade places: the innermost one is dense in y, another one in x.
+int dense_dim_of_x(const StridedLoop<2>& loop) {
+  if (loop.stride[0][0] == 1 || loop.stride[1][0] != 1 || loop.extent[0] < 4) return 0;
+  for (int d = 1; d < loop.rank; ++d) {
+    if (loop.stride[0][d] == 1 && loop.extent[d] >= 4) return d;
+  }
+  return 0;
+}
+
+// Copies in square tiles, so that the cache lines of both sides are used up while they are there.
+template <class T>
+void transpose(const StridedLoop<2>& loop, int other, const T* x, T* y) {
+  constexpr std::int64_t kSide = 32;
+  const auto sides = [&](int d) { return (loop.extent[d] + kSide - 1) / kSide; };
+  StridedLoop<2> tiles = loop;  // the same loop in steps of a tile
+  for (const int d : {0, other}) {
+    tiles.extent[d] = sides(d);
+    for (auto& stride : tiles.stride) stride[d] *= kSide;
+  }
+  std::int64_t count = 1, elements = kSide * kSide;
+  for (int d = 0; d < tiles.rank; ++d) count *= tiles.extent[d];
+  const std::int64_t columns = tiles.extent[0], x_step = loop.stride[0][0];
+  const std::int64_t y_step = loop.stride[1][other];
+  std::int64_t inner = 1;  // tiles that share their place in dimension `other`
+  for (int d = 0; d < other; ++d) inner *= tiles.extent[d];
+  parallel_for(count, kGrain / elements, [&](std::int64_t begin, std::int64_t end) {
+    for_each_run(tiles, begin, end, [&](const auto& at, std::int64_t first, std::int64_t n) {
+      const std::int64_t row = first / inner % tiles.extent[other] * kSide;
+      const std::int64_t height = std::min(kSide, loop.extent[other] - row);
+      for (std::int64_t t = 0; t < n; ++t) {
+        const std::int64_t column = (first + t) % columns * kSide;
+        const std::int64_t width = std::min(kSide, loop.extent[0] - column);
+        const T* const from = x + at[0] + t * tiles.stride[0][0];
+        T* const to = y + at[1] + t * tiles.stride[1][0];
+        for (std::int64_t i = 0; i < height; ++i) {
+          for (std::int64_t j = 0; j < width; ++j) to[i * y_step + j] = from[j * x_step + i];
+        }
+      }
+    });
+  });
+}
+
 template <class T, class Row>
 void walk(const Copy& op, Row row) {
   const auto loop = merge_dims<2>(op.shape, {op.x_strides, op.y_strides});
   const T* const x = static_cast<const T*>(op.x);
   T* const y = static_cast<T*>(op.y);
+  const int other = dense_dim_of_x(loop);
+  if (other > 0 && !op.accumulate && op.shape.count() > 0) return transpose(loop, other, x, y);
   parallel_for(op.shape.count(), kGrain, [&](std::int64_t begin, std::int64_t end) {
     for_each_run(loop, begin, end, [&](const auto& at, std::int64_t, std::int64_t n) {
       row(x + at[0], loop.stride[0][0], y + at[1], loop.stride[1][0], n);

@@ -280,15 +280,17 @@ void with_function(UnaryFn fn, F&& f) {
   }
 }
 
-// `simd` asserts that elements do not depend on each other, so that y = x is vectorised too.
+// `simd` asserts that elements do not depend on each other, so that y = x is vectorised too. Not
+// inlined: g++ 12 gives up on some of the loops when it copies them into two callers.
 template <class Fn, class T>
-void forward_range(const T* x, T* y, T alpha, T beta, std::int64_t n) {
+[[gnu::noinline]] void forward_range(const T* x, T* y, T alpha, T beta, std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) y[i] = Fn::value(x[i], alpha, beta);
 }
 
 template <class Fn, bool accumulate, class T>
-void backward_range(const T* saved, const T* dy, T* dx, T alpha, T beta, std::int64_t n) {
+[[gnu::noinline]] void backward_range(const T* saved, const T* dy, T* dx, T alpha, T beta,
+                                      std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
     const T gradient = Fn::gradient(saved[i], dy[i], alpha, beta);

@@ -21,12 +21,12 @@ float pow_of(float x, float exponent);
 double pow_of(double x, double exponent);
 
 // 2^n for n in [-126, 127].
-inline float power_of_two(std::int32_t n) {
+[[gnu::always_inline]] inline float power_of_two(std::int32_t n) {
   return std::bit_cast<float>((static_cast<std::uint32_t>(n) + 127u) << 23);
 }
 
 // x = n ln 2 + r, e^x = 2^n e^r. NaN gives NaN, overflow inf, underflow 0 by way of subnormals.
-inline float exp_of(float x) {
+[[gnu::always_inline]] inline float exp_of(float x) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the integer in the low bits
   x = x > 89.0f ? 89.0f : x;
   x = x < -104.0f ? -104.0f : x;
@@ -47,7 +47,7 @@ inline float exp_of(float x) {
 }
 
 // x = 2^n m with m in [sqrt(1/2), sqrt(2)), log m by a polynomial in m - 1.
-inline float log_of(float x) {
+[[gnu::always_inline]] inline float log_of(float x) {
   const bool tiny = x < 0x1p-126f;
   const float normal = tiny ? x * 0x1p23f : x;
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(normal);
@@ -69,7 +69,7 @@ inline float log_of(float x) {
   return x > 0 && x < INFINITY ? value : special;
 }
 
-inline float tanh_of(float x) {
+[[gnu::always_inline]] inline float tanh_of(float x) {
   const float a = std::fabs(x), t = x * x;
   float p = -0.00609671417f;
   p = std::fma(p, t, 0.020997179f);
@@ -82,7 +82,7 @@ inline float tanh_of(float x) {
 }
 
 // Below 1 a polynomial in x^2, above it 1 - e^-q(|x|).
-inline float erf_of(float x) {
+[[gnu::always_inline]] inline float erf_of(float x) {
   const float a = std::fabs(x), t = x * x;
   float p = 7.87587506e-05f;
   p = std::fma(p, t, -0.000801686429f);

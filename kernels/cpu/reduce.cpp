@@ -10,8 +10,9 @@ namespace convoy::on_cpu {
 namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements that are worth waking a thread for
-constexpr std::int64_t kTile = 256;     // outputs that are summed side by side
-constexpr std::int64_t kBlock = 256;    // terms that are added up before they join the total
+constexpr std::int64_t kTile = 512;     // outputs that are summed side by side
+constexpr std::int64_t kShortRow = 64;
+constexpr std::int64_t kBlock = 256;  // terms that are added up before they join the total
 
 using Offsets = std::array<std::int64_t, 2>;
 
@@ -71,7 +72,9 @@ void sum_rows(const Problem& p, const T* x, const T* f, std::int64_t k0, std::in
   });
 }
 
-// sum[j] += the terms of `rows` rows, n columns wide. Four rows at a time share a load of the sum.
+// sum[j] += the terms of `rows` rows, n columns wide. Four short rows at a time share a load of the
+// sum; long ones are read one after the other, because prefetchers lose track of several streams in
+// one page.
 template <bool with_factor, class T>
 void add_rows(const T* x, std::int64_t x_row, const T* f, std::int64_t f_row, std::int64_t f_column,
               std::int64_t rows, double* sum, std::int64_t n) {
@@ -80,14 +83,14 @@ void add_rows(const T* x, std::int64_t x_row, const T* f, std::int64_t f_row, st
     if constexpr (with_factor) return value * static_cast<double>(f[row * f_row + j * f_column]);
     return value;
   };
-  std::int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
+  const std::int64_t fours = n <= kShortRow ? rows - rows % 4 : 0;
+  for (std::int64_t r = 0; r < fours; r += 4) {
 #pragma omp simd
     for (std::int64_t j = 0; j < n; ++j) {
       sum[j] += (term(r, j) + term(r + 1, j)) + (term(r + 2, j) + term(r + 3, j));
     }
   }
-  for (; r < rows; ++r) {
+  for (std::int64_t r = fours; r < rows; ++r) {
 #pragma omp simd
     for (std::int64_t j = 0; j < n; ++j) sum[j] += term(r, j);
   }
