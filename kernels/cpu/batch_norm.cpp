@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Two passes over memory forward (moments, then apply) and two backward (sums, then apply).
 //
-// Moments are taken about a shift, the mean of what a chunk has seen so far. Per block, sums of
-// d = x - shift and of d * d run in working precision and are merged in double by Chan's rule. That
-// is safe for any mean: with blocks of equal size, the sum over blocks of n * (shift - block
-// mean)^2 is at most twice the total sum of squares, so squaring about the shift loses no digits.
+// Moments are taken about a shift, the mean of what a chunk has seen so far (for its first block:
+// of the block's first eighth). Per block, sums of d = x - shift and of d * d run in working
+// precision and are merged in double by Chan's rule. That is safe for any mean: for blocks of equal
+// size, the sum of n * (shift - block mean)^2 is at most twice the total sum of squares (for the
+// first block, eight times its own), so squaring about the shift loses hardly a digit.
 #include "kernels/batch_norm.h"
 
 #include <cmath>
@@ -34,12 +35,18 @@ void block_moments(const WideRows& wide, const LaneTile& tile, const T* x, std::
                    std::int64_t end, const double* about, double* mean, double* m2) {
   T shift[kMaxLanes], sum[kMaxLanes] = {}, square[kMaxLanes] = {};
   tile.spread(about, shift);
-  wide.for_each_piece(begin, end, tile, [&](std::int64_t at, std::int64_t n) {
+  wide.for_each_piece(begin, end, tile, [&](std::int64_t at, std::int64_t n, auto group) {
     const T* __restrict row = x + at;
+#pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-      const T d = row[i] - shift[i];
-      sum[i] += d;
-      square[i] += d * d;
+      T s = 0, q = 0;
+      for (int k = 0; k < group; ++k) {
+        const T d = row[i + k * wide.width] - shift[i];
+        s += d;
+        q += d * d;
+      }
+      sum[i] += s;
+      square[i] += q;
     }
   });
   tile.fold(sum, mean);
@@ -58,8 +65,8 @@ void chunk_moments(const WideRows& wide, const LaneTile& tile, const T* x, std::
   double block_mean[kMaxLanes], block_m2[kMaxLanes];
   std::fill_n(mean, tile.channels, 0.0);
   std::fill_n(m2, tile.channels, 0.0);
-  const std::int64_t first = std::min(end, begin + wide.block_rows);
-  block_moments(wide, tile, x, begin, first, mean, block_mean, block_m2);
+  const std::int64_t sample = std::min(end, begin + wide.block_rows / 8);
+  block_moments(wide, tile, x, begin, sample, mean, block_mean, block_m2);
   std::copy_n(block_mean, tile.channels, mean);  // the shift for the first block
   for (std::int64_t row = begin; row < end; row += wide.block_rows) {
     const std::int64_t stop = std::min(end, row + wide.block_rows);

@@ -13,62 +13,91 @@
 namespace convoy::on_cpu {
 namespace {
 
-// The gradient behind the activation.
-template <class T>
-struct MaskedGradient {
-  const T *dy, *x, *y;     // y null: the mask is recomputed
-  const T *gain, *offset;  // lane rows
-  bool relu;
+// Where the ReLU let through.
+enum class Mask : std::uint8_t {
+  none,     // everywhere
+  output,   // y > 0
+  computed  // x * gain + offset > 0
+};
 
-  // n lanes from `at`: a pointer to them, in `buffer` where there was something to mask.
-  const T* operator()(std::int64_t at, std::int64_t lane, std::int64_t n, T* buffer) const {
-    if (!relu) return dy + at;
-    if (y != nullptr) {
-#pragma omp simd
-      for (std::int64_t i = 0; i < n; ++i) {
-        const T g = dy[at + i];  // loaded in either case: a load under the condition is slow
-        buffer[i] = y[at + i] > T{0} ? g : T{0};
-      }
-    } else {
-      const T *a = gain + lane, *b = offset + lane;
-#pragma omp simd
-      for (std::int64_t i = 0; i < n; ++i) {
-        const T g = dy[at + i];
-        buffer[i] = x[at + i] * a[i] + b[i] > T{0} ? g : T{0};
-      }
+template <class F>
+void with_mask(Mask mask, F&& f) {
+  if (mask == Mask::none) f(std::integral_constant<Mask, Mask::none>{});
+  if (mask == Mask::output) f(std::integral_constant<Mask, Mask::output>{});
+  if (mask == Mask::computed) f(std::integral_constant<Mask, Mask::computed>{});
+}
+
+// The operands of one run of lanes, and g from them.
+template <class T>
+struct Operands {
+  const T *dy, *x, *y;     // of the run
+  const T *gain, *offset;  // lane rows
+
+  Operands at(std::int64_t element, std::int64_t lane) const {
+    return {dy + element, x + element, y == nullptr ? y : y + element, gain + lane, offset + lane};
+  }
+  // Lane i of the wide row that lies `skip` elements further. dy is loaded in either case: a load
+  // under the condition would not vectorise.
+  template <Mask kMask>
+  T gradient(std::int64_t i, std::int64_t skip) const {
+    const T g = dy[i + skip];
+    if constexpr (kMask == Mask::output) return y[i + skip] > T{0} ? g : T{0};
+    if constexpr (kMask == Mask::computed) {
+      return x[i + skip] * gain[i] + offset[i] > T{0} ? g : T{0};
     }
-    return buffer;
+    return g;
   }
 };
 
-// Hands g on to the residual's gradient.
 template <class T>
-void give_residual(T* out, const T* g, std::int64_t n, bool accumulate) {
+struct Source {
+  Operands<T> all;
+  Mask mask;
+};
+
+// Hands g on to the residual's gradient.
+template <Mask kMask, class T>
+void give_residual(const Operands<T>& in, std::int64_t n, bool accumulate, T* out) {
   if (accumulate) {
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) out[i] += g[i];
-  } else if (out != g) {
-    std::copy_n(g, n, out);
+    for (std::int64_t i = 0; i < n; ++i) out[i] += in.template gradient<kMask>(i, 0);
+  } else {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) out[i] = in.template gradient<kMask>(i, 0);
+  }
+}
+
+// Adds g and g * d of kGroup wide rows to the sums of each lane.
+template <Mask kMask, int kRows, class T>
+void add_sums(const Operands<T>& in, std::int64_t width, const T* mean, std::int64_t n, T* g_sum,
+              T* gd_sum) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    T sum = 0, dot = 0;
+    for (int k = 0; k < kRows; ++k) {
+      const T g = in.template gradient<kMask>(i, k * width);
+      sum += g;
+      dot += g * (in.x[i + k * width] - mean[i]);
+    }
+    g_sum[i] += sum;
+    gd_sum[i] += dot;
   }
 }
 
 // Sums of g and g * d over rows [begin, end), which lie within one block, added to sum and dot.
-template <class T>
+template <Mask kMask, class T>
 void block_sums(const BatchNormBackward& op, const WideRows& wide, const LaneTile& tile,
-                const MaskedGradient<T>& gradient, std::int64_t begin, std::int64_t end,
-                double* sum, double* dot) {
-  T mean[kMaxLanes], buffer[kMaxLanes], g_sum[kMaxLanes] = {}, gd_sum[kMaxLanes] = {};
+                const Operands<T>& all, std::int64_t begin, std::int64_t end, double* sum,
+                double* dot) {
+  T mean[kMaxLanes], g_sum[kMaxLanes] = {}, gd_sum[kMaxLanes] = {};
   tile.spread(static_cast<const T*>(op.mean) + tile.channel, mean);
   T* d_residual = static_cast<T*>(op.d_residual);
-  const bool in_place = d_residual != nullptr && !op.accumulate_residual;
-  wide.for_each_piece(begin, end, tile, [&](std::int64_t at, std::int64_t n) {
-    const T* g = gradient(at, tile.lane, n, in_place ? d_residual + at : buffer);
-    if (d_residual != nullptr) give_residual(d_residual + at, g, n, op.accumulate_residual);
-    const T* x = static_cast<const T*>(op.x) + at;
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) {
-      g_sum[i] += g[i];
-      gd_sum[i] += g[i] * (x[i] - mean[i]);
+  wide.for_each_piece(begin, end, tile, [&](std::int64_t at, std::int64_t n, auto group) {
+    const Operands<T> in = all.at(at, tile.lane);
+    add_sums<kMask, group()>(in, wide.width, mean, n, g_sum, gd_sum);
+    for (int k = 0; k < group && d_residual != nullptr; ++k) {
+      const std::int64_t row = at + k * wide.width;
+      give_residual<kMask>(all.at(row, tile.lane), n, op.accumulate_residual, d_residual + row);
     }
   });
   double folded[kMaxLanes];
@@ -80,8 +109,7 @@ void block_sums(const BatchNormBackward& op, const WideRows& wide, const LaneTil
 
 // Sums over all rows, into scratch.total().
 template <class T>
-void sums(const BatchNormBackward& op, const NormScratch<T>& scratch,
-          const MaskedGradient<T>& gradient) {
+void sums(const BatchNormBackward& op, const NormScratch<T>& scratch, const Source<T>& source) {
   const WideRows& wide = scratch.wide;
   parallel_for(wide.chunks, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
@@ -90,8 +118,11 @@ void sums(const BatchNormBackward& op, const NormScratch<T>& scratch,
       wide.for_each_tile([&](const LaneTile& tile) {
         const std::int64_t end = wide.chunk_begin(i + 1);
         for (std::int64_t row = wide.chunk_begin(i); row < end; row += wide.block_rows) {
-          block_sums(op, wide, tile, gradient, row, std::min(end, row + wide.block_rows),
-                     part + tile.channel, part + wide.channels + tile.channel);
+          with_mask(source.mask, [&](auto mask) {
+            block_sums<mask()>(op, wide, tile, source.all, row,
+                               std::min(end, row + wide.block_rows), part + tile.channel,
+                               part + wide.channels + tile.channel);
+          });
         }
       });
     }
@@ -110,53 +141,33 @@ void put(void* out, std::int64_t c, double value, bool accumulate) {
   at = static_cast<T>(accumulate ? static_cast<double>(at) + value : value);
 }
 
-// The coefficients of dx = gain * g - (d * slope + level), as lane rows.
-template <class T>
-struct Coefficients {
-  const T *gain, *mean, *slope, *level;
-};
-
-// Inference, where mean and rstd do not depend on x: dx = gain * g.
-template <class T>
-void write_scaled(const Coefficients<T>& k, const T* g, std::int64_t n, bool accumulate, T* dx) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    const T v = k.gain[i] * g[i];
-    dx[i] = accumulate ? dx[i] + v : v;
-  }
-}
-
-template <class T>
-void write_input_gradient(const Coefficients<T>& k, const T* g, const T* x, std::int64_t n,
-                          bool accumulate, T* dx) {
+// dx (+)= gain * g - (x * slope + level), slope and level lane rows.
+template <Mask kMask, class T>
+void write_run(const Operands<T>& in, const T* slope, const T* level, std::int64_t n,
+               bool accumulate, T* dx) {
   if (accumulate) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-      dx[i] += k.gain[i] * g[i] - ((x[i] - k.mean[i]) * k.slope[i] + k.level[i]);
+      dx[i] += in.gain[i] * in.template gradient<kMask>(i, 0) - (in.x[i] * slope[i] + level[i]);
     }
   } else {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-      dx[i] = k.gain[i] * g[i] - ((x[i] - k.mean[i]) * k.slope[i] + k.level[i]);
+      dx[i] = in.gain[i] * in.template gradient<kMask>(i, 0) - (in.x[i] * slope[i] + level[i]);
     }
   }
 }
 
 template <class T>
-void input_gradient(const BatchNormBackward& op, const WideRows& wide,
-                    const MaskedGradient<T>& gradient, const Coefficients<T>& all) {
-  const T* x = static_cast<const T*>(op.x);
+void input_gradient(const BatchNormBackward& op, const WideRows& wide, const Source<T>& source,
+                    const T* slope, const T* level) {
   T* dx = static_cast<T*>(op.dx);
   parallel_for(op.rows, wide.grain(kGrainElements), [&](std::int64_t begin, std::int64_t end) {
-    T buffer[kMaxLanes];
-    wide.for_each_run(begin, end, [&](std::int64_t at, std::int64_t lane, std::int64_t n) {
-      const T* g = gradient(at, lane, n, buffer);
-      const Coefficients<T> k{all.gain + lane, all.mean + lane, all.slope + lane, all.level + lane};
-      if (op.training) {
-        write_input_gradient(k, g, x + at, n, op.accumulate, dx + at);
-      } else {
-        write_scaled(k, g, n, op.accumulate, dx + at);
-      }
+    with_mask(source.mask, [&](auto mask) {
+      wide.for_each_run(begin, end, [&](std::int64_t at, std::int64_t lane, std::int64_t n) {
+        write_run<mask()>(source.all.at(at, lane), slope + lane, level + lane, n, op.accumulate,
+                          dx + at);
+      });
     });
   });
 }
@@ -168,13 +179,11 @@ void backward(const BatchNormBackward& op, void* workspace) {
   const Affine<T> affine{op.scale, op.bias, op.mean, op.rstd};
   const T* gain = scratch.fill(0, [&](std::int64_t c) { return affine.gain(c); });
   const T* offset = scratch.fill(1, [&](std::int64_t c) { return affine.offset(c); });
-  MaskedGradient<T> gradient{static_cast<const T*>(op.dy),
-                             static_cast<const T*>(op.x),
-                             static_cast<const T*>(op.y),
-                             gain,
-                             offset,
-                             op.relu};
-  sums(op, scratch, gradient);
+  Source<T> source{{static_cast<const T*>(op.dy), static_cast<const T*>(op.x),
+                    static_cast<const T*>(op.y), gain, offset},
+                   Mask::none};
+  if (op.relu) source.mask = op.y != nullptr ? Mask::output : Mask::computed;
+  sums(op, scratch, source);
 
   const double *sum = scratch.total(), *dot = sum + op.channels;
   const T *mean = static_cast<const T*>(op.mean), *rstd = static_cast<const T*>(op.rstd);
@@ -184,18 +193,19 @@ void backward(const BatchNormBackward& op, void* workspace) {
   }
   if (op.dx == nullptr || op.rows == 0) return;
   if (op.d_residual != nullptr && !op.accumulate_residual) {
-    gradient.dy = static_cast<const T*>(op.d_residual);
-    gradient.relu = false;
+    source.all.dy = static_cast<const T*>(op.d_residual);
+    source.mask = Mask::none;
   }
-  const double n = static_cast<double>(op.rows);
+  // Inference: mean and rstd do not depend on x.
+  const double per_row = op.training ? 1 / static_cast<double>(op.rows) : 0;
   const auto slope = [&](std::int64_t c) {
     const double r = static_cast<double>(rstd[c]);
-    return affine.gain(c) * r * r * dot[c] / n;
+    return affine.gain(c) * r * r * dot[c] * per_row;
   };
-  const auto level = [&](std::int64_t c) { return affine.gain(c) * sum[c] / n; };
-  const Coefficients<T> k{gain, scratch.fill(2, [&](std::int64_t c) { return mean[c]; }),
-                          scratch.fill(3, slope), scratch.fill(4, level)};
-  input_gradient(op, wide, gradient, k);
+  const auto level = [&](std::int64_t c) {
+    return affine.gain(c) * sum[c] * per_row - static_cast<double>(mean[c]) * slope(c);
+  };
+  input_gradient(op, wide, source, scratch.fill(2, slope), scratch.fill(3, level));
 }
 
 }  // namespace
@@ -203,7 +213,7 @@ void backward(const BatchNormBackward& op, void* workspace) {
 Plan plan(const BatchNormBackward& op, const Device&) {
   const WideRows wide = wide_rows(op.rows, op.channels);
   return with_float(op.dtype, [&]<class T>(Type<T>) {
-    return Plan{.variant = "wide_rows", .workspace_bytes = NormScratch<T>::bytes(wide, 5)};
+    return Plan{.variant = "wide_rows", .workspace_bytes = NormScratch<T>::bytes(wide, 4)};
   });
 }
 

@@ -12,10 +12,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 namespace convoy::on_cpu {
 
 inline constexpr std::int64_t kMinLanes = 256;  // joined rows are at least this long
+inline constexpr int kGroup = 4;                // wide rows summed at a time
 inline constexpr std::int64_t kMaxLanes = 512;  // a tile is at most this long: it fits on a stack
 
 // Lanes [lane, lane + lanes) of a wide row: all of it, or a range of channels where rows are long.
@@ -60,13 +62,19 @@ struct WideRows {
       f(repeat > 1 ? LaneTile{0, width, 0, channels} : LaneTile{lane, lanes, lane, lanes});
     }
   }
-  // f(at, n) for the pieces of rows [begin, end) in a tile: elements at to at + n, from lane 0 of
-  // the tile.
+  // f(at, n, Count) for the pieces of rows [begin, end) in a tile: elements at to at + n, from lane
+  // 0 of the tile, of one wide row or of the kGroup of them that follow each other `width` apart.
+  // Sums over a group at once load and store their totals less often.
   template <class F>
   void for_each_piece(std::int64_t begin, std::int64_t end, const LaneTile& tile, F&& f) const {
     const std::int64_t last = end * channels;
-    for (std::int64_t at = begin * channels; at < last; at += width) {
-      f(at + tile.lane, std::min(tile.lanes, last - at - tile.lane));
+    std::int64_t at = begin * channels;
+    for (; at + kGroup * width <= last; at += kGroup * width) {
+      f(at + tile.lane, tile.lanes, std::integral_constant<int, kGroup>{});
+    }
+    for (; at < last; at += width) {
+      f(at + tile.lane, std::min(tile.lanes, last - at - tile.lane),
+        std::integral_constant<int, 1>{});
     }
   }
   // f(at, lane, n) for all of rows [begin, end), in order of memory.
