@@ -7,8 +7,7 @@
 //                                            .stride = {2, 2}, .padding = {1, 1}});
 //   run(MaxPool2dForward{g, x, y, indices, DType::f32}, {}, nullptr, stream);
 //
-// Both gradients gather: each input pixel adds up the windows that saw it, so that no two threads
-// write to one place and the order of additions is fixed.
+// Gradients add up in a fixed order: no two threads write to one place.
 
 #include <array>
 
