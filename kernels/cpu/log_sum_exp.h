@@ -18,14 +18,23 @@ struct LogSumExp {
   T log_sum;   // the answer is max + log_sum, in two parts: x - max is exact to half a digit
 };
 
+// `exps`, if given, receives exp(x - max); it may be x.
 template <class T>
-LogSumExp<T> log_sum_exp(const T* x, std::int64_t classes) {
+LogSumExp<T> log_sum_exp(const T* x, std::int64_t classes, T* exps = nullptr) {
   T max = x[0];
 #pragma omp simd reduction(max : max)
   for (std::int64_t k = 1; k < classes; ++k) max = x[k] > max ? x[k] : max;
   double sum = 0;  // a NaN that the maximum passed over shows here
+  if (exps == nullptr) {
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t k = 0; k < classes; ++k) sum += static_cast<double>(exp_of(x[k] - max));
+    for (std::int64_t k = 0; k < classes; ++k) sum += static_cast<double>(exp_of(x[k] - max));
+  } else {
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t k = 0; k < classes; ++k) {
+      exps[k] = exp_of(x[k] - max);
+      sum += static_cast<double>(exps[k]);
+    }
+  }
   return {max, sum, static_cast<T>(std::log(sum))};
 }
 

@@ -10,14 +10,14 @@ namespace {
 
 template <class T>
 void softmax_row(const T* x, std::int64_t classes, bool log, T* y) {
-  const LogSumExp<T> l = log_sum_exp(x, classes);
+  const LogSumExp<T> l = log_sum_exp(x, classes, log ? nullptr : y);
   if (log) {
 #pragma omp simd
     for (std::int64_t k = 0; k < classes; ++k) y[k] = (x[k] - l.max) - l.log_sum;
   } else {
     const T scale = static_cast<T>(1 / l.sum);
 #pragma omp simd
-    for (std::int64_t k = 0; k < classes; ++k) y[k] = exp_of(x[k] - l.max) * scale;
+    for (std::int64_t k = 0; k < classes; ++k) y[k] *= scale;
   }
 }
 
