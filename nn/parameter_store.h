@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The parameters of a model in flat buffers, one per parameter group, and their gradients and
+// optimizer state laid out alike. Each parameter is a slice that starts at a multiple of 256 bytes;
+// what lies between slices is zero and stays zero. So an optimizer step, a norm, an all-reduce or a
+// shard is one kernel over a range, and needs no table of pointers.
+//
+//   ParameterStore store(model, device);            // moves the model there
+//   loss.backward();                                // writes into the flat gradients
+//   store.finish_gradients();                       // parameters that took no part: zero
+//   optimizer.step();
+//   store.zero_grad();
+//
+// The store must outlive neither the model nor be outlived by it: both share the memory.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace convoy::nn {
+
+struct NamedSlice {
+  std::string name;     // dotted
+  Tensor parameter;     // the model's tensor
+  std::int64_t offset;  // in elements, into the group's buffers
+  std::int64_t count;   // of elements, without padding
+};
+
+struct ParameterGroup {
+  bool weight_decay = true;  // false: biases, norms and other one-dimensional parameters
+  std::vector<NamedSlice> slices;
+  Tensor values;     // [count with padding]
+  Tensor gradients;  // [count with padding]
+};
+
+class ParameterStore {
+ public:
+  // Groups: one with weight decay, one without (parameters of rank 0 and 1), in this order; a group
+  // that would be empty is left out. With `one_group` everything is in a single decayed one.
+  enum class Grouping : std::uint8_t { no_decay_on_1d, one_group };
+  explicit ParameterStore(Module& model, const Device& device = {},
+                          Grouping grouping = Grouping::no_decay_on_1d);
+
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
+  std::int64_t count() const;  // parameters, without padding
+
+  // The next backward() overwrites gradients instead of adding to them.
+  void zero_grad();
+  // Zeroes the gradients that no backward() has written since zero_grad(). To be called before the
+  // flat gradients are read.
+  void finish_gradients();
+
+  // Zeros of a group's layout, for optimizer state.
+  Tensor state_like(std::size_t group) const;
+  // A parameter's part of such a buffer, in the parameter's shape.
+  static Tensor view(const Tensor& flat, const NamedSlice& slice);
+
+ private:
+  std::vector<ParameterGroup> groups_;
+};
+
+}  // namespace convoy::nn
