@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Optimizers over the flat buffers of a ParameterStore. What changes from step to step goes through
+// StepState, so the kernels of a step are the same every time:
+//
+//   Optimizer optimizer(store, {.kind = OptimizerKind::sgd, .momentum = 0.9});
+//   optimizer.begin_step(learning_rate);            // zeroes gradients, sets StepState
+//   cross_entropy(model(x), y).backward();
+//   clip_grad_norm(store, 1.0);                     // if wanted
+//   optimizer.step();
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/parameter_store.h"
+#include "runtime/step_state.h"
+
+namespace convoy::nn {
+
+enum class OptimizerKind : std::uint8_t { sgd, adam, adamw, rmsprop, lars };
+OptimizerKind parse_optimizer_kind(std::string_view name);  // fail_usage lists the names
+const char* name(OptimizerKind kind);
+
+// Formulas and defaults are PyTorch's (timm's for lars); kernels/optimizer.h has them.
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::sgd;
+  double momentum = 0.9;                    // sgd, rmsprop, lars
+  bool nesterov = false;                    // sgd, lars
+  double weight_decay = 0;                  // of groups that decay
+  std::array<double, 2> betas{0.9, 0.999};  // adam, adamw
+  double alpha = 0.99;                      // rmsprop
+  double eps = 1e-8;                        //
+  double trust_coefficient = 0.001;         // lars
+};
+
+class Optimizer {
+ public:
+  // The store must outlive the optimizer.
+  Optimizer(ParameterStore& store, const OptimizerOptions& options);
+
+  // Opens a step: the gradients will be overwritten, StepState has the learning rate (the same for
+  // all groups), the factor on gradients (1 / valid samples, 1 / accumulation steps) and no clip.
+  void begin_step(double learning_rate, double gradient_factor = 1);
+  // Updates the parameters, unless found_inf is set, and counts the step in StepState.
+  void step();
+
+  std::int64_t steps() const;          // taken so far
+  void set_steps(std::int64_t steps);  // when resuming
+  const OptimizerOptions& options() const { return options_; }
+
+  // What a checkpoint holds, by parameter and without padding: "momentum_buffer.conv1.weight".
+  // Views of the state: loading into them (load_tensors) restores it.
+  std::vector<NamedTensor> state() const;
+
+ private:
+  struct GroupState {
+    Tensor first, second;  // momentum_buffer; exp_avg, exp_avg_sq; square_avg, momentum_buffer
+    Tensor slices;         // lars: the table that its kernel reads
+  };
+  StepStateBuffer& step_state() const;
+  void step_group(std::size_t index);
+
+  ParameterStore& store_;
+  OptimizerOptions options_;
+  std::vector<GroupState> states_;
+};
+
+// Scales the gradients of this step so that their norm over all groups is at most max_norm, as
+// PyTorch's clip_grad_norm_: by StepState's clip_factor, the gradients themselves stay. A norm that
+// is not finite sets found_inf. To be called between backward() and step(). Returns the norm before
+// clipping (it waits for the device).
+double clip_grad_norm(ParameterStore& store, double max_norm);
+
+}  // namespace convoy::nn
