@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "nn/layers/norm.h"
+
+#include "runtime/ops/batch_norm.h"
+#include "runtime/ops/binary.h"
+#include "runtime/ops/layer_norm.h"
+
+namespace convoy::nn {
+
+BatchNorm2d::BatchNorm2d(std::int64_t num_features, double eps, double momentum)
+    : eps_(eps),
+      momentum_(momentum),
+      weight_(add_parameter("weight", {num_features}, Init::constant(1))),
+      bias_(add_parameter("bias", {num_features}, Init::constant(0))),
+      running_mean_(add_buffer("running_mean", {num_features}, 0)),
+      running_var_(add_buffer("running_var", {num_features}, 1)) {}
+
+Tensor BatchNorm2d::forward(const Tensor& x) {
+  return batch_norm(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_);
+}
+
+Tensor BatchNorm2d::fused(const Tensor& x, const Tensor& residual, bool relu) {
+  return batch_norm_act(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_,
+                        residual, relu);
+}
+
+LayerNorm::LayerNorm(std::int64_t num_features, double eps)
+    : eps_(eps),
+      weight_(add_parameter("weight", {num_features}, Init::constant(1))),
+      bias_(add_parameter("bias", {num_features}, Init::constant(0))) {}
+
+Tensor LayerNorm::forward(const Tensor& x) { return layer_norm(x, weight_, bias_, eps_); }
+
+LayerScale::LayerScale(std::int64_t num_features, double init_value)
+    : gamma_(add_parameter("gamma", {num_features}, Init::constant(init_value))) {}
+
+Tensor LayerScale::forward(const Tensor& x) { return x * gamma_; }
+
+}  // namespace convoy::nn

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Normalisations and layer-scale, all over the last dimension (the channels of NHWC).
+
+#include "nn/module.h"
+
+namespace convoy::nn {
+
+// Parameters: weight and bias [C]; buffers: running_mean and running_var [C]. PyTorch's counter
+// num_batches_tracked is not kept: nothing needs it when the momentum is given.
+class BatchNorm2d : public Module {
+ public:
+  explicit BatchNorm2d(std::int64_t num_features, double eps = 1e-5, double momentum = 0.1);
+  Tensor forward(const Tensor& x) override;
+  // relu(forward(x)), and relu(forward(x) + residual), in one pass over memory.
+  Tensor forward_relu(const Tensor& x) { return fused(x, {}, true); }
+  Tensor forward_relu(const Tensor& x, const Tensor& residual) { return fused(x, residual, true); }
+  // forward(x) + residual
+  Tensor forward_add(const Tensor& x, const Tensor& residual) { return fused(x, residual, false); }
+
+ private:
+  Tensor fused(const Tensor& x, const Tensor& residual, bool relu);
+
+  double eps_, momentum_;
+  Tensor weight_, bias_, running_mean_, running_var_;
+};
+
+// Of each vector along the last dimension. Parameters: weight and bias [C]. On NHWC images this is
+// also timm's LayerNorm2d.
+class LayerNorm : public Module {
+ public:
+  explicit LayerNorm(std::int64_t num_features, double eps = 1e-5);
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  double eps_;
+  Tensor weight_, bias_;
+};
+
+// x * gamma, gamma [C] starting small (Touvron et al., arXiv:2103.17239).
+class LayerScale : public Module {
+ public:
+  explicit LayerScale(std::int64_t num_features, double init_value = 1e-6);
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  Tensor gamma_;
+};
+
+}  // namespace convoy::nn
