@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// ResNet for CIFAR (He et al., arXiv:1512.03385, section 4.2) with shortcuts of option A: where a
+// stage halves the image and doubles the channels, the shortcut takes every other pixel and pads
+// with channels of zeros, half of them on each side. Names as in Y. Idelbayev's weights.
+#include "nn/layers.h"
+#include "nn/models/builders.h"
+#include "runtime/ops/binary.h"
+#include "runtime/ops/concat.h"
+#include "runtime/ops/elementwise.h"
+
+namespace convoy::nn {
+namespace {
+
+// [N, H, W, C] -> [N, ceil(H / 2), ceil(W / 2), 2 C]
+Tensor option_a(const Tensor& x) {
+  // Pooling over one pixel takes every other one.
+  const Tensor half = avg_pool2d(x, {.kernel_size = {1, 1}, .stride = {2, 2}});
+  Shape side = half.shape();
+  side[3] = x.size(3) / 2;
+  const Tensor nothing = zeros(side, x.like());
+  return concat({nothing, half, nothing}, 3);
+}
+
+class Block : public Module {
+ public:
+  Block(std::int64_t in_channels, std::int64_t channels, double drop_path)
+      : shrinks_(in_channels != channels),
+        conv1_(
+            add<Conv2d>("conv1", in_channels, channels, 3,
+                        Conv2dSettings{.stride = shrinks_ ? 2 : 1, .padding = 1, .bias = false})),
+        bn1_(add<BatchNorm2d>("bn1", channels)),
+        conv2_(add<Conv2d>("conv2", channels, channels, 3,
+                           Conv2dSettings{.padding = 1, .bias = false})),
+        bn2_(add<BatchNorm2d>("bn2", channels)),
+        drop_path_(add<DropPath>("drop_path", drop_path)) {}
+
+  Tensor forward(const Tensor& x) override {
+    const Tensor shortcut = shrinks_ ? option_a(x) : x;
+    const Tensor y = conv2_(bn1_.forward_relu(conv1_(x)));
+    if (!drop_path_.active()) return bn2_.forward_relu(y, shortcut);
+    return relu(drop_path_(bn2_(y)) + shortcut);
+  }
+
+ private:
+  bool shrinks_;
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  Conv2d& conv2_;
+  BatchNorm2d& bn2_;
+  DropPath& drop_path_;
+};
+
+class ResNetCifar : public Module {
+ public:
+  ResNetCifar(int blocks, const ModelOptions& o)
+      : conv1_(add<Conv2d>("conv1", o.in_channels, 16, 3,
+                           Conv2dSettings{.padding = 1, .bias = false})),
+        bn1_(add<BatchNorm2d>("bn1", 16)) {
+    std::int64_t in_channels = 16, channels = 16;
+    for (int stage = 0; stage < 3; ++stage, channels *= 2) {
+      auto& layer = add<Sequential>("layer" + std::to_string(stage + 1));
+      for (int i = 0; i < blocks; ++i) {
+        const double rate = drop_path_rate(o.drop_path, stage * blocks + i, 3 * blocks);
+        layer.push<Block>(in_channels, channels, rate);
+        in_channels = channels;
+      }
+      layers_.push_back(&layer);
+    }
+    drop_ = &add<Dropout>("drop", o.drop);
+    linear_ = &add<Linear>("linear", 64, o.num_classes);
+    for_each<Conv2d>(
+        [](Conv2d& conv) { conv.set_init("weight", kaiming_normal(conv.weight().shape())); });
+    linear_->set_init("weight", kaiming_normal(linear_->weight().shape()));
+  }
+
+  Tensor forward(const Tensor& x) override {
+    Tensor y = bn1_.forward_relu(conv1_(x));
+    for (Sequential* layer : layers_) y = layer->forward(y);
+    return linear_->forward(drop_->forward(global_avg_pool(y)));
+  }
+
+ private:
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  std::vector<Sequential*> layers_;
+  Dropout* drop_ = nullptr;
+  Linear* linear_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Module> build_resnet_cifar(int depth, const ModelOptions& options) {
+  require(depth >= 8 && (depth - 2) % 6 == 0, "resnet_cifar: depth expects 6 n + 2, found {}",
+          depth);
+  return std::make_unique<ResNetCifar>((depth - 2) / 6, options);
+}
+
+}  // namespace convoy::nn
