@@ -7,6 +7,24 @@
 #include "runtime/autograd.h"
 
 namespace convoy::nn {
+namespace {
+
+thread_local ForwardObserver::Function* observer = nullptr;
+
+}  // namespace
+
+ForwardObserver::ForwardObserver(Function observe)
+    : observe_(std::move(observe)), before_(observer) {
+  observer = &observe_;
+}
+
+ForwardObserver::~ForwardObserver() { observer = before_; }
+
+Tensor Module::operator()(const Tensor& x) {
+  const Tensor y = forward(x);
+  if (observer != nullptr) (*observer)(*this, y);
+  return y;
+}
 
 void Module::train(bool on) {
   visit([on](Module& module, const std::string&) { module.training_ = on; });

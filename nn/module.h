@@ -41,7 +41,7 @@ class Module {
 
   // Images are [N, H, W, C]. Throws Error where an op refuses the shape.
   virtual Tensor forward(const Tensor& x) = 0;
-  Tensor operator()(const Tensor& x) { return forward(x); }
+  Tensor operator()(const Tensor& x);
 
   // Training mode (the default) or evaluation, for this module and all below it: batch statistics,
   // dropout and drop-path depend on it. It does not switch the tape off: that is NoGrad.
@@ -55,6 +55,7 @@ class Module {
   std::vector<NamedTensor> buffers() const;
   std::vector<NamedTensor> state() const;  // both
   std::int64_t parameter_count() const;
+  bool has_children() const { return !children_.empty(); }
 
   // Calls visitor(module, name) for this module (with an empty name) and all below it.
   void visit(const std::function<void(Module&, const std::string&)>& visitor);
@@ -108,6 +109,19 @@ class Module {
   std::vector<std::pair<std::string, std::unique_ptr<Module>>> children_;
   PhiloxKey key_;
   bool training_ = true;
+};
+
+// While one is alive, it is called with every module that has run on this thread and its output.
+class ForwardObserver {
+ public:
+  using Function = std::function<void(const Module& module, const Tensor& y)>;
+  explicit ForwardObserver(Function observe);
+  ~ForwardObserver();
+  ForwardObserver(const ForwardObserver&) = delete;
+  ForwardObserver& operator=(const ForwardObserver&) = delete;
+
+ private:
+  Function observe_, *before_;
 };
 
 // Fills every parameter as its layer says, parameter i from stream i of the seed, and gives every
