@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "apps/convoy/arguments.h"
+#include "apps/convoy/command.h"
+#include "apps/trainer/checkpoint.h"
+#include "apps/trainer/inference.h"
+#include "apps/trainer/input.h"
+#include "data/transforms.h"
+#include "kernels/require.h"
+#include "runtime/autograd.h"
+#include "runtime/ops.h"
+
+namespace convoy::apps {
+namespace {
+
+struct Guess {
+  std::string name;
+  float probability = 0;
+};
+
+std::vector<Guess> best(const std::vector<float>& probabilities,
+                        const std::vector<std::string>& names, std::size_t topk) {
+  std::vector<std::size_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return probabilities[a] > probabilities[b];
+  });
+  std::vector<Guess> guesses;
+  for (std::size_t i = 0; i < std::min(topk, order.size()); ++i) {
+    const std::size_t k = order[i];
+    guesses.push_back({k < names.size() ? names[k] : std::to_string(k), probabilities[k]});
+  }
+  return guesses;
+}
+
+// The brightness of an RGB picture (ITU-R BT.601), for models of one channel.
+data::Image to_grey(const data::Image& rgb) {
+  data::Image grey({rgb.extent.height, rgb.extent.width, 1});
+  for (std::size_t i = 0; i < grey.pixels.size(); ++i) {
+    const std::uint8_t* p = rgb.pixels.data() + 3 * i;
+    grey.pixels[i] = static_cast<std::uint8_t>((299 * p[0] + 587 * p[1] + 114 * p[2] + 500) / 1000);
+  }
+  return grey;
+}
+
+// A single picture as the model sees it: a batch of one row.
+data::Batch batch_of(const data::Image& decoded, const data::ImageExtent& extent) {
+  const data::Image image = extent.channels == 1 ? to_grey(decoded) : decoded;
+  data::Batch batch;
+  batch.rows = batch.valid = 1;
+  batch.extent = extent;
+  batch.images.resize(static_cast<std::size_t>(extent.count()));
+  batch.labels = {data::kNoLabel};
+  batch.row.resize(1);
+  data::resize_bilinear(image, data::centre_crop(image.extent, extent, 1), extent.height,
+                        extent.width, batch.images.data());
+  return batch;
+}
+
+void print_guesses(const std::string& file, const std::vector<Guess>& guesses, bool json) {
+  if (json) {
+    nlohmann::ordered_json line{{"file", file}, {"predictions", nlohmann::ordered_json::array()}};
+    for (const Guess& g : guesses) {
+      line["predictions"].push_back({{"class", g.name}, {"probability", g.probability}});
+    }
+    fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  fmt::print("{}:", file);
+  for (const Guess& g : guesses) fmt::print("  {} {:.1f} %", g.name, 100 * g.probability);
+  fmt::print("\n");
+}
+
+}  // namespace
+
+int run_predict(const Arguments& arguments) {
+  InferenceConfig config;
+  std::vector<std::string> files;
+  std::size_t topk = 3;
+  bool json = false;
+  CLI::App app("Classify image files with a trained checkpoint.", "convoy predict");
+  app.add_option("files", files, "JPEG, PNG, BMP or PNM files")->required();
+  FlagAdder flags(app);
+  describe(config, flags);
+  flags.group("Output");
+  flags("topk", topk, "classes per file");
+  flags("json", json, "one line of JSON per file");
+  if (!parse(app, arguments)) return 0;
+
+  if (!config.checkpoint.empty() && fs::exists(config.checkpoint) &&
+      !fs::is_directory(config.checkpoint)) {
+    fail_usage(
+        "--checkpoint expects a checkpoint or a run's output folder: bare weights name no classes");
+  }
+  const CheckpointDefaults defaults = with_checkpoint_defaults(config, {});
+  const CheckpointState state = load_state(defaults.config.checkpoint);
+  const auto model = load_for_inference(defaults.config, static_cast<int>(state.class_names.size()),
+                                        state.input.extent.channels);
+  const InputPipeline input(state.input, parse_device(config.device));
+  const NoGrad inference;
+  int bad = 0;
+  for (const std::string& file : files) {
+    try {
+      const data::Image image = data::read_image(file);
+      const Tensor logits = model->forward(input(batch_of(image, state.input.extent)).x);
+      print_guesses(file, best(to_vector<float>(softmax(logits)), state.class_names, topk), json);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::data) throw;
+      fmt::print(stderr, "convoy: {}\n", e.what());
+      ++bad;
+    }
+  }
+  return bad ? 3 : 0;
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/checkpoint.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "kernels/require.h"
+#include "nn/atomic_file.h"
+#include "nn/crc32c.h"
+#include "nn/weights.h"
+
+namespace convoy::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormatVersion = 1;
+constexpr const char* kModel = "model.safetensors";
+constexpr const char* kOptimizer = "optimizer.safetensors";
+constexpr const char* kState = "state.json";
+constexpr const char* kManifest = "manifest.json";
+
+// NaN has no place in JSON: a plateau that has seen nothing stands as null.
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json to_json(const CheckpointState& s) {
+  return {{"format_version", kFormatVersion},
+          {"model", s.model},
+          {"dataset", s.dataset},
+          {"class_names", s.class_names},
+          {"input_size", {s.input.extent.height, s.input.extent.width, s.input.extent.channels}},
+          {"mean", s.input.mean},
+          {"std", s.input.std},
+          {"drop", s.drop},
+          {"drop_path", s.drop_path},
+          {"opt", s.optimizer},
+          {"seed", s.seed},
+          {"batch_size", s.batch_size},
+          {"grad_accum_steps", s.grad_accum_steps},
+          {"threads", s.threads},
+          {"step", s.step},
+          {"epoch", s.epoch},
+          {"position", s.position},
+          {"best_top1", s.best_top1},
+          {"plateau",
+           {{"factor", s.plateau.factor},
+            {"best", number_or_null(s.plateau.best)},
+            {"bad_updates", s.plateau.bad_updates},
+            {"cooldown_left", s.plateau.cooldown_left}}}};
+}
+
+CheckpointState from_json(const Json& j) {
+  CheckpointState s;
+  const int version = j.at("format_version");
+  if (version != kFormatVersion) {
+    throw Error(fmt::format("format_version expects {}, found {}", kFormatVersion, version));
+  }
+  s.model = j.at("model");
+  s.dataset = j.at("dataset");
+  s.class_names = j.at("class_names").get<std::vector<std::string>>();
+  const auto size = j.at("input_size").get<std::array<std::int64_t, 3>>();
+  s.input = {{size[0], size[1], size[2]},
+             j.at("mean").get<std::vector<float>>(),
+             j.at("std").get<std::vector<float>>()};
+  s.drop = j.at("drop");
+  s.drop_path = j.at("drop_path");
+  s.optimizer = j.at("opt");
+  s.seed = j.at("seed");
+  s.batch_size = j.at("batch_size");
+  s.grad_accum_steps = j.at("grad_accum_steps");
+  s.threads = j.at("threads");
+  s.step = j.at("step");
+  s.epoch = j.at("epoch");
+  s.position = j.at("position");
+  s.best_top1 = j.at("best_top1");
+  const Json& plateau = j.at("plateau");
+  s.plateau.factor = plateau.at("factor");
+  if (!plateau.at("best").is_null()) s.plateau.best = plateau.at("best");
+  s.plateau.bad_updates = plateau.at("bad_updates");
+  s.plateau.cooldown_left = plateau.at("cooldown_left");
+  return s;
+}
+
+Json read_json(const fs::path& path) {
+  std::ifstream in(path);
+  if (!in) fail_data("{}: expected a checkpoint's file, found none", path.string());
+  Json json = Json::parse(in, nullptr, false);
+  if (json.is_discarded()) fail_data("{}: is damaged: not JSON", path.string());
+  return json;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  nn::AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+// Empty when all files are as the manifest says, else what is wrong.
+std::string damage(const fs::path& checkpoint) {
+  try {
+    const Json files = read_json(checkpoint / kManifest).at("files");
+    for (const char* file : {kModel, kOptimizer, kState}) {
+      const Json& expected = files.at(file);
+      const nn::FileChecksum found = nn::checksum_file(checkpoint / file);
+      const std::uint64_t bytes = expected.at("bytes");
+      if (found.bytes != bytes) {
+        return fmt::format("{} expects {} bytes, found {}", file, bytes, found.bytes);
+      }
+      const std::uint32_t crc = expected.at("crc32c");
+      if (found.crc32c != crc) {
+        return fmt::format("{} expects CRC-32C {:08x}, found {:08x}", file, crc, found.crc32c);
+      }
+    }
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+void require_whole(const fs::path& checkpoint) {
+  const std::string wrong = damage(checkpoint);
+  if (!wrong.empty()) {
+    fail_data("checkpoint {} is damaged: {}; use an earlier one", checkpoint.string(), wrong);
+  }
+}
+
+// All folders named like checkpoints, oldest first.
+std::vector<fs::path> list_checkpoints(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory() && entry.path().filename().string().starts_with("step-")) {
+      found.push_back(entry.path());
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void remove_old(const fs::path& folder, int keep) {
+  std::vector<fs::path> all = list_checkpoints(folder);
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < all.size(); ++i) {
+    fs::remove_all(all[i]);
+  }
+}
+
+void write_files(const fs::path& folder, const CheckpointState& state, const nn::Module& model,
+                 const nn::Optimizer& optimizer) {
+  nn::save_weights(model, folder / kModel);
+  nn::save_tensors(optimizer.state(), folder / kOptimizer);
+  write_text(folder / kState, to_json(state).dump(2) + "\n");
+  Json files;
+  for (const char* file : {kModel, kOptimizer, kState}) {
+    const nn::FileChecksum sum = nn::checksum_file(folder / file);
+    files[file] = {{"bytes", sum.bytes}, {"crc32c", sum.crc32c}};
+  }
+  const Json manifest{{"format_version", kFormatVersion}, {"step", state.step}, {"files", files}};
+  write_text(folder / kManifest, manifest.dump(2) + "\n");
+}
+
+}  // namespace
+
+fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
+                         const nn::Module& model, const nn::Optimizer& optimizer, int keep) {
+  const fs::path all = output / "checkpoints";
+  const std::string name = fmt::format("step-{:08}", state.step);
+  const fs::path partial = all / ("." + name + ".partial"), whole = all / name;
+  fs::create_directories(all);
+  fs::remove_all(partial);
+  fs::create_directory(partial);
+  write_files(partial, state, model, optimizer);
+  fs::remove_all(whole);  // a damaged one of the same step, when its work was done again
+  fs::rename(partial, whole);
+  nn::sync_folder(all);
+  remove_old(all, keep);
+  return whole;
+}
+
+bool is_checkpoint(const fs::path& path) {
+  return fs::is_directory(path) &&
+         (fs::exists(path / kManifest) || path.filename().string().starts_with("step-"));
+}
+
+fs::path find_checkpoint(const fs::path& path) {
+  if (!fs::exists(path))
+    fail_data("checkpoint {}: expected a file or folder, found none", path.string());
+  if (is_checkpoint(path)) {
+    require_whole(path);
+    return path;
+  }
+  const fs::path folder = fs::is_directory(path / "checkpoints") ? path / "checkpoints" : path;
+  std::vector<fs::path> all = list_checkpoints(folder);
+  for (auto it = all.rbegin(); it != all.rend(); ++it) {
+    const std::string wrong = damage(*it);
+    if (wrong.empty()) return *it;
+    fmt::print(stderr, "convoy: note: checkpoint {} is damaged ({}); taking the one before\n",
+               it->string(), wrong);
+  }
+  fail_data("{}: expected a checkpoint (step-…/manifest.json), found no complete one",
+            path.string());
+}
+
+CheckpointState load_state(const fs::path& checkpoint) {
+  require_whole(checkpoint);
+  try {
+    return from_json(read_json(checkpoint / kState));
+  } catch (const std::exception& e) {
+    fail_data("{}: {}", (checkpoint / kState).string(), e.what());
+  }
+}
+
+void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer) {
+  nn::load_tensors(optimizer.state(), checkpoint / kOptimizer, "the optimizer");
+}
+
+void load_model(const fs::path& path, nn::Module& model) {
+  if (!fs::exists(path))
+    fail_data("checkpoint {}: expected a file or folder, found none", path.string());
+  nn::load_weights(model, fs::is_directory(path) ? find_checkpoint(path) / kModel : path);
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Checkpoints: OUTPUT/checkpoints/step-00000123/ with model.safetensors, optimizer.safetensors,
+// state.json and, written last, manifest.json (size and CRC-32C of the others). The folder gets its
+// name when all is in it. No file holds a time, a host or a path: equal runs give equal bytes.
+//
+//   save_checkpoint(output, state, model, optimizer, keep);
+//   const fs::path folder = find_checkpoint(output);      // newest complete one
+//   const CheckpointState state = load_state(folder);
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/trainer/open_data.h"
+#include "nn/lr_schedule.h"
+#include "nn/module.h"
+#include "nn/optimizer.h"
+
+namespace convoy::apps {
+
+namespace fs = std::filesystem;
+
+// state.json: all that is neither a parameter nor a moment.
+struct CheckpointState {
+  std::string model, dataset;
+  std::vector<std::string> class_names;
+  InputFormat input;
+  double drop = 0, drop_path = 0;
+
+  std::string optimizer;
+  std::uint64_t seed = 0;
+  int batch_size = 0, grad_accum_steps = 1, threads = 0;
+  std::int64_t step = 0;      // optimizer steps done
+  std::int64_t epoch = 0;     // where the next step is
+  std::int64_t position = 0;  // samples of that epoch that are done
+  double best_top1 = -1;
+  nn::Plateau::State plateau;
+};
+
+// Writes the checkpoint of state.step and removes the oldest ones beyond `keep`.
+fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
+                         const nn::Module& model, const nn::Optimizer& optimizer, int keep);
+
+// `path` may be a checkpoint, a run's output folder (its newest complete checkpoint) or its
+// checkpoints folder. Damaged or unfinished checkpoints of a run are passed over, with a line on
+// standard error; a damaged one that was named itself is an Error of kind data.
+fs::path find_checkpoint(const fs::path& path);
+
+// Checks the manifest first. Errors of kind data name the file, what was expected and found.
+CheckpointState load_state(const fs::path& checkpoint);
+void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer);
+
+// Weights from a checkpoint, a run's folder or a safetensors file into a model.
+void load_model(const fs::path& path, nn::Module& model);
+
+bool is_checkpoint(const fs::path& path);
+
+}  // namespace convoy::apps

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/config.h"
+
+#include "kernels/require.h"
+
+namespace convoy::apps {
+namespace {
+
+bool is_mnist_like(const std::string& dataset) {
+  return dataset == "mnist" || dataset == "fashion_mnist";
+}
+
+bool is_cifar(const std::string& dataset) { return dataset == "cifar10" || dataset == "cifar100"; }
+
+// Digits and clothes: no flip (a mirrored 2 is no 2), a short run of a small model.
+void mnist_preset(TrainConfig& c) {
+  c.model = "lenet5";
+  c.batch_size = 64;
+  c.epochs = 3;
+  c.lr = 0.05;
+  c.warmup_epochs = 0.1;
+  c.hflip = 0;
+}
+
+// He et al., arXiv:1512.03385, section 4.2: shift by 4 pixels and flip; a cosine in place of steps.
+void cifar_preset(TrainConfig& c) {
+  c.model = "resnet20";
+  c.batch_size = 128;
+  c.epochs = 100;
+  c.lr = 0.1;
+  c.warmup_epochs = 2;
+  c.hflip = 0.5;
+  c.crop_padding = 4;
+}
+
+void folder_preset(TrainConfig& c) {
+  c.model = "resnet18";
+  c.data.img_size = 224;
+  c.batch_size = 32;
+  c.epochs = 30;
+  c.lr = 0.05;
+  c.warmup_epochs = 3;
+  c.weight_decay = 1e-4;
+  c.smoothing = 0.1;
+  c.hflip = -1;
+  c.scale = {0.35, 1};
+  c.ratio = {0.75, 1.3333};
+}
+
+void convnext_preset(TrainConfig& c) {
+  c.opt = "adamw";
+  c.lr = 1e-3;
+  c.weight_decay = 0.05;
+}
+
+void require_range(bool good, const char* flag, const char* expected, double found) {
+  if (!good) fail_usage("--{} expects {}, found {}", flag, expected, found);
+}
+
+void require_pair(const std::vector<double>& v, const char* flag) {
+  if (v.size() != 2) fail_usage("--{} expects two numbers, found {}", flag, v.size());
+}
+
+}  // namespace
+
+TrainConfig preset(const std::string& dataset, const std::string& model) {
+  TrainConfig c;
+  c.data.dataset = dataset;
+  if (is_mnist_like(dataset)) {
+    mnist_preset(c);
+  } else if (is_cifar(dataset)) {
+    cifar_preset(c);
+  } else {
+    folder_preset(c);
+  }
+  if (!model.empty()) c.model = model;
+  if (c.model.starts_with("convnext")) convnext_preset(c);
+  return c;
+}
+
+void check(const TrainConfig& c) {
+  require_range(c.batch_size >= 1, "batch-size", "1 or more", c.batch_size);
+  require_range(c.val_batch_size >= 1, "val-batch-size", "1 or more", c.val_batch_size);
+  require_range(c.epochs >= 1, "epochs", "1 or more", c.epochs);
+  require_range(c.grad_accum_steps >= 1, "grad-accum-steps", "1 or more", c.grad_accum_steps);
+  require_range(c.max_steps >= 0, "max-steps", "0 or more", static_cast<double>(c.max_steps));
+  require_range(c.limit_train_batches >= 0, "limit-train-batches", "0 or more",
+                static_cast<double>(c.limit_train_batches));
+  require_range(c.limit_val_batches >= 0, "limit-val-batches", "0 or more",
+                static_cast<double>(c.limit_val_batches));
+  require_range(c.checkpoint_hist >= 1, "checkpoint-hist", "1 or more", c.checkpoint_hist);
+  require_range(c.log_interval >= 1, "log-interval", "1 or more", c.log_interval);
+  require_range(c.lr >= 0, "lr", "0 or more", c.lr);
+  require_range(c.smoothing >= 0 && c.smoothing < 1, "smoothing", "a value in [0, 1)", c.smoothing);
+  require_range(c.hflip <= 1, "hflip", "a probability", c.hflip);
+  require_range(c.drop >= 0 && c.drop < 1, "drop", "a value in [0, 1)", c.drop);
+  require_range(c.drop_path >= 0 && c.drop_path < 1, "drop-path", "a value in [0, 1)", c.drop_path);
+  require_range(c.crop_padding >= 0, "crop-padding", "0 or more", c.crop_padding);
+  require_range(c.data.workers >= 0, "workers", "0 or more", c.data.workers);
+  require_range(c.threads >= 0, "threads", "0 or more", c.threads);
+  require_range(c.data.img_size >= 0, "img-size", "0 or more", c.data.img_size);
+  require_pair(c.opt_betas, "opt-betas");
+  require_pair(c.scale, "scale");
+  require_pair(c.ratio, "ratio");
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What a training run is told: one struct, and one list of its fields that serves the command line,
+// the printed table and args.json. Names are timm's where timm has one.
+//
+//   TrainConfig config = preset("cifar10", "resnet20");
+//   describe(config, visitor);      // visitor.group("Data"); visitor("batch-size", field, "help")
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace convoy::apps {
+
+struct DataConfig {
+  std::string dataset = "image_folder";
+  std::string data_dir;
+  std::string train_split = "train";
+  std::string val_split = "val";
+  int img_size = 0;              // 0: the data set's own size
+  std::vector<float> mean, std;  // empty: the data set's own
+  int workers = 2;
+};
+
+struct TrainConfig {
+  DataConfig data;
+
+  std::string model = "resnet18";
+  std::string initial_checkpoint;
+  double drop = 0;
+  double drop_path = 0;
+
+  std::string output;
+  std::string resume;
+  int checkpoint_hist = 3;
+  int log_interval = 50;
+
+  int batch_size = 128;
+  int val_batch_size = 256;
+  int epochs = 10;
+  std::int64_t max_steps = 0;  // 0: no limit
+  std::int64_t limit_train_batches = 0;
+  std::int64_t limit_val_batches = 0;
+  int grad_accum_steps = 1;
+
+  std::string opt = "sgd";
+  double lr = 0.1;
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 5e-4;
+  std::vector<double> opt_betas = {0.9, 0.999};
+  double opt_eps = 1e-8;
+  double clip_grad = 0;
+
+  std::string sched = "cosine";
+  double warmup_epochs = 0;
+  double warmup_lr = 0;
+  double min_lr = 0;
+  std::vector<double> decay_milestones;
+  double decay_epochs = 30;
+  double decay_rate = 0.1;
+
+  double smoothing = 0;
+  double hflip = 0;
+  int crop_padding = 0;
+  std::vector<double> scale = {1, 1};
+  std::vector<double> ratio = {1, 1};
+
+  std::string device = "cpu";
+  int threads = 0;  // 0: the cores that this process may use
+  std::uint64_t seed = 42;
+  bool no_fuse = false;
+  std::string profile;  // file of a Chrome trace of the first steps
+};
+
+// Calls v.group(title) and v(flag, field, help) for every field, in the order of --help.
+template <class Visitor>
+void describe_data(DataConfig& c, Visitor&& v) {
+  v.group("Data");
+  v("dataset", c.dataset, "mnist, fashion_mnist, cifar10, cifar100 or image_folder");
+  v("data-dir", c.data_dir, "where the data set lies");
+  v("train-split", c.train_split, "subfolder of training images (image_folder)");
+  v("val-split", c.val_split, "subfolder of held-out images (image_folder)");
+  v("img-size", c.img_size, "side of the images that the model sees; 0: as stored");
+  v("mean", c.mean, "per-channel mean of pixels in [0, 1]");
+  v("std", c.std, "per-channel standard deviation");
+  v("workers,-j", c.workers, "threads that decode images");
+}
+
+template <class Visitor>
+void describe_device(TrainConfig& c, Visitor&& v) {
+  v.group("Device");
+  v("device", c.device, "cpu (this build's devices: convoy devices)");
+  v("threads", c.threads, "compute threads; 0: the cores that this process may use");
+  v("seed", c.seed, "of initialisation, shuffles, augmentation and dropout");
+  v("no-fuse", c.no_fuse, "compose plain ops instead of the fused ones");
+  v("profile", c.profile, "write a Chrome trace of the first steps to this file");
+}
+
+template <class Visitor>
+void describe(TrainConfig& c, Visitor&& v) {
+  describe_data(c.data, v);
+
+  v.group("Model");
+  v("model", c.model, "see convoy models");
+  v("initial-checkpoint", c.initial_checkpoint,
+    "start from these weights (safetensors or checkpoint)");
+  v("drop", c.drop, "dropout before the classifier, where the model has it");
+  v("drop-path", c.drop_path, "stochastic depth, where the model has it");
+
+  v.group("Run");
+  v("output", c.output, "folder of this run: logs and checkpoints go exactly there");
+  v("resume", c.resume, "a checkpoint to go on from, or auto: the newest complete one of --output");
+  v("checkpoint-hist", c.checkpoint_hist, "how many checkpoints are kept");
+  v("log-interval", c.log_interval, "steps between lines where the output is no terminal");
+
+  v.group("Length");
+  v("batch-size,-b", c.batch_size, "training images per step");
+  v("val-batch-size", c.val_batch_size, "images per evaluation batch");
+  v("epochs", c.epochs, "passes over the training set");
+  v("max-steps", c.max_steps, "stop after this many optimizer steps; 0: no limit");
+  v("limit-train-batches", c.limit_train_batches, "batches per training epoch; 0: all");
+  v("limit-val-batches", c.limit_val_batches, "batches per evaluation; 0: all");
+  v("grad-accum-steps", c.grad_accum_steps, "batches whose gradients one step sums");
+
+  v.group("Optimizer");
+  v("opt", c.opt, "sgd, adam, adamw, rmsprop or lars");
+  v("lr", c.lr, "peak learning rate");
+  v("momentum", c.momentum, "of sgd, rmsprop and lars");
+  v("nesterov", c.nesterov, "Nesterov momentum (sgd)");
+  v("weight-decay", c.weight_decay, "not on biases and norms");
+  v("opt-betas", c.opt_betas, "of adam and adamw");
+  v("opt-eps", c.opt_eps, "of adam, adamw and rmsprop");
+  v("clip-grad", c.clip_grad, "largest gradient norm; 0: no clipping");
+
+  v.group("Schedule");
+  v("sched", c.sched, "constant, step, multistep, cosine, poly, onecycle or plateau");
+  v("warmup-epochs", c.warmup_epochs, "linear warm-up; at most a tenth of the run");
+  v("warmup-lr", c.warmup_lr, "where the warm-up starts");
+  v("min-lr", c.min_lr, "where the schedule ends");
+  v("decay-milestones", c.decay_milestones, "epochs of multistep");
+  v("decay-epochs", c.decay_epochs, "epochs between steps (step), patience (plateau)");
+  v("decay-rate", c.decay_rate, "factor of a decay (step, multistep, plateau), power (poly)");
+
+  v.group("Regularisation and augmentation");
+  v("smoothing", c.smoothing, "label smoothing");
+  v("hflip", c.hflip,
+    "probability of a mirror image; below 0: 0.5, or 0 where the classes are digits");
+  v("crop-padding", c.crop_padding, "shift images by up to this many pixels, zeros move in");
+  v("scale", c.scale, "range of the random resized crop's area");
+  v("ratio", c.ratio, "range of its width / height");
+
+  describe_device(c, v);
+}
+
+// The defaults for a data set and model; what the command line says goes on top.
+TrainConfig preset(const std::string& dataset, const std::string& model);
+
+// Throws a usage error that names the flag, the range and what was found.
+void check(const TrainConfig& config);
+
+}  // namespace convoy::apps

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/evaluate.h"
+
+#include <optional>
+#include "apps/trainer/progress.h"
+
+#include "runtime/autograd.h"
+#include "runtime/ops.h"
+
+namespace convoy::apps {
+namespace {
+
+void add_batch(EvalResult& sum, const Tensor& logits, const DeviceBatch& batch) {
+  const auto correct = to_vector<std::int64_t>(top_k_correct(logits, batch.target));
+  sum.count += batch.valid;
+  sum.correct += correct[0];
+  sum.correct5 += correct[1];
+  sum.loss_sum += cross_entropy(logits, batch.target, {.reduction = Reduction::sum}).item();
+}
+
+void append_logits(std::vector<float>& all, const Tensor& logits, std::int64_t valid) {
+  const std::vector<float> rows = to_vector<float>(logits);
+  all.insert(all.end(), rows.begin(), rows.begin() + valid * logits.size(1));
+}
+
+std::string figures(const EvalResult& r) {
+  return fmt::format("loss {:.4f} top1 {:5.2f} top5 {:5.2f}", r.loss(), r.top1(), r.top5());
+}
+
+}  // namespace
+
+EvalResult evaluate(nn::Module& model, data::Loader& loader, const InputPipeline& input,
+                    const EvalOptions& options) {
+  const NoGrad inference;
+  model.eval();
+  loader.start(0);
+  std::int64_t batches = loader.batches_per_epoch();
+  if (options.limit_batches > 0) batches = std::min(batches, options.limit_batches);
+  std::optional<Progress> progress;
+  if (options.progress)
+    progress.emplace(options.title, batches, options.log_interval, options.progress);
+  EvalResult result;
+  for (std::int64_t i = 0; i < batches; ++i) {
+    const DeviceBatch batch = input(*loader.next());
+    const Tensor logits = model.forward(batch.x);
+    add_batch(result, logits, batch);
+    if (options.logits) append_logits(*options.logits, logits, batch.valid);
+    if (progress && i + 1 < batches) progress->update(i + 1, figures(result));
+  }
+  if (progress) progress->finish(figures(result));
+  return result;
+}
+
+std::string to_json(const EvalResult& r) {
+  return fmt::format(
+      "{{\"count\":{},\"correct\":{},\"top1\":{:.6g},\"top5\":{:.6g},\"loss\":{:.6g}}}", r.count,
+      r.correct, r.top1(), r.top5(), r.loss());
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/inference.h"
+
+#include <algorithm>
+
+#include "apps/trainer/checkpoint.h"
+#include "kernels/require.h"
+#include "nn/models.h"
+#include "nn/parameter_store.h"
+#include "runtime/device.h"
+
+namespace convoy::apps {
+
+CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
+                                            const std::vector<std::string>& given) {
+  if (config.checkpoint.empty()) fail_usage("--checkpoint is needed: the weights to use");
+  CheckpointDefaults found{config, {}};
+  if (!fs::is_directory(config.checkpoint)) {
+    if (!fs::exists(config.checkpoint)) {
+      fail_data("checkpoint {}: expected a file or folder, found none", config.checkpoint);
+    }
+    if (config.model.empty())
+      fail_usage("--model is needed: {} does not say it", config.checkpoint);
+    return found;
+  }
+  const fs::path checkpoint = find_checkpoint(config.checkpoint);
+  const CheckpointState saved = load_state(checkpoint);
+  const auto absent = [&](const char* flag) {
+    return std::find(given.begin(), given.end(), flag) == given.end();
+  };
+  InferenceConfig& c = found.config;
+  c.checkpoint = checkpoint.string();
+  if (absent("model")) c.model = saved.model;
+  if (c.model != saved.model) {
+    fail_usage("--model expects {}, the checkpoint's own, found {}", saved.model, c.model);
+  }
+  if (absent("dataset")) c.data.dataset = saved.dataset;
+  if (absent("img-size")) c.data.img_size = static_cast<int>(saved.input.extent.height);
+  if (absent("mean")) c.data.mean = saved.input.mean;
+  if (absent("std")) c.data.std = saved.input.std;
+  found.class_names = saved.class_names;
+  return found;
+}
+
+std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, int num_classes,
+                                               std::int64_t in_channels) {
+  if (config.threads > 0) set_compute_threads(config.threads);
+  auto model = nn::create_model(
+      config.model, {.num_classes = num_classes, .in_channels = static_cast<int>(in_channels)});
+  const nn::ParameterStore store(*model, parse_device(config.device));
+  load_model(config.checkpoint, *model);
+  model->eval();
+  return model;
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/run_log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "kernels/require.h"
+#include "nn/atomic_file.h"
+
+namespace convoy::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string key_of(const std::string& flag) {
+  std::string key = flag.substr(0, flag.find(','));
+  std::replace(key.begin(), key.end(), '-', '_');
+  return key;
+}
+
+struct JsonWriter {
+  nlohmann::ordered_json json;
+  void group(const char*) {}
+  template <class T>
+  void operator()(const std::string& flag, const T& field, const char*) {
+    json[key_of(flag)] = field;
+  }
+};
+
+// JSON has no NaN and no infinity.
+std::string number(double value) {
+  return std::isfinite(value) ? fmt::format("{:.6g}", value) : "null";
+}
+
+constexpr const char* kSummaryHeader =
+    "epoch,step,train_loss,train_top1,val_loss,val_top1,val_top5,lr,seconds\n";
+
+// Keeps the lines that `keep` accepts.
+template <class Keep>
+void filter_lines(const fs::path& path, Keep keep) {
+  std::ifstream in(path);
+  if (!in) return;
+  std::string kept, line;
+  while (std::getline(in, line)) {
+    if (keep(line)) kept += line + "\n";
+  }
+  nn::AtomicFile file(path);
+  file.write(kept);
+  file.commit();
+}
+
+bool is_step_up_to(const std::string& line, std::int64_t last) {
+  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  return json.is_object() && json.contains("step") && json["step"] <= last;
+}
+
+// Second column of a line of summary.csv.
+bool is_epoch_up_to(const std::string& line, std::int64_t last) {
+  const auto comma = line.find(',');
+  if (comma == std::string::npos) return false;
+  return line.starts_with("epoch") || std::atoll(line.c_str() + comma + 1) <= last;
+}
+
+}  // namespace
+
+std::string to_json(const TrainConfig& config) {
+  JsonWriter writer;
+  TrainConfig copy = config;
+  describe(copy, writer);
+  return writer.json.dump(2) + "\n";
+}
+
+std::string to_table(const TrainConfig& config) {
+  const auto json = nlohmann::ordered_json::parse(to_json(config));
+  std::vector<std::string> cells;
+  for (const auto& [key, value] : json.items()) {
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (text.empty() || text == "[]") text = "-";
+    cells.push_back(fmt::format("{:<20} {}", key, text));
+  }
+  std::string table;
+  const std::size_t rows = (cells.size() + 1) / 2;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::string right = i + rows < cells.size() ? cells[i + rows] : "";
+    table += right.empty() ? fmt::format("  {}\n", cells[i])
+                           : fmt::format("  {:<44} {}\n", cells[i], right);
+  }
+  return table;
+}
+
+RunLog::File RunLog::open(const fs::path& path) {
+  File file(std::fopen(path.c_str(), "a"));
+  if (!file) fail("output: cannot write {}: {}", path.string(), std::strerror(errno));
+  return file;
+}
+
+RunLog::RunLog(const fs::path& folder, const TrainConfig& config, std::int64_t resumed_step) {
+  fs::create_directories(folder);
+  nn::AtomicFile arguments(folder / "args.json");
+  arguments.write(to_json(config));
+  arguments.commit();
+  filter_lines(folder / "metrics.jsonl",
+               [&](const std::string& line) { return is_step_up_to(line, resumed_step); });
+  filter_lines(folder / "summary.csv",
+               [&](const std::string& line) { return is_epoch_up_to(line, resumed_step); });
+  metrics_ = open(folder / "metrics.jsonl");
+  const bool fresh = !fs::exists(folder / "summary.csv") || fs::is_empty(folder / "summary.csv");
+  summary_ = open(folder / "summary.csv");
+  if (fresh) fmt::print(summary_.get(), kSummaryHeader);
+  std::fflush(summary_.get());
+}
+
+void RunLog::step(const StepMetrics& m) {
+  fmt::print(metrics_.get(),
+             "{{\"step\":{},\"epoch\":{},\"loss\":{},\"top1\":{:.4g},\"lr\":{:.6g},"
+             "\"images_per_second\":{:.1f},\"step_ms\":{:.3f},\"data_ms\":{:.3f}}}\n",
+             m.step, m.epoch, number(m.loss), m.top1, m.learning_rate, m.images_per_second,
+             m.step_ms, m.data_ms);
+  std::fflush(metrics_.get());
+}
+
+void RunLog::epoch(const EpochMetrics& m) {
+  fmt::print(summary_.get(), "{},{},{:.6f},{:.4f},{:.6f},{:.4f},{:.4f},{:.6g},{:.2f}\n", m.epoch,
+             m.step, m.train_loss, m.train_top1, m.val_loss, m.val_top1, m.val_top5,
+             m.learning_rate, m.seconds);
+  std::fflush(summary_.get());
+}
+
+fs::path set_earlier_run_aside(const fs::path& folder) {
+  if (!fs::exists(folder / "args.json") && !fs::exists(folder / "checkpoints")) return {};
+  fs::path aside;
+  for (int i = 1; aside.empty() || fs::exists(aside); ++i) {
+    aside = folder / fmt::format("previous-{:03}", i);
+  }
+  fs::create_directory(aside);
+  for (const char* name : {"args.json", "metrics.jsonl", "summary.csv", "checkpoints"}) {
+    if (fs::exists(folder / name)) fs::rename(folder / name, aside / name);
+  }
+  return aside;
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The files of a run: args.json (what it was told), metrics.jsonl (a flushed line per step) and
+// summary.csv (a line per epoch). A run that goes on after a resume appends.
+//
+//   RunLog log(folder, config, resumed_step);
+//   log.step({...});   log.epoch({...});
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "apps/trainer/config.h"
+
+namespace convoy::apps {
+
+struct StepMetrics {
+  std::int64_t step = 0, epoch = 0;
+  double loss = 0, top1 = 0, learning_rate = 0, images_per_second = 0;
+  double step_ms = 0, data_ms = 0;  // the whole step; of which waiting for the batch
+};
+
+struct EpochMetrics {
+  std::int64_t epoch = 0, step = 0;
+  double train_loss = 0, train_top1 = 0;
+  double val_loss = 0, val_top1 = 0, val_top5 = 0;
+  double learning_rate = 0, seconds = 0;
+};
+
+// The fields of a configuration as JSON text, with underscores for dashes.
+std::string to_json(const TrainConfig& config);
+// The same as "  name value" lines, two columns wide.
+std::string to_table(const TrainConfig& config);
+
+class RunLog {
+ public:
+  // Lines of a run that is resumed from `resumed_step` stay up to that step; those after it belong
+  // to work that is done again, and go. 0: a new run.
+  RunLog(const std::filesystem::path& folder, const TrainConfig& config, std::int64_t resumed_step);
+
+  void step(const StepMetrics& metrics);
+  void epoch(const EpochMetrics& metrics);
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  using File = std::unique_ptr<std::FILE, Close>;
+  static File open(const std::filesystem::path& path);
+
+  File metrics_, summary_;
+};
+
+// Moves an earlier run's files in `folder` into folder/previous-NNN, so that a repeated command
+// loses nothing. Returns that folder's path, empty when there was nothing to move.
+std::filesystem::path set_earlier_run_aside(const std::filesystem::path& folder);
+
+}  // namespace convoy::apps

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/setup.h"
+
+#include <algorithm>
+
+#include "kernels/require.h"
+#include "nn/models.h"
+#include "runtime/device.h"
+
+namespace convoy::apps {
+
+data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input) {
+  return {.batch_size = c.batch_size,
+          .row = input.extent,
+          .training = true,
+          .augmentation = {.padding = c.crop_padding,
+                           .hflip = c.hflip,
+                           .scale_min = c.scale[0],
+                           .scale_max = c.scale[1],
+                           .ratio_min = c.ratio[0],
+                           .ratio_max = c.ratio[1]},
+          .seed = c.seed,
+          .threads = c.data.workers};
+}
+
+data::LoaderOptions val_loading(const TrainConfig& c, const InputFormat& input) {
+  return {.batch_size = c.val_batch_size, .row = input.extent, .threads = c.data.workers};
+}
+
+std::unique_ptr<nn::Module> make_model(const TrainConfig& c, int num_classes,
+                                       const InputFormat& input) {
+  auto model = nn::create_model(c.model, {.num_classes = num_classes,
+                                          .in_channels = static_cast<int>(input.extent.channels),
+                                          .drop = c.drop,
+                                          .drop_path = c.drop_path});
+  nn::initialize(*model, c.seed);
+  if (!c.initial_checkpoint.empty()) load_model(c.initial_checkpoint, *model);
+  return model;
+}
+
+nn::OptimizerOptions optimizer_options(const TrainConfig& c) {
+  return {.kind = nn::parse_optimizer_kind(c.opt),
+          .momentum = c.momentum,
+          .nesterov = c.nesterov,
+          .weight_decay = c.weight_decay,
+          .betas = {c.opt_betas[0], c.opt_betas[1]},
+          .eps = c.opt_eps};
+}
+
+nn::LrSchedule make_schedule(const TrainConfig& c, std::int64_t steps_per_epoch) {
+  double epochs = c.epochs;
+  if (c.max_steps > 0) {
+    epochs =
+        std::min(epochs, static_cast<double>(c.max_steps) / static_cast<double>(steps_per_epoch));
+  }
+  return {.kind = nn::parse_lr_kind(c.sched),
+          .learning_rate = c.lr,
+          .epochs = epochs,
+          .warmup_epochs = std::min(c.warmup_epochs, epochs / 10),
+          .warmup_lr = c.warmup_lr,
+          .min_lr = c.min_lr,
+          .decay_rate = c.decay_rate,
+          .decay_epochs = c.decay_epochs,
+          .milestones = c.decay_milestones};
+}
+
+CheckpointState start_state(const TrainConfig& c, const DataSource& data) {
+  CheckpointState s;
+  s.model = c.model;
+  s.dataset = c.data.dataset;
+  s.class_names = data.dataset->class_names();
+  s.input = data.input;
+  s.drop = c.drop;
+  s.drop_path = c.drop_path;
+  s.optimizer = c.opt;
+  s.seed = c.seed;
+  s.batch_size = c.batch_size;
+  s.grad_accum_steps = c.grad_accum_steps;
+  s.threads = compute_threads();
+  return s;
+}
+
+void require_same_run(const CheckpointState& saved, const CheckpointState& now) {
+  std::string differences;
+  const auto compare = [&](const char* what, const auto& before, const auto& after) {
+    if (before != after) differences += fmt::format("; {} was {}, is {}", what, before, after);
+  };
+  compare("--model", saved.model, now.model);
+  compare("--dataset", saved.dataset, now.dataset);
+  compare("--opt", saved.optimizer, now.optimizer);
+  compare("number of classes", saved.class_names.size(), now.class_names.size());
+  compare("--seed", saved.seed, now.seed);
+  compare("--batch-size", saved.batch_size, now.batch_size);
+  compare("--grad-accum-steps", saved.grad_accum_steps, now.grad_accum_steps);
+  if (!differences.empty()) {
+    fail_usage("--resume: the checkpoint is of another run: {}", differences.substr(2));
+  }
+  if (saved.threads != now.threads) {
+    fmt::print(stderr,
+               "convoy: note: resumed with {} compute threads instead of {}: bits may differ\n",
+               now.threads, saved.threads);
+  }
+}
+
+}  // namespace convoy::apps

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From a configuration to the parts of a run.
+
+#include <memory>
+
+#include "apps/trainer/checkpoint.h"
+#include "apps/trainer/config.h"
+#include "apps/trainer/open_data.h"
+#include "data/loader.h"
+#include "nn/lr_schedule.h"
+#include "nn/module.h"
+#include "nn/optimizer.h"
+
+namespace convoy::apps {
+
+data::LoaderOptions train_loading(const TrainConfig& config, const InputFormat& input);
+data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& input);
+
+// Initialised from the seed, or from --initial-checkpoint.
+std::unique_ptr<nn::Module> make_model(const TrainConfig& config, int num_classes,
+                                       const InputFormat& input);
+nn::OptimizerOptions optimizer_options(const TrainConfig& config);
+
+// The length of the run in epochs, which --max-steps may cut; warm-up takes at most a tenth of it.
+nn::LrSchedule make_schedule(const TrainConfig& config, std::int64_t steps_per_epoch);
+
+// A fresh run's state.
+CheckpointState start_state(const TrainConfig& config, const DataSource& data);
+
+// Throws a usage error that lists what differs from the run that a checkpoint belongs to. Another
+// number of threads only gives a note: bits may differ.
+void require_same_run(const CheckpointState& saved, const CheckpointState& now);
+
+}  // namespace convoy::apps

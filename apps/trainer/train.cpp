@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/train.h"
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <optional>
+
+#include "apps/trainer/progress.h"
+#include "apps/trainer/run_log.h"
+#include "apps/trainer/setup.h"
+#include "data/catalog.h"
+#include "kernels/require.h"
+#include "nn/parameter_store.h"
+#include "runtime/ops.h"
+#include "runtime/profiler.h"
+
+namespace convoy::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// First signal: finish the step and save. Second: the default action.
+volatile std::sig_atomic_t stop_requested = 0;
+void request_stop(int signal) {
+  stop_requested = 1;
+  std::signal(signal, SIG_DFL);
+}
+
+constexpr std::int64_t kProfiledSteps = 10;
+
+// Sums over the epoch so far.
+struct EpochSums {
+  double loss = 0, correct = 0;
+  std::int64_t images = 0, steps = 0;
+  Clock::time_point start = Clock::now();
+};
+
+// A mirrored digit is no digit: without a --hflip of the user's, classes decide.
+TrainConfig with_flip_for(TrainConfig config, const data::Dataset& dataset) {
+  if (config.hflip < 0) config.hflip = data::may_be_mirrored(dataset.class_names()) ? 0.5 : 0;
+  return config;
+}
+
+class Trainer {
+ public:
+  explicit Trainer(const TrainConfig& config);
+  TrainResult run();
+
+ private:
+  void start();
+  void resume(const fs::path& checkpoint);
+  void train_epoch();
+  StepMetrics train_step();
+  void finish_step(StepMetrics& metrics, std::int64_t images, double seconds);
+  void backward_batch(const data::Batch& batch, StepMetrics& metrics);
+  void end_epoch();
+  void save();
+  bool steps_left() const { return config_.max_steps == 0 || state_.step < config_.max_steps; }
+  std::int64_t batches_per_epoch() const;
+  double epoch_position() const;
+
+  Device device_;
+  DataSource train_data_;
+  TrainConfig config_;
+  DataSource val_data_;
+  data::Loader train_loader_, val_loader_;
+  InputPipeline input_;
+  std::unique_ptr<nn::Module> model_;
+  nn::ParameterStore store_;
+  nn::Optimizer optimizer_;
+  nn::LrSchedule schedule_;
+  nn::Plateau plateau_;
+  CheckpointState state_;
+  std::optional<RunLog> log_;
+  EpochSums sums_;
+  double last_learning_rate_ = 0;
+  TrainResult result_;
+};
+
+std::int64_t steps_per_epoch(const TrainConfig& c, std::int64_t batches) {
+  return (batches + c.grad_accum_steps - 1) / c.grad_accum_steps;
+}
+
+Trainer::Trainer(const TrainConfig& config)
+    : device_(parse_device(config.device)),
+      train_data_(open_data(config.data, Split::train)),
+      config_(with_flip_for(config, *train_data_.dataset)),
+      val_data_(open_data(config.data, Split::val, train_data_.dataset->class_names())),
+      train_loader_(train_data_.dataset, train_loading(config_, train_data_.input)),
+      val_loader_(val_data_.dataset, val_loading(config, val_data_.input)),
+      input_(train_data_.input, device_),
+      model_(make_model(config, train_data_.dataset->num_classes(), train_data_.input)),
+      store_(*model_, device_),
+      optimizer_(store_, optimizer_options(config)),
+      schedule_(make_schedule(config, steps_per_epoch(config, batches_per_epoch()))),
+      plateau_({.decay_rate = config.decay_rate,
+                .patience = static_cast<int>(config.decay_epochs),
+                .maximize = true}),
+      state_(start_state(config, train_data_)) {}
+
+std::int64_t Trainer::batches_per_epoch() const {
+  const std::int64_t all = train_loader_.batches_per_epoch();
+  return config_.limit_train_batches > 0 ? std::min(config_.limit_train_batches, all) : all;
+}
+
+double Trainer::epoch_position() const {
+  return static_cast<double>(state_.epoch) +
+         static_cast<double>(state_.position) /
+             static_cast<double>(batches_per_epoch() * config_.batch_size);
+}
+
+void Trainer::resume(const fs::path& checkpoint) {
+  const CheckpointState saved = load_state(checkpoint);
+  require_same_run(saved, state_);
+  load_model(checkpoint, *model_);
+  load_optimizer(checkpoint, optimizer_);
+  optimizer_.set_steps(saved.step);
+  state_.step = saved.step;
+  state_.epoch = saved.epoch;
+  state_.position = saved.position;
+  state_.best_top1 = saved.best_top1;
+  plateau_.state = saved.plateau;
+  result_.checkpoint = checkpoint;
+  fmt::print("resumed from {} at step {}\n", checkpoint.string(), state_.step);
+}
+
+// Nothing of the output folder is touched before everything has been found good.
+void Trainer::start() {
+  fmt::print("{}", to_table(config_));
+  if (config_.resume == "auto") {
+    if (fs::exists(fs::path(config_.output) / "checkpoints"))
+      resume(find_checkpoint(config_.output));
+  } else if (!config_.resume.empty()) {
+    resume(find_checkpoint(config_.resume));
+  }
+  if (config_.resume.empty()) {
+    const fs::path aside = set_earlier_run_aside(config_.output);
+    if (!aside.empty()) fmt::print("moved the earlier run to {}\n", aside.string());
+  }
+  log_.emplace(config_.output, config_, state_.step);
+  fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
+             config_.model, backend(device_).description(), store_.count(),
+             train_data_.dataset->size(), val_data_.dataset->size(),
+             train_data_.dataset->num_classes(), data::to_text(train_data_.input.extent));
+  std::fflush(stdout);
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  if (!config_.profile.empty()) Profiler::start();
+}
+
+void Trainer::backward_batch(const data::Batch& batch, StepMetrics& metrics) {
+  const DeviceBatch b = input_(batch);
+  const Tensor logits = model_->forward(b.x);
+  const Tensor loss = cross_entropy(logits, b.target, {.label_smoothing = config_.smoothing});
+  loss.backward();
+  metrics.loss += loss.item() * static_cast<double>(batch.valid);
+  metrics.top1 += static_cast<double>(to_vector<std::int64_t>(top_k_correct(logits, b.target))[0]);
+}
+
+// One optimizer step over grad_accum_steps batches, fewer at the end of an epoch.
+StepMetrics Trainer::train_step() {
+  const Clock::time_point start = Clock::now();
+  StepMetrics m{.step = state_.step + 1, .epoch = state_.epoch};
+  const std::int64_t left = batches_per_epoch() - state_.position / config_.batch_size;
+  const std::int64_t batches = std::min<std::int64_t>(config_.grad_accum_steps, left);
+  m.learning_rate = nn::learning_rate_at(schedule_, epoch_position()) * plateau_.factor();
+  optimizer_.begin_step(m.learning_rate, 1.0 / static_cast<double>(batches));
+  for (std::int64_t i = 0; i < batches; ++i) {
+    const Clock::time_point waiting = Clock::now();
+    const data::Batch* batch = train_loader_.next();
+    m.data_ms += 1e3 * seconds_since(waiting);
+    backward_batch(*batch, m);
+  }
+  if (config_.clip_grad > 0) nn::clip_grad_norm(store_, config_.clip_grad);
+  optimizer_.step();
+  finish_step(m, batches * config_.batch_size, seconds_since(start));
+  return m;
+}
+
+// Sums become means in the step's figures and join the epoch's.
+void Trainer::finish_step(StepMetrics& m, std::int64_t images, double seconds) {
+  ++state_.step;
+  state_.position += images;
+  sums_.loss += m.loss;
+  sums_.correct += m.top1;
+  sums_.images += images;
+  ++sums_.steps;
+  m.loss /= static_cast<double>(images);
+  m.top1 *= 100.0 / static_cast<double>(images);
+  m.step_ms = 1e3 * seconds;
+  m.images_per_second = static_cast<double>(images) / seconds;
+  last_learning_rate_ = m.learning_rate;
+}
+
+void require_finite(const StepMetrics& m) {
+  if (std::isfinite(m.loss)) return;
+  throw Error(
+      fmt::format("step {}: the loss expects a finite number, found {}; try a lower --lr (now "
+                  "{:.4g}) or --clip-grad 1",
+                  m.step, m.loss, m.learning_rate),
+      ErrorKind::diverged);
+}
+
+std::string figures(const EpochSums& sums, double learning_rate) {
+  const auto images = static_cast<double>(std::max<std::int64_t>(sums.images, 1));
+  return fmt::format("loss {:.4f} acc {:5.2f} lr {:.4f} {:.0f} img/s", sums.loss / images,
+                     100 * sums.correct / images, learning_rate,
+                     images / std::max(seconds_since(sums.start), 1e-9));
+}
+
+void Trainer::train_epoch() {
+  sums_ = EpochSums{};
+  model_->train();
+  train_loader_.start(state_.epoch, state_.position);
+  const std::int64_t end = batches_per_epoch() * config_.batch_size;
+  const std::int64_t step_images = std::int64_t{config_.batch_size} * config_.grad_accum_steps;
+  std::int64_t steps = (end - state_.position + step_images - 1) / step_images;
+  if (config_.max_steps > 0) steps = std::min(steps, config_.max_steps - state_.step);
+  Progress progress(fmt::format("train {}/{}", state_.epoch + 1, config_.epochs), steps,
+                    config_.log_interval, stdout);
+  StepMetrics m;
+  while (state_.position < end && steps_left() && !stop_requested) {
+    m = train_step();
+    require_finite(m);
+    log_->step(m);
+    progress.update(sums_.steps, figures(sums_, m.learning_rate));
+    if (state_.step == kProfiledSteps && Profiler::enabled()) Profiler::stop();
+  }
+  if (!stop_requested) progress.finish(figures(sums_, m.learning_rate));
+  if (state_.position >= end) {
+    state_.position = 0;
+    ++state_.epoch;
+  }
+}
+
+void Trainer::end_epoch() {
+  result_.last = evaluate(*model_, val_loader_, input_,
+                          {.limit_batches = config_.limit_val_batches,
+                           .log_interval = config_.log_interval,
+                           .progress = stdout});
+  state_.best_top1 = std::max(state_.best_top1, result_.last.top1());
+  if (schedule_.kind == nn::LrKind::plateau) {
+    plateau_.update(result_.last.top1());
+    state_.plateau = plateau_.state;
+  }
+  const auto images = static_cast<double>(std::max<std::int64_t>(sums_.images, 1));
+  log_->epoch({.epoch = state_.epoch - (state_.position == 0),
+               .step = state_.step,
+               .train_loss = sums_.loss / images,
+               .train_top1 = 100 * sums_.correct / images,
+               .val_loss = result_.last.loss(),
+               .val_top1 = result_.last.top1(),
+               .val_top5 = result_.last.top5(),
+               .learning_rate = last_learning_rate_,
+               .seconds = seconds_since(sums_.start)});
+}
+
+void Trainer::save() {
+  result_.checkpoint =
+      save_checkpoint(config_.output, state_, *model_, optimizer_, config_.checkpoint_hist);
+}
+
+TrainResult Trainer::run() {
+  start();
+  const std::int64_t first = state_.step;
+  while (state_.epoch < config_.epochs && steps_left() && !stop_requested) {
+    train_epoch();
+    if (!stop_requested) end_epoch();
+    save();
+  }
+  if (state_.step == first && !stop_requested) {
+    fmt::print("nothing is left to train\n");
+    result_.last = evaluate(*model_, val_loader_, input_, {.progress = stdout});
+  }
+  if (!config_.profile.empty()) Profiler::write(config_.profile);
+  result_.steps = state_.step;
+  result_.interrupted = stop_requested != 0;
+  return result_;
+}
+
+}  // namespace
+
+TrainResult train(const TrainConfig& config) {
+  check(config);
+  if (config.threads > 0) set_compute_threads(config.threads);
+  return Trainer(config).run();
+}
+
+}  // namespace convoy::apps

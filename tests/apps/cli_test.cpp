@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The command line: help, spellings, listings, and one line for a mistake.
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+TEST(Cli, HelpIsGroupedAndGoesToStandardOutput) {
+  const Folder folder;
+  const Outcome top = convoy_run(folder, "--help");
+  EXPECT_EQ(top.code, 0);
+  for (const char* name : {"train", "eval", "predict", "synth", "models", "summary", "doctor"}) {
+    EXPECT_NE(top.out.find(std::string("  ") + name), std::string::npos) << name;
+  }
+  const Outcome train = convoy_run(folder, "train --help");
+  EXPECT_EQ(train.code, 0);
+  for (const char* group : {"Data:", "Optimizer:", "Schedule:", "Device:"}) {
+    EXPECT_NE(train.out.find(group), std::string::npos) << group;
+  }
+  EXPECT_EQ(convoy_run(folder, "").code, 2);
+}
+
+TEST(Cli, UnknownFlagsAndCommandsAreAnsweredWithTheNearest) {
+  const Folder folder;
+  const Outcome flag = convoy_run(folder, "train --bacth-size 3");
+  EXPECT_EQ(flag.code, 2);
+  EXPECT_NE(flag.err.find("--bacth-size; did you mean --batch-size?"), std::string::npos)
+      << flag.err;
+  const Outcome command = convoy_run(folder, "trian");
+  EXPECT_EQ(command.code, 2);
+  EXPECT_NE(command.err.find("did you mean train?"), std::string::npos) << command.err;
+  const Outcome value = convoy_run(folder, "train --epochs many");
+  EXPECT_EQ(value.code, 2);
+  EXPECT_NE(value.err.find("epochs"), std::string::npos) << value.err;
+}
+
+TEST(Cli, BothSpellingsOfAFlagAreTaken) {
+  const Folder folder;
+  const Outcome run = convoy_run(folder, "train --batch_size=0 --data_dir . --dataset cifar10");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_NE(run.err.find("--batch-size expects 1 or more, found 0"), std::string::npos) << run.err;
+}
+
+TEST(Cli, ModelsAndDevicesAreListed) {
+  const Folder folder;
+  const Outcome models = convoy_run(folder, "models");
+  EXPECT_EQ(models.code, 0);
+  for (const char* name : {"lenet5", "resnet20", "resnet50", "vgg16_bn", "convnext_tiny"}) {
+    EXPECT_NE(models.out.find(name), std::string::npos) << name;
+  }
+  EXPECT_EQ(convoy_run(folder, "devices").out.find("cpu"), 0u);
+  EXPECT_NE(convoy_run(folder, "doctor").out.find("compute threads"), std::string::npos);
+}
+
+TEST(Cli, SummaryCountsParametersAndMultiplications) {
+  const Folder folder;
+  const Outcome run = convoy_run(folder, "summary --model lenet5");
+  EXPECT_EQ(run.code, 0) << run.err;
+  // 28·28·6·25 + 10·10·16·150 + 400·120 + 120·84 + 84·10 = 416,520.
+  EXPECT_NE(run.out.find("total: 61706 parameters"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("0.0004165 G multiply-adds"), std::string::npos) << run.out;
+}
+
+TEST(Cli, SynthWritesTheSameBytesForTheSameSeed) {
+  const Folder folder;
+  const std::string flags = " --train-per-class 2 --val-per-class 1 --seed 9";
+  ASSERT_EQ(convoy_run(folder, "synth a" + flags).code, 0);
+  ASSERT_EQ(convoy_run(folder, "synth b" + flags).code, 0);
+  EXPECT_EQ(read_file(folder / "a/train/7/00002.jpg"), read_file(folder / "b/train/7/00002.jpg"));
+  EXPECT_NE(read_file(folder / "a/train/7/00002.jpg"), read_file(folder / "a/train/7/00001.jpg"));
+  EXPECT_EQ(convoy_run(folder, "synth a" + flags).code, 2) << "a folder that is not empty";
+}
+
+}  // namespace
+}  // namespace convoy::testing

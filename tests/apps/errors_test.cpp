@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// What is wrong is told in one line with the right exit code, and nothing is overwritten.
+#include <algorithm>
+
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+// One line on standard error that holds all of `words`.
+void expect_error(const Outcome& run, int code, std::initializer_list<const char*> words) {
+  EXPECT_EQ(run.code, code) << run.out << run.err;
+  EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+  for (const char* word : words) EXPECT_NE(run.err.find(word), std::string::npos) << run.err;
+}
+
+TEST(Errors, AMissingDirectory) {
+  const Folder folder;
+  expect_error(convoy_run(folder, "train --dataset mnist --data-dir nowhere --output out"), 3,
+               {"nowhere"});
+  expect_error(convoy_run(folder, "train --dataset image_folder --data-dir nowhere --output out"),
+               3, {"nowhere"});
+  expect_error(convoy_run(folder, "train --dataset cifar10 --output out"), 2, {"--data-dir"});
+  EXPECT_FALSE(fs::exists(folder / "out")) << "nothing is written before all is found good";
+}
+
+TEST(Errors, AnEmptyClass) {
+  const Folder folder;
+  make_digits(folder);
+  fs::create_directory(folder / "digits/train/x_empty");
+  expect_error(convoy_run(folder, kTinyTrain + "--output out"), 3, {"x_empty"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(Errors, AnUnreadableImageIsNamed) {
+  const Folder folder;
+  make_digits(folder);
+  write_file(folder / "digits/train/3/00004.jpg", "no picture");
+  expect_error(convoy_run(folder, kTinyTrain + "--epochs 1 --output out"), 3, {"3/00004.jpg"});
+}
+
+TEST(Errors, AnUnknownModelOrDevice) {
+  const Folder folder;
+  make_digits(folder);
+  expect_error(convoy_run(folder, "summary --model resnet19"), 2, {"resnet19", "resnet18"});
+  expect_error(convoy_run(folder, kTinyTrain + "--device cuda"), 2, {"cuda"});
+  expect_error(convoy_run(folder, kTinyTrain + "--opt sdg"), 2, {"sdg", "sgd"});
+  expect_error(convoy_run(folder, kTinyTrain + "--mean 0.5,0.5"), 2, {"--mean", "3", "2"});
+}
+
+TEST(Errors, AWrongImageSizeForTheModel) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = convoy_run(folder, kTinyTrain + "--img-size 40 --output out");
+  EXPECT_NE(run.code, 0);
+  EXPECT_NE(run.err.find("found"), std::string::npos) << run.err;
+}
+
+class WithCheckpoint : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    make_digits(folder);
+    const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 1 --output run");
+    ASSERT_EQ(run.code, 0) << run.err;
+    checkpoint = folder / "run/checkpoints/step-00000005";
+  }
+  Folder folder;
+  fs::path checkpoint;
+};
+
+TEST_F(WithCheckpoint, Truncated) {
+  const fs::path file = checkpoint / "model.safetensors";
+  fs::resize_file(file, fs::file_size(file) - 100);
+  expect_error(
+      convoy_run(folder, "eval --checkpoint " + checkpoint.string() + " --data-dir digits"), 3,
+      {"model.safetensors", "bytes"});
+  expect_error(convoy_run(folder, "eval --model lenet5 --checkpoint " + file.string() +
+                                      " --data-dir digits --img-size 28"),
+               3, {"model.safetensors"});
+}
+
+TEST_F(WithCheckpoint, FlippedBit) {
+  std::string bytes = read_file(checkpoint / "optimizer.safetensors");
+  bytes[bytes.size() / 2] ^= 1;
+  write_file(checkpoint / "optimizer.safetensors", bytes);
+  expect_error(
+      convoy_run(folder, kTinyTrain + "--epochs 2 --output run --resume " + checkpoint.string()), 3,
+      {"optimizer.safetensors", "CRC-32C"});
+}
+
+TEST_F(WithCheckpoint, OfAnotherModel) {
+  const std::string before = read_file(folder / "run/metrics.jsonl");
+  expect_error(convoy_run(folder, "eval --model resnet20 --data-dir digits --checkpoint run"), 2,
+               {"lenet5", "resnet20"});
+  expect_error(convoy_run(folder,
+                          "train --dataset image_folder --data-dir digits --img-size 28 "
+                          "--model resnet20 --batch-size 16 --output run --resume auto"),
+               2, {"--model was lenet5, is resnet20"});
+  expect_error(convoy_run(folder,
+                          "train --dataset image_folder --data-dir digits --img-size 28 --model "
+                          "resnet20 --batch-size 16 --output run --initial-checkpoint " +
+                              (checkpoint / "model.safetensors").string()),
+               3, {"model.safetensors"});
+  EXPECT_EQ(read_file(folder / "run/metrics.jsonl"), before);
+  EXPECT_TRUE(fs::exists(checkpoint / "manifest.json"));
+}
+
+TEST_F(WithCheckpoint, NoCheckpointAtAll) {
+  expect_error(convoy_run(folder, "eval --checkpoint nothing --data-dir digits"), 3, {"nothing"});
+  expect_error(convoy_run(folder, "eval --checkpoint digits --data-dir digits"), 3, {"digits"});
+  expect_error(convoy_run(folder, "eval --data-dir digits"), 2, {"--checkpoint"});
+}
+
+TEST_F(WithCheckpoint, ADivergedRunSaysSoAndExits4) {
+  expect_error(convoy_run(folder, kTinyTrain + "--lr 1e30 --epochs 3 --output diverged"), 4,
+               {"loss", "--lr"});
+}
+
+}  // namespace
+}  // namespace convoy::testing

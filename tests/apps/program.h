@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Runs the convoy program as a user would, in a folder of the test's own.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace convoy::testing {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+inline std::string read_file(const fs::path& path) {
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+inline void write_file(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+// Removed when the test is over.
+class Folder {
+ public:
+  Folder() {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    path_ = fs::temp_directory_path() /
+            (std::string("convoy_") + test->test_suite_name() + "_" + test->name());
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// `prefix`: a command that runs the program, such as timeout.
+inline Outcome convoy_run(const Folder& folder, const std::string& arguments,
+                          const std::string& prefix = "") {
+  const fs::path out = folder / "stdout.txt", err = folder / "stderr.txt";
+  const std::string command = "cd '" + folder.path().string() + "' && " + prefix +
+                              " " CONVOY_PROGRAM " " + arguments + " >" + out.string() + " 2>" +
+                              err.string();
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+}
+
+// A small data set of drawn digits, 28 x 28, in folder/digits.
+inline void make_digits(const Folder& folder) {
+  const Outcome run = convoy_run(
+      folder, "synth digits --train-per-class 8 --val-per-class 3 --img-size 28 --seed 3");
+  ASSERT_EQ(run.code, 0) << run.err;
+}
+
+// Flags of a run on them that takes a second: 80 images, 5 steps an epoch.
+inline const std::string kTinyTrain =
+    "train --dataset image_folder --data-dir digits --img-size 28 --model lenet5 --batch-size 16 "
+    "--lr 0.01 --sched constant --warmup-epochs 0 --seed 5 ";
+
+inline std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+}  // namespace convoy::testing

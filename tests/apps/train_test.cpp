@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// A run writes what it promises, twice the same, and eval and predict read it.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+using nlohmann::json;
+
+TEST(Train, WritesItsFilesExactlyUnderOutput) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 2 --output run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(json::parse(read_file(folder / "run/args.json"))["batch_size"], 16);
+  std::stringstream lines(read_file(folder / "run/metrics.jsonl"));
+  std::int64_t step = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const json m = json::parse(line);
+    EXPECT_EQ(m["step"], ++step);
+    for (const char* key : {"loss", "lr", "images_per_second", "step_ms", "data_ms"}) {
+      EXPECT_TRUE(m[key].is_number()) << key;
+    }
+  }
+  EXPECT_EQ(step, 10);
+  const std::string summary = read_file(folder / "run/summary.csv");
+  EXPECT_EQ(std::count(summary.begin(), summary.end(), '\n'), 3) << summary;
+  for (const char* file :
+       {"model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"}) {
+    EXPECT_TRUE(fs::exists(folder / "run/checkpoints/step-00000010" / file)) << file;
+  }
+}
+
+TEST(Train, TheSameCommandGivesTheSameBytes) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* output : {"a", "b"}) {
+    const Outcome run =
+        convoy_run(folder, kTinyTrain + "--epochs 2 --hflip 0.5 --crop-padding 2 " + "-j " +
+                               (*output == 'a' ? "1" : "3") + " --output " + output);
+    ASSERT_EQ(run.code, 0) << run.err;
+  }
+  for (const char* file :
+       {"model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"}) {
+    const std::string name = std::string("checkpoints/step-00000010/") + file;
+    EXPECT_EQ(read_file(folder / ("a/" + name)), read_file(folder / ("b/" + name))) << file;
+  }
+}
+
+TEST(Train, ARepeatedCommandLosesNothing) {
+  const Folder folder;
+  make_digits(folder);
+  ASSERT_EQ(convoy_run(folder, kTinyTrain + "--epochs 1 --output run").code, 0);
+  const std::string before = read_file(folder / "run/metrics.jsonl");
+  ASSERT_EQ(convoy_run(folder, kTinyTrain + "--epochs 1 --output run").code, 0);
+  EXPECT_EQ(read_file(folder / "run/previous-001/metrics.jsonl"), before);
+  EXPECT_TRUE(fs::exists(folder / "run/previous-001/checkpoints/step-00000005"));
+}
+
+TEST(Train, LimitsAndHistoryAreKept) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 4 --limit-train-batches 2 " +
+                                             "--limit-val-batches 1 --val-batch-size 7 " +
+                                             "--checkpoint-hist 2 --output run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("on 7 held-out images"), std::string::npos) << run.out;
+  EXPECT_FALSE(fs::exists(folder / "run/checkpoints/step-00000004"));
+  EXPECT_TRUE(fs::exists(folder / "run/checkpoints/step-00000006"));
+  EXPECT_TRUE(fs::exists(folder / "run/checkpoints/step-00000008"));
+}
+
+TEST(Train, EveryOptimizerAndScheduleRuns) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* flags : {"--opt adam --sched step", "--opt adamw --sched poly",
+                            "--opt rmsprop --sched onecycle", "--opt lars --sched plateau",
+                            "--opt sgd --sched multistep --decay-milestones 1,2 --clip-grad 1 "
+                            "--grad-accum-steps 2"}) {
+    const Outcome run =
+        convoy_run(folder, kTinyTrain + "--lr 0.001 --epochs 1 --output run " + flags);
+    EXPECT_EQ(run.code, 0) << flags << "\n" << run.err;
+  }
+}
+
+TEST(Train, EvalAndPredictReadTheCheckpoint) {
+  const Folder folder;
+  make_digits(folder);
+  ASSERT_EQ(convoy_run(folder, kTinyTrain + "--epochs 1 --output run").code, 0);
+  const Outcome eval =
+      convoy_run(folder, "eval --checkpoint run --data-dir digits --json --save-logits l.st");
+  ASSERT_EQ(eval.code, 0) << eval.err;
+  const json figures = json::parse(eval.out);  // progress is not on standard output
+  EXPECT_EQ(figures["count"], 30);
+  EXPECT_NEAR(figures["top1"].get<double>(), 100.0 * figures["correct"].get<int>() / 30, 1e-3);
+  EXPECT_TRUE(fs::exists(folder / "l.st"));
+  write_file(folder / "bad.jpg", "no picture");
+  const Outcome predict =
+      convoy_run(folder, "predict --checkpoint run bad.jpg digits/val/3/00001.jpg --json --topk 2");
+  EXPECT_EQ(predict.code, 3);
+  EXPECT_NE(predict.err.find("bad.jpg"), std::string::npos);
+  const json guess = json::parse(predict.out);
+  EXPECT_EQ(guess["file"], "digits/val/3/00001.jpg");
+  EXPECT_EQ(guess["predictions"].size(), 2u);
+}
+
+}  // namespace
+}  // namespace convoy::testing
