@@ -1,1 +1,20 @@
 # cmake --install puts headers, libraries and programs where find_package(convoy) finds them.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/convoy)
+
+install(TARGETS convoy_kernels convoy_runtime convoy_nn convoy_data EXPORT convoy-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS convoy_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(folder kernels runtime nn data)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/convoy
+    FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE PATTERN "gpu" EXCLUDE PATTERN "sim" EXCLUDE)
+endforeach()
+
+install(EXPORT convoy-targets NAMESPACE convoy:: DESTINATION ${package_dir})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/convoyConfig.cmake.in
+  ${CMAKE_BINARY_DIR}/convoyConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/convoyConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/convoyConfig.cmake ${CMAKE_BINARY_DIR}/convoyConfigVersion.cmake
+  DESTINATION ${package_dir})
