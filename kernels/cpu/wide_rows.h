@@ -77,14 +77,18 @@ struct WideRows {
         std::integral_constant<int, 1>{});
     }
   }
-  // f(at, lane, n) for all of rows [begin, end), in order of memory.
+  // f(at, lane, n) for all of rows [begin, end): blocks from the last to the first, each in order
+  // of memory. Behind a pass in rising order it meets first what the caches still hold.
   template <class F>
   void for_each_run(std::int64_t begin, std::int64_t end, F&& f) const {
-    const std::int64_t last = end * channels;
-    for (std::int64_t at = begin * channels; at < last; at += width) {
-      const std::int64_t here = std::min(width, last - at);
-      for (std::int64_t lane = 0; lane < here; lane += kMaxLanes) {
-        f(at + lane, lane, std::min(kMaxLanes, here - lane));
+    for (std::int64_t stop = end; stop > begin; stop -= block_rows) {
+      const std::int64_t last = stop * channels;
+      for (std::int64_t at = std::max(begin, stop - block_rows) * channels; at < last;
+           at += width) {
+        const std::int64_t here = std::min(width, last - at);
+        for (std::int64_t lane = 0; lane < here; lane += kMaxLanes) {
+          f(at + lane, lane, std::min(kMaxLanes, here - lane));
+        }
       }
     }
   }
