@@ -34,7 +34,8 @@ class Buffer {
 void fill_random(float* data, std::size_t count);  // in [-1, 1]
 
 // The shortest run of each function, in seconds. They take turns until `seconds` have gone for all
-// of them together, and five times at least.
+// of them together, and five times at least. A turn starts with a run that is not timed, so that
+// each function finds the caches as it left them itself, whoever came before.
 std::vector<double> best_in_turn(const std::vector<std::function<void()>>& functions,
                                  double seconds);
 
