@@ -25,7 +25,10 @@ CONVOY_INLINE void rows_tile(const RowsProduct& p, std::int64_t row) {
   }
 #pragma GCC unroll 32
   for (int i = 0; i < kRows; ++i) {
-    for (int j = 0; j < kParts; ++j) store(p.c + (row + i) * kLine + j * kLanes<V>, sum[i][j]);
+    for (int j = 0; j < kParts; ++j) {
+      float* c = p.c + (row + i) * kLine + j * kLanes<V>;
+      store(c, p.accumulate ? load<V>(c) + sum[i][j] : sum[i][j]);
+    }
   }
 }
 
@@ -64,16 +67,17 @@ CONVOY_INLINE void columns_tile(const ColumnsProduct& p, int row) {
   }
 }
 
-}  // namespace
+CONVOY_AVX512 void rows_avx512(const RowsProduct& p) { rows_product<Float16, 16>(p); }
+void rows_avx2(const RowsProduct& p) { rows_product<Float8, 6>(p); }
 
-CONVOY_AVX512 void rows_product_avx512(const RowsProduct& p) { rows_product<Float16, 16>(p); }
-void rows_product_avx2(const RowsProduct& p) { rows_product<Float8, 6>(p); }
-
-CONVOY_AVX512 void columns_product_avx512(const ColumnsProduct& p) {
-  columns_tile<Float16, 16>(p, 0);
-}
-void columns_product_avx2(const ColumnsProduct& p) {
+CONVOY_AVX512 void columns_avx512(const ColumnsProduct& p) { columns_tile<Float16, 16>(p, 0); }
+void columns_avx2(const ColumnsProduct& p) {
   for (int row = 0; row < kLine; row += 4) columns_tile<Float8, 4>(p, row);
 }
+
+}  // namespace
+
+void multiply_rows(const RowsProduct& p) { avx512() ? rows_avx512(p) : rows_avx2(p); }
+void multiply_columns(const ColumnsProduct& p) { avx512() ? columns_avx512(p) : columns_avx2(p); }
 
 }  // namespace convoy::on_cpu

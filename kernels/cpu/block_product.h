@@ -4,8 +4,8 @@
 // convolutions keep what they transform: no packing, no tails in the columns, and the distance
 // between rows is a constant of the code.
 //
-//   rows_product:    c[i][lane]   = sum over k of a[k / 16][i][k % 16] * b[k][lane]
-//   columns_product: c[row][lane] = sum over t of a[t][row] * b[t][lane]
+//   multiply_rows:    c[i][lane]   = sum over k of a[k / 16][i][k % 16] * b[k][lane]
+//   multiply_columns: c[row][lane] = sum over t of a[t][row] * b[t][lane]
 
 #include <cstdint>
 
@@ -20,6 +20,7 @@ struct RowsProduct {
   std::int64_t a_block;
   const float* b;  // [depth][16]
   float* c;        // [rows][16]
+  bool accumulate;
 };
 
 // c is 16 x 16.
@@ -31,9 +32,7 @@ struct ColumnsProduct {
   bool accumulate;
 };
 
-void rows_product_avx512(const RowsProduct& p);
-void rows_product_avx2(const RowsProduct& p);
-void columns_product_avx512(const ColumnsProduct& p);
-void columns_product_avx2(const ColumnsProduct& p);
+void multiply_rows(const RowsProduct& p);
+void multiply_columns(const ColumnsProduct& p);
 
 }  // namespace convoy::on_cpu

@@ -7,6 +7,7 @@
 #include "kernels/cpu/carver.h"
 #include "kernels/cpu/conv2d_onednn.h"
 #include "kernels/cpu/conv2d_plain.h"
+#include "kernels/cpu/conv2d_taps.h"
 #include "kernels/cpu/conv2d_winograd.h"
 #include "kernels/cpu/parallel.h"
 
@@ -26,6 +27,7 @@ Plan choose(const Op& op, Conv2dPass pass, bool bias, bool accumulate) {
           "conv2d: dtype expects f32 or f64 on cpu, found {}", op.dtype);
   if (op.dtype == DType::f32 && work(op.g) > kPlainWork) {
     if (conv2d_winograd_fits(op.g)) return {"winograd", conv2d_winograd_workspace(op)};
+    if (conv2d_taps_fits(op)) return {"taps", conv2d_taps_workspace(op)};
     if (const auto bytes = conv2d_onednn_workspace(op.g, pass, bias, accumulate)) {
       return {"onednn", *bytes};
     }
@@ -44,6 +46,7 @@ Plan plan(const Conv2dForward& op, const Device&) {
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.g.N == 0) return;
   if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+  if (is(plan, "taps")) return conv2d_taps(op, workspace);
   if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
   with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_forward_plain<T>(op); });
 }
@@ -55,6 +58,7 @@ Plan plan(const Conv2dBackwardInput& op, const Device&) {
 void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.g.N == 0) return;
   if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+  if (is(plan, "taps")) return conv2d_taps(op, workspace);
   if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
   with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_backward_input_plain<T>(op); });
 }
@@ -75,6 +79,7 @@ void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, cons
     if (op.dbias) conv2d_backward_bias<T>(op, static_cast<T*>(workspace));
     if (!op.dweight) return;
     if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+    if (is(plan, "taps")) return conv2d_taps(op, workspace);
     if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
     conv2d_backward_weight_plain<T>(op);
   });

@@ -6,7 +6,6 @@
 #include "kernels/cpu/block_product.h"
 #include "kernels/cpu/carver.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 #include "kernels/cpu/winograd_tiles.h"
 
 namespace convoy::on_cpu {
@@ -20,25 +19,6 @@ std::int64_t blocks_of(std::int64_t channels) { return channels / kLine; }
 
 // Distance between positions for `lines` lines each.
 std::int64_t padded(std::int64_t lines) { return (lines + 1) * kLine; }
-
-std::int64_t share(std::int64_t count, std::int64_t piece, std::int64_t pieces) {
-  return count * piece / pieces;
-}
-
-void multiply_rows(const RowsProduct& p) {
-  avx512() ? rows_product_avx512(p) : rows_product_avx2(p);
-}
-void multiply_columns(const ColumnsProduct& p) {
-  avx512() ? columns_product_avx512(p) : columns_product_avx2(p);
-}
-
-// Runs f(piece) for each of `pieces`, spread over the threads.
-template <class F>
-void for_each_piece(std::int64_t pieces, F&& f) {
-  parallel_for(pieces, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t piece = begin; piece < end; ++piece) f(piece);
-  });
-}
 
 // How the work is cut. Many tiles: threads share out blocks of tiles. Few tiles (deep layers, whose
 // filters are larger than their images): threads share out blocks of 16 filters, each of which is
@@ -96,7 +76,7 @@ void finish_block(const Correlation& job, const Buffers& b, const float* v, cons
                   float* m, std::int64_t begin, std::int64_t count, std::int64_t k_block) {
   for (std::int64_t i = 0; i < kPositionCount; ++i) {
     multiply_rows({count, job.map.C, v + i * b.v_position, b.v_block, u + i * b.u_position,
-                   m + i * b.m_position});
+                   m + i * b.m_position, false});
   }
   output_tiles(
       {{&job.map, begin, count, m, b.m_position, 0}, k_block, job.bias, job.y, job.accumulate});

@@ -60,4 +60,17 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   f(std::int64_t{0}, count);
 }
 
+// Calls f(piece) for each of `pieces`, spread over the threads: for work with a buffer a piece.
+template <class F>
+void for_each_piece(std::int64_t pieces, F&& f) {
+  parallel_for(pieces, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t piece = begin; piece < end; ++piece) f(piece);
+  });
+}
+
+// Where a piece's share of [0, count) begins; it ends where the next one's begins.
+inline std::int64_t share(std::int64_t count, std::int64_t piece, std::int64_t pieces) {
+  return count * piece / pieces;
+}
+
 }  // namespace convoy::on_cpu
