@@ -132,6 +132,26 @@ Image decode_image(std::span<const std::uint8_t> file, const std::string& name,
   refuse_format(file, name);
 }
 
+Image with_channels(Image image, std::int64_t channels) {
+  const std::int64_t own = image.extent.channels;
+  if (own == channels) return image;
+  require((own == 1 && channels == 3) || (own == 3 && channels == 1),
+          "with_channels: expected 1 or 3 channels, found an image of {} for {}", image.extent,
+          channels);
+  Image out({image.extent.height, image.extent.width, channels});
+  const std::size_t count = std::min(image.pixels.size(), out.pixels.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (channels == 3) {
+      std::fill_n(&out.pixels[3 * i], 3, image.pixels[i]);
+    } else {
+      const std::uint8_t* rgb = &image.pixels[3 * i];
+      out.pixels[i] =
+          static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
+    }
+  }
+  return out;
+}
+
 Image read_image(const std::filesystem::path& path, const DecodeLimits& limits) {
   return decode_image(read_file(path, limits.max_file_bytes), path.string(), limits);
 }

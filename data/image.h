@@ -58,6 +58,10 @@ Image decode_image(std::span<const std::uint8_t> file, const std::string& name,
                    const DecodeLimits& limits = {});
 Image read_image(const std::filesystem::path& path, const DecodeLimits& limits = {});
 
+// The image with 1 or 3 channels: grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as Pillow's
+// "L").
+Image with_channels(Image image, std::int64_t channels);
+
 // Quality 1 to 100, 4:4:4, for images of 1 or 3 channels. The same image gives the same bytes.
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality);
 

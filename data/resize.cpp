@@ -113,4 +113,11 @@ void resize_bilinear(const Image& image, const Framing& framing, std::int64_t ou
   }
 }
 
+Image resize_bilinear(const Image& image, const Framing& framing, std::int64_t out_height,
+                      std::int64_t out_width) {
+  Image out({out_height, out_width, image.extent.channels});
+  resize_bilinear(image, framing, out_height, out_width, out.pixels.data());
+  return out;
+}
+
 }  // namespace convoy::data

@@ -33,5 +33,7 @@ Box whole(const ImageExtent& extent);
 // empty or leaves the image, or the window leaves height x width.
 void resize_bilinear(const Image& image, const Framing& framing, std::int64_t out_height,
                      std::int64_t out_width, std::uint8_t* out);
+Image resize_bilinear(const Image& image, const Framing& framing, std::int64_t out_height,
+                      std::int64_t out_width);
 
 }  // namespace convoy::data

@@ -52,6 +52,18 @@ TEST(Image, ContentCountsAndNotTheName) {
                     {"at most 50 bytes"});
 }
 
+TEST(Image, ChangesItsChannels) {
+  Image rgb({1, 3, 3});
+  rgb.pixels = {255, 0, 0, 0, 255, 0, 10, 20, 30};
+  EXPECT_EQ(with_channels(rgb, 1).pixels, (Bytes{76, 150, 18}));
+  EXPECT_EQ(with_channels(rgb, 3).pixels, rgb.pixels);
+  Image grey({1, 2, 1});
+  grey.pixels = {4, 9};
+  EXPECT_EQ(with_channels(grey, 3).pixels, (Bytes{4, 4, 4, 9, 9, 9}));
+  EXPECT_EQ(with_channels(grey, 3).extent, (ImageExtent{1, 2, 3}));
+  EXPECT_THROW(with_channels(grey, 4), Error);
+}
+
 TEST(Pnm, DecodesGreyAndColour) {
   EXPECT_EQ(decode_image(text("P5 2 1 255\n\x05\x80"), "x").pixels,
             (Bytes{5, 5, 5, 128, 128, 128}));

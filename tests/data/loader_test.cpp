@@ -119,6 +119,14 @@ TEST(Loader, ThreadsDoNotChangeABit) {
   EXPECT_NE(run(100, options, 3).rows, one.rows);
 }
 
+TEST(Loader, DecisionsBelongToTheSample) {
+  const Augmentation a{.padding = 2, .hflip = 0.5};
+  const Epoch e = run(60, {.batch_size = 20, .training = true, .augmentation = a, .seed = 5}, 4);
+  for (std::size_t i = 0; i < e.rows.size(); ++i) {
+    EXPECT_EQ(e.rows[i], draw_row(a, {.seed = 5, .epoch = 4, .index = e.indices[i]}));
+  }
+}
+
 TEST(Loader, StartsInTheMiddleOfAnEpoch) {
   const LoaderOptions options{
       .batch_size = 4, .training = true, .augmentation = {.hflip = 0.5}, .seed = 3};

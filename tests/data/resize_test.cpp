@@ -39,8 +39,7 @@ double reference(const Image& image, const Framing& f, std::int64_t y, std::int6
 
 void expect_reference(const Image& image, const Framing& f, std::int64_t height,
                       std::int64_t width) {
-  Image out({height, width, image.extent.channels});
-  resize_bilinear(image, f, height, width, out.pixels.data());
+  const Image out = resize_bilinear(image, f, height, width);
   for (std::int64_t y = 0; y < height; ++y) {
     for (std::int64_t x = 0; x < width; ++x) {
       for (std::int64_t c = 0; c < image.extent.channels; ++c) {
