@@ -188,6 +188,8 @@ TEST(Bmp, RefusesWhatIsMalformed) {
   refused({.bits = 8, .colours = 300, .palette = Bytes(1200), .pixels = kTwoRows}, "palette");
   refused({.bits = 8, .colours = 3, .palette = Bytes(8), .pixels = kTwoRows}, "palette");
   refused({.bits = 8, .colours = 2, .palette = Bytes(8), .pixels = kTwoRows}, "below 2");
+  refused({.height = 1, .bits = 8, .colours = 2, .palette = Bytes(8), .pixels = {0, 2, 0, 0}},
+          "below 2, found 2");
   refused({.pixels = Bytes(kTwoRows.begin(), kTwoRows.end() - 3)}, "expects 16 bytes");
   refused({.bits = 16, .compression = 3, .palette = Bytes(12), .pixels = kTwoRows}, "masks");
   refused({.bits = 16,

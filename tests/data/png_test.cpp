@@ -191,7 +191,7 @@ TEST(Png, RefusesBadPixelData) {
   expect_refused(png({rgb_header(), pixels(less), kEnd}), {"expects 14 bytes", "ends after 13"});
   expect_refused(png({rgb_header(), pixels(more), kEnd}), {"expects 14 bytes", "beyond"});
   Bytes cut = deflated(kRows);
-  cut.resize(cut.size() - 4);
+  cut.erase(cut.end() - 4, cut.end());
   expect_refused(png({rgb_header(), {"IDAT", cut}, kEnd}), {"cut off"});
   Bytes wrong = deflated(kRows);
   wrong.back() ^= 1;  // the zlib stream's checksum
