@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "nn/layers/norm.h"
 
+#include "runtime/autograd.h"
 #include "runtime/ops/batch_norm.h"
 #include "runtime/ops/binary.h"
 #include "runtime/ops/layer_norm.h"
@@ -22,6 +23,16 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
 Tensor BatchNorm2d::fused(const Tensor& x, const Tensor& residual, bool relu) {
   return batch_norm_act(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_,
                         residual, relu);
+}
+
+Tensor BatchNorm2d::in_place(const Tensor& x, const Tensor& residual, bool relu) {
+  batch_norm_act_(x, weight_, bias_, running_mean_, running_var_, eps_, residual, relu);
+  return x;
+}
+
+bool BatchNorm2d::reuses(const Tensor& x) const {
+  return !training() && !grad_enabled() && x.is_contiguous() && x.impl().use_count() == 1 &&
+         x.impl()->storage.use_count() == 1;
 }
 
 LayerNorm::LayerNorm(std::int64_t num_features, double eps)

@@ -12,14 +12,25 @@ class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(std::int64_t num_features, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x) override;
-  // relu(forward(x)), and relu(forward(x) + residual), in one pass over memory.
-  Tensor forward_relu(const Tensor& x) { return fused(x, {}, true); }
-  Tensor forward_relu(const Tensor& x, const Tensor& residual) { return fused(x, residual, true); }
+  // relu(forward(x)) and relu(forward(x) + residual), in one pass over memory.
+  Tensor forward_relu(const Tensor& x, const Tensor& residual = {}) {
+    return fused(x, residual, true);
+  }
   // forward(x) + residual
   Tensor forward_add(const Tensor& x, const Tensor& residual) { return fused(x, residual, false); }
 
+  // A temporary is written over in inference (evaluation under NoGrad), if nobody else holds it.
+  Tensor forward_relu(Tensor&& x, const Tensor& residual = {}) {
+    return reuses(x) ? in_place(x, residual, true) : fused(x, residual, true);
+  }
+  Tensor forward_add(Tensor&& x, const Tensor& residual) {
+    return reuses(x) ? in_place(x, residual, false) : fused(x, residual, false);
+  }
+
  private:
   Tensor fused(const Tensor& x, const Tensor& residual, bool relu);
+  Tensor in_place(const Tensor& x, const Tensor& residual, bool relu);
+  bool reuses(const Tensor& x) const;
 
   double eps_, momentum_;
   Tensor weight_, bias_, running_mean_, running_var_;

@@ -52,7 +52,7 @@ class InvertedResidual : public Module {
     y = relu6(bn2_(conv_dw_(y)));
     y = conv_pwl_(y);
     if (!residual_) return bn3_(y);
-    return drop_path_.active() ? drop_path_(bn3_(y)) + x : bn3_.forward_add(y, x);
+    return drop_path_.active() ? drop_path_(bn3_(y)) + x : bn3_.forward_add(std::move(y), x);
   }
 
  private:

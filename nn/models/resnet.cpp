@@ -47,7 +47,7 @@ class Block : public Module {
     }
     const Unit& last = units_.back();
     y = last.conv->forward(y);
-    if (!drop_path_->active()) return last.norm->forward_relu(y, shortcut);
+    if (!drop_path_->active()) return last.norm->forward_relu(std::move(y), shortcut);
     return relu(drop_path_->forward(last.norm->forward(y)) + shortcut);
   }
 

@@ -36,8 +36,8 @@ class Block : public Module {
 
   Tensor forward(const Tensor& x) override {
     const Tensor shortcut = shrinks_ ? option_a(x) : x;
-    const Tensor y = conv2_(bn1_.forward_relu(conv1_(x)));
-    if (!drop_path_.active()) return bn2_.forward_relu(y, shortcut);
+    Tensor y = conv2_(bn1_.forward_relu(conv1_(x)));
+    if (!drop_path_.active()) return bn2_.forward_relu(std::move(y), shortcut);
     return relu(drop_path_(bn2_(y)) + shortcut);
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/ops/batch_norm.h"
 
+#include <array>
+
 #include "kernels/batch_norm.h"
 #include "runtime/autograd.h"
 #include "runtime/run.h"
@@ -134,6 +136,36 @@ Tensor batch_norm_act(const Tensor& x, const Tensor& scale, const Tensor& bias,
   if (!relu && !residual.defined())
     return record("batch_norm", y, {x, scale, bias, residual}, back);
   return record("batch_norm_act", y, {x, scale, bias, residual}, back);
+}
+
+void batch_norm_act_(const Tensor& x, const Tensor& scale, const Tensor& bias,
+                     const Tensor& running_mean, const Tensor& running_var, double eps,
+                     const Tensor& residual, bool relu) {
+  check_operands(x, scale, bias, running_mean, running_var, residual);
+  const std::array<Input, 4> inputs{x, scale, bias, residual};
+  require(!must_record(inputs), "batch_norm_act_: expects no gradients, be under NoGrad");
+  require(
+      x.is_contiguous() && running_mean.defined(),
+      "batch_norm_act_: expects dense x and running estimates, found x of shape {} with strides "
+      "{}",
+      x.shape(), x.strides());
+  const Tensor rc = dense(residual), sc = dense(scale), bc = dense(bias);
+  const std::int64_t channels = x.shape().back();
+  run(BatchNormForward{.rows = channels > 0 ? x.count() / channels : 0,
+                       .channels = channels,
+                       .x = x.data(),
+                       .residual = data_or_null(rc),
+                       .scale = data_or_null(sc),
+                       .bias = data_or_null(bc),
+                       .running_mean = running_mean.data(),
+                       .running_var = running_var.data(),
+                       .y = x.data(),
+                       .eps = eps,
+                       .training = false,
+                       .relu = relu,
+                       .dtype = x.dtype()},
+      x.stream());
+  x.bump_version();
 }
 
 }  // namespace convoy

@@ -24,4 +24,10 @@ Tensor batch_norm_act(const Tensor& x, const Tensor& scale, const Tensor& bias,
                       const Tensor& running_mean, const Tensor& running_var, bool training,
                       double momentum, double eps, const Tensor& residual, bool relu);
 
+// The same for inference, over x's own memory. x must be dense and outside the tape: throws Error
+// where an operand's gradient would be recorded.
+void batch_norm_act_(const Tensor& x, const Tensor& scale, const Tensor& bias,
+                     const Tensor& running_mean, const Tensor& running_var, double eps,
+                     const Tensor& residual, bool relu);
+
 }  // namespace convoy

@@ -44,6 +44,26 @@ TEST(BatchNormOp, InferenceTakesTheRunningEstimatesAndLeavesThem) {
   expect_golden(var, {3, 8});
 }
 
+TEST(BatchNormOp, InPlaceGivesTheSameAndRefusesTheTape) {
+  const Tensor x = wave({3, 5, 2}, 0), r = wave({3, 5, 2}, 1), w = wave({2}, 2);
+  const Tensor mean = wave({2}, 3), var = full({2}, 2, {DType::f64});
+  for (const Tensor& residual : {Tensor(), r}) {
+    const Tensor y = batch_norm_act(x, w, w, mean, var, false, 0.1, 1e-5, residual, true);
+    const Tensor z = x.clone();
+    batch_norm_act_(z, w, w, mean, var, 1e-5, residual, true);
+    EXPECT_EQ(to_vector<double>(z), to_vector<double>(y));
+  }
+  const Tensor z = x.clone();
+  const Saved saved = save(z);
+  const Tensor parameter = w.clone().set_requires_grad(true);
+  EXPECT_THROW(batch_norm_act_(z, parameter, w, mean, var, 1e-5, {}, true), Error);
+  EXPECT_THROW(batch_norm_act_(permute(z, {1, 0, 2}), w, w, mean, var, 1e-5, {}, true), Error);
+  EXPECT_NO_THROW(saved.data());
+  const NoGrad inference;
+  batch_norm_act_(z, parameter, w, mean, var, 1e-5, {}, true);
+  EXPECT_THROW(saved.data(), Error) << "a saved tensor was written to";
+}
+
 TEST(BatchNormOp, OneTensorAsInputAndResidualGetsBothGradients) {
   const Shape s{5, 3};
   for (const bool relu : {false, true}) {
