@@ -68,6 +68,7 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& opti
   batch_.labels.resize(rows);
   batch_.row.resize(rows);
   batch_.indices.resize(rows);
+  skipped_in_row_.resize(rows);
   start(0);
 }
 
@@ -84,31 +85,55 @@ const Batch* Loader::next() {
   if (position_ >= sampler_.samples_per_epoch()) return nullptr;
   batch_.epoch = epoch_;
   batch_.position = position_;
-  batch_.valid = std::min(batch_.rows, sampler_.samples_per_epoch() - position_);
   for_each_row(batch_.rows, dataset_->decodes() ? options_.threads : 1,
                [this](std::int64_t r) { fill(r); });
+  for (Skipped& row : skipped_in_row_) {
+    skipped_.insert(row.begin(), row.end());
+    row.clear();
+  }
+  batch_.valid = batch_.rows - std::count(batch_.labels.begin(), batch_.labels.end(), kNoLabel);
   position_ += batch_.rows;
   return &batch_;
+}
+
+void Loader::clear(std::size_t r) {
+  const auto bytes = static_cast<std::size_t>(options_.row.count());
+  std::fill_n(batch_.images.data() + r * bytes, bytes, std::uint8_t{0});
+  batch_.labels[r] = kNoLabel;
+  batch_.row[r] = {};
+  batch_.indices[r] = -1;
+}
+
+// The sample at `index`, or the one that takes its place: `index` becomes that one's, or -1.
+Sample Loader::read(std::int64_t& index, Skipped& skipped) const {
+  constexpr int kMostInARow = 100;
+  for (int tries = 1;; ++tries) {
+    try {
+      return dataset_->get(index);
+    } catch (const Error& error) {
+      if (options_.bad_samples == BadSamples::error || error.kind() != ErrorKind::data) throw;
+      skipped.emplace_back(index, error.what());
+      index = options_.training ? (index + 1) % dataset_->size() : -1;
+      if (index < 0) return {};
+      if (tries == std::min<std::int64_t>(kMostInARow, dataset_->size())) {
+        fail_data("{} samples in a row cannot be read, the last: {}", tries, error.what());
+      }
+    }
+  }
 }
 
 // Row r depends on the sample at its position alone, so rows may be filled in any order.
 void Loader::fill(std::int64_t r) {
   const auto at = static_cast<std::size_t>(r);
-  const auto bytes = static_cast<std::size_t>(options_.row.count());
-  std::uint8_t* out = batch_.images.data() + at * bytes;
-  if (r >= batch_.valid) {
-    std::fill_n(out, bytes, std::uint8_t{0});
-    batch_.labels[at] = kNoLabel;
-    batch_.row[at] = {};
-    batch_.indices[at] = -1;
-    return;
-  }
-  const std::int64_t index = order_[static_cast<std::size_t>(position_ + r)];
+  if (position_ + r >= sampler_.samples_per_epoch()) return clear(at);
+  std::int64_t index = order_[static_cast<std::size_t>(position_ + r)];
+  const Sample sample = read(index, skipped_in_row_[at]);
+  if (index < 0) return clear(at);
   const SampleDraw draw{options_.seed, epoch_, index};
-  const Sample sample = dataset_->get(index);
   const ImageExtent& extent = sample.image.extent;
   require(extent.channels == options_.row.channels, "{}: expected {} channels, found {}",
           dataset_->sample_name(index), options_.row.channels, extent.channels);
+  std::uint8_t* out = batch_.images.data() + at * static_cast<std::size_t>(options_.row.count());
   const Framing framing = framing_of(extent, options_, draw);
   if (is_copy(framing, extent, options_.row)) {
     std::copy(sample.image.pixels.begin(), sample.image.pixels.end(), out);

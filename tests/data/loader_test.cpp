@@ -151,6 +151,44 @@ TEST(Loader, TheLowestBadRowIsReported) {
   }
 }
 
+TEST(Loader, SkippedSamplesAreReplacedInTraining) {
+  const auto set = std::make_shared<Numbered>(20, ImageExtent{3, 2, 1}, 17);  // 17 to 19 are bad
+  const auto run_with = [&](int threads) {
+    Loader loader(set, {.batch_size = 10,
+                        .training = true,
+                        .seed = 2,
+                        .bad_samples = BadSamples::skip,
+                        .threads = threads});
+    loader.start(0);
+    const Epoch e = rest_of_epoch(loader);
+    EXPECT_EQ(loader.skipped().size(), 3U);
+    EXPECT_NE(loader.skipped().at(18).find("sample 18 is bad"), std::string::npos);
+    return e;
+  };
+  const Epoch e = run_with(1);
+  EXPECT_EQ(std::count(e.indices.begin(), e.indices.end(), 0), 4);  // its own, and three others
+  EXPECT_EQ(*std::max_element(e.indices.begin(), e.indices.end()), 16);
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(e.images[6 * i], e.indices[i]);
+  for (const int threads : {2, 7}) EXPECT_EQ(run_with(threads), e);
+}
+
+TEST(Loader, SkippedSamplesAreLeftOutInEvaluation) {
+  Loader loader(std::make_shared<Numbered>(7, ImageExtent{3, 2, 1}, 5),
+                {.batch_size = 4, .bad_samples = BadSamples::skip});
+  EXPECT_EQ(loader.next()->valid, 4);
+  const Batch* b = loader.next();
+  EXPECT_EQ(b->valid, 1);
+  EXPECT_EQ(b->indices, (std::vector<std::int64_t>{4, -1, -1, -1}));
+  EXPECT_EQ(b->labels, (std::vector<std::int32_t>{1, kNoLabel, kNoLabel, kNoLabel}));
+  EXPECT_EQ(loader.skipped().size(), 2U);
+}
+
+TEST(Loader, NothingButBadSamplesIsAnError) {
+  Loader loader(std::make_shared<Numbered>(7, ImageExtent{3, 2, 1}, 0),
+                {.batch_size = 4, .training = true, .bad_samples = BadSamples::skip});
+  testing::expect_data_error([&] { loader.next(); }, {"7 samples in a row", "is bad"});
+}
+
 TEST(Loader, ScalesToTheRow) {
   Loader loader(std::make_shared<Numbered>(5, ImageExtent{7, 9, 3}),
                 {.batch_size = 5, .row = {4, 4, 3}});
