@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "kernels/require.h"
 #include "nn/layers.h"
@@ -91,7 +91,6 @@ TEST(Models, ClassesAndChannelsFollowTheOptions) {
   for (const char* name :
        {"convnext_tiny", "densenet121", "mobilenetv2_100", "resnet18", "resnet20"}) {
     const auto model = create_model(name, {.num_classes = 7, .in_channels = 1});
-    initialize(*model, 1);
     model->eval();
     const NoGrad inference;
     EXPECT_EQ(model->forward(full({2, 64, 64, 1}, 0.5)).shape(), (Shape{2, 7})) << name;
@@ -99,22 +98,51 @@ TEST(Models, ClassesAndChannelsFollowTheOptions) {
   EXPECT_THROW(create_model("lenet5")->forward(zeros({1, 32, 32, 1})), Error);
 }
 
+// Every residual block but the first can be dropped.
+TEST(Models, DropPathRatesRiseFromZero) {
+  const std::map<std::string, int> blocks{
+      {"resnet18", 7}, {"resnet20", 8}, {"mobilenetv2_100", 16}, {"convnext_tiny", 17}};
+  for (const auto& [name, expected] : blocks) {
+    const auto model = create_model(name, {.drop_path = 0.2});
+    int active = 0;
+    model->for_each<DropPath>([&](DropPath& path) { active += path.active(); });
+    EXPECT_EQ(active, expected) << name;
+  }
+}
+
 // Dropout and drop-path change the result in training, and only there.
 TEST(Models, DropAndDropPathWork) {
-  for (const char* name : {"resnet20", "mobilenetv2_100", "convnext_tiny"}) {
-    const auto plain = create_model(name, {.num_classes = 4});
-    const auto dropping = create_model(name, {.num_classes = 4, .drop = 0.3, .drop_path = 0.6});
-    for (Module* model : {plain.get(), dropping.get()}) {
-      initialize(*model, 1);
-    }
+  for (const ModelOptions& options : {ModelOptions{.num_classes = 4, .drop = 0.3},
+                                      ModelOptions{.num_classes = 4, .drop_path = 0.6}}) {
+    const auto plain = create_model("resnet20", {.num_classes = 4});
+    const auto dropping = create_model("resnet20", options);
+    initialize(*plain, 1);
+    initialize(*dropping, 1);
     const NoGrad inference;
     const Tensor x = full({4, 32, 32, 3}, 0.5);
     plain->eval();
     dropping->eval();
-    EXPECT_EQ(to_vector<float>(plain->forward(x)), to_vector<float>(dropping->forward(x))) << name;
+    EXPECT_EQ(to_vector<float>(plain->forward(x)), to_vector<float>(dropping->forward(x)));
+    plain->train();
     dropping->train();
-    EXPECT_NE(to_vector<float>(plain->forward(x)), to_vector<float>(dropping->forward(x))) << name;
+    EXPECT_NE(to_vector<float>(plain->forward(x)), to_vector<float>(dropping->forward(x)));
   }
+}
+
+TEST(Models, StartAsTheirAuthorsSay) {
+  const auto start = [](const char* name, std::size_t parameter) {
+    const auto model = create_model(name);
+    initialize(*model, 1);
+    const auto values = to_vector<float>(model->parameters()[parameter].tensor);
+    double squares = 0;
+    for (const float v : values) squares += static_cast<double>(v) * v;
+    return std::sqrt(squares / static_cast<double>(values.size()));
+  };
+  EXPECT_NEAR(start("resnet18", 0), std::sqrt(2.0 / (64 * 49)), 5e-4);  // fan out
+  EXPECT_EQ(start("resnet18", 7), 0);                                   // layer1.0.bn2.weight
+  EXPECT_NEAR(start("resnet20", 0), std::sqrt(2.0 / 27), 0.03);         // fan in
+  EXPECT_NEAR(start("mobilenetv2_100", 3), std::sqrt(2.0 / 9), 0.06);   // depthwise
+  EXPECT_NEAR(start("lenet5", 0), 1 / std::sqrt(25.0 * 3), 0.01);       // uniform
 }
 
 }  // namespace
