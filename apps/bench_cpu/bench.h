@@ -46,4 +46,23 @@ struct Row {
 };
 std::vector<Row> conv_layers(const std::string& filter, double seconds);
 
+// A model with random images of `size` x `size`, ready to train.
+class TrainStep {
+ public:
+  TrainStep(const std::string& model, std::int64_t batch, std::int64_t size);
+  ~TrainStep();
+  double run();                          // one step; seconds
+  double loss() const { return loss_; }  // of the last step
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  double loss_ = 0;
+};
+
+// Seconds for one add of one-element tensors that want gradients: forward with its place on the
+// tape, and as a link of a chain with its backward.
+double recorded_add(std::int64_t count);
+double recorded_chain(std::int64_t count, std::int64_t length);
+
 }  // namespace convoy::bench

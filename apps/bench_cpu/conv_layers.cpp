@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Each convolution of a model, pass by pass: our kernel against the bare oneDNN primitive, in turn.
 // This is the only file outside kernels/ that speaks to oneDNN: the library is the opponent here.
-#include <oneapi/dnnl/dnnl.hpp>
-
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -11,6 +9,7 @@
 
 #include "apps/bench_cpu/bench.h"
 #include "kernels/conv2d.h"
+#include "kernels/cpu/onednn.h"
 
 namespace convoy::bench {
 namespace {

@@ -1,17 +1,78 @@
 // SPDX-License-Identifier: MIT
-// bench_cpu [FILTER] [SECONDS]: our convolutions against bare oneDNN primitives.
+// bench_cpu: reads one command a line and answers with one line of JSON, so that
+// scripts/bench_cpu.py can let us and PyTorch take turns. By hand:
+//
+//   echo "conv resnet18 0.3" | build/release/bin/bench_cpu
+//
+//   conv FILTER SECONDS            each convolution against the bare oneDNN primitive
+//   model NAME BATCH SIZE          makes a model
+//   step COUNT                     seconds of COUNT training steps of the last model, and its loss
+//   add COUNT                      seconds of one recorded add of one-element tensors
+//   chain COUNT LENGTH             the same in chains, with backward
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <cstdlib>
+#include <cstdio>
+#include <iostream>
+#include <sstream>
 
 #include "apps/bench_cpu/bench.h"
 
-int main(int count, char** arguments) {
-  using namespace convoy::bench;
-  const std::string filter = count > 1 ? arguments[1] : "";
-  const double seconds = count > 2 ? std::atof(arguments[2]) : 0.3;
-  for (const Row& r : conv_layers(filter, seconds)) {
-    fmt::print("{:30} {:16} {:12} {:8.3f} ms  oneDNN {:4} {:8.3f} ms  ratio {:.3f}\n", r.layer,
-               r.pass, r.variant, r.ours * 1e3, r.bare_layout, r.bare * 1e3, r.ours / r.bare);
+namespace {
+
+using namespace convoy::bench;
+
+std::string json(const Row& r) {
+  return fmt::format(R"({{"layer": "{}", "pass": "{}", "variant": "{}", "ours_ms": {:.4f}, )"
+                     R"("onednn_ms": {:.4f}, "onednn_layout": "{}", "ratio": {:.4f}}})",
+                     r.layer, r.pass, r.variant, r.ours * 1e3, r.bare * 1e3, r.bare_layout,
+                     r.ours / r.bare);
+}
+
+std::string conv(std::istringstream& words) {
+  std::string filter;
+  double seconds = 0.3;
+  words >> filter >> seconds;
+  std::vector<std::string> rows;
+  for (const Row& row : conv_layers(filter == "all" ? "" : filter, seconds)) {
+    rows.push_back(json(row));
+  }
+  return fmt::format("[{}]", fmt::join(rows, ", "));
+}
+
+std::string step(std::istringstream& words, TrainStep& model) {
+  int count = 1;
+  words >> count;
+  std::vector<double> seconds;
+  for (int i = 0; i < count; ++i) seconds.push_back(model.run());
+  return fmt::format(R"({{"seconds": [{:.6f}], "loss": {:.6f}}})", fmt::join(seconds, ", "),
+                     model.loss());
+}
+
+std::string answer(const std::string& line, std::unique_ptr<TrainStep>& model) {
+  std::istringstream words(line);
+  std::string command, name;
+  std::int64_t a = 1, b = 1;
+  words >> command;
+  if (command == "conv") return conv(words);
+  if (command == "model") {
+    words >> name >> a >> b;
+    model = std::make_unique<TrainStep>(name, a, b);
+    return "{}";
+  }
+  if (command == "step" && model) return step(words, *model);
+  words >> a >> b;
+  if (command == "add") return fmt::format("{:.12f}", recorded_add(a));
+  if (command == "chain") return fmt::format("{:.12f}", recorded_chain(a, b));
+  return R"({"error": "unknown command"})";
+}
+
+}  // namespace
+
+int main() {
+  std::unique_ptr<TrainStep> model;
+  for (std::string line; std::getline(std::cin, line);) {
+    fmt::print("{}\n", answer(line, model));
+    std::fflush(stdout);
   }
 }
