@@ -1,12 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "apps/bench_cpu/bench.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <new>
 
 #include "kernels/random.h"
 
 namespace convoy::bench {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+float* allocate(std::size_t count) {
+  const std::size_t bytes = (count * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
+  void* memory = std::aligned_alloc(kHugePage, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  madvise(memory, bytes, MADV_HUGEPAGE);
+  return static_cast<float*>(memory);
+}
+
+}  // namespace
+
+Buffer::Buffer(std::size_t count) : size_(count), data_(allocate(count)) {}
+void Buffer::Free::operator()(float* p) const { std::free(p); }
 
 void fill_random(float* data, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) data[i] = 2 * philox_uniform({}, 0, i) - 1;

@@ -57,13 +57,14 @@ constexpr const char* kPassNames[] = {"forward", "backward_input", "backward_wei
 struct Bare {
   dnnl::primitive primitive;
   std::unordered_map<int, memory> arguments;
-};
+  std::vector<Buffer> buffers;
 
-memory filled(const memory::desc& desc, const dnnl::engine& engine) {
-  memory m(desc, engine);
-  fill_random(static_cast<float*>(m.get_data_handle()), desc.get_size() / sizeof(float));
-  return m;
-}
+  void add(int argument, const memory::desc& desc, const dnnl::engine& engine) {
+    Buffer& b = buffers.emplace_back(desc.get_size() / sizeof(float));
+    fill_random(b.data(), b.size());
+    arguments.emplace(argument, memory(desc, engine, b.data()));
+  }
+};
 
 Bare make_bare(const Conv2dGeometry& g, Pass pass, bool any, const dnnl::engine& engine) {
   constexpr auto f32 = memory::data_type::f32;
@@ -75,25 +76,28 @@ Bare make_bare(const Conv2dGeometry& g, Pass pass, bool any, const dnnl::engine&
   const dnnl::convolution_forward::primitive_desc forward(
       {dnnl::prop_kind::forward_training, direct, x, w, y, stride, pad, pad}, engine);
   if (pass == Pass::forward) {
-    return {dnnl::convolution_forward(forward),
-            {{DNNL_ARG_SRC, filled(forward.src_desc(), engine)},
-             {DNNL_ARG_WEIGHTS, filled(forward.weights_desc(), engine)},
-             {DNNL_ARG_DST, filled(forward.dst_desc(), engine)}}};
+    Bare bare{dnnl::convolution_forward(forward), {}, {}};
+    bare.add(DNNL_ARG_SRC, forward.src_desc(), engine);
+    bare.add(DNNL_ARG_WEIGHTS, forward.weights_desc(), engine);
+    bare.add(DNNL_ARG_DST, forward.dst_desc(), engine);
+    return bare;
   }
   if (pass == Pass::backward_input) {
     const dnnl::convolution_backward_data::primitive_desc pd({direct, x, w, y, stride, pad, pad},
                                                              engine, forward);
-    return {dnnl::convolution_backward_data(pd),
-            {{DNNL_ARG_DIFF_SRC, filled(pd.diff_src_desc(), engine)},
-             {DNNL_ARG_WEIGHTS, filled(pd.weights_desc(), engine)},
-             {DNNL_ARG_DIFF_DST, filled(pd.diff_dst_desc(), engine)}}};
+    Bare bare{dnnl::convolution_backward_data(pd), {}, {}};
+    bare.add(DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), engine);
+    bare.add(DNNL_ARG_WEIGHTS, pd.weights_desc(), engine);
+    bare.add(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), engine);
+    return bare;
   }
   const dnnl::convolution_backward_weights::primitive_desc pd({direct, x, w, y, stride, pad, pad},
                                                               engine, forward);
-  return {dnnl::convolution_backward_weights(pd),
-          {{DNNL_ARG_SRC, filled(pd.src_desc(), engine)},
-           {DNNL_ARG_DIFF_WEIGHTS, filled(pd.diff_weights_desc(), engine)},
-           {DNNL_ARG_DIFF_DST, filled(pd.diff_dst_desc(), engine)}}};
+  Bare bare{dnnl::convolution_backward_weights(pd), {}, {}};
+  bare.add(DNNL_ARG_SRC, pd.src_desc(), engine);
+  bare.add(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc(), engine);
+  bare.add(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), engine);
+  return bare;
 }
 
 // Our kernel with buffers of its own.

@@ -26,7 +26,7 @@ CONVOY_INLINE void rows_tile(const RowsProduct& p, std::int64_t row) {
 #pragma GCC unroll 32
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kParts; ++j) {
-      float* c = p.c + (row + i) * kLine + j * kLanes<V>;
+      float* c = p.c + (row + i) * p.c_row + j * kLanes<V>;
       store(c, p.accumulate ? load<V>(c) + sum[i][j] : sum[i][j]);
     }
   }

@@ -19,8 +19,9 @@ struct RowsProduct {
   const float* a;  // [depth / 16][rows][16], blocks a_block apart
   std::int64_t a_block;
   const float* b;  // [depth][16]
-  float* c;        // [rows][16]
+  float* c;        // [rows][16], rows c_row apart
   bool accumulate;
+  std::int64_t c_row = kLine;
 };
 
 // c is 16 x 16.

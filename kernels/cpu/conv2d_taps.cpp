@@ -13,10 +13,16 @@ namespace {
 
 using namespace taps;
 
-// How threads share a pass out: by blocks of 16 filters where the filters weigh more than the
-// images, so that each filter is read once; else by images.
-bool by_filters(const Conv2dGeometry& g, const Images& m) {
+bool filters_weigh_more(const Conv2dGeometry& g, const Images& m) {
   return m.K * g.R * g.S >= m.N * m.H * m.W;
+}
+
+bool images_suffice(const Images& m) { return m.N >= 16 * thread_count(); }
+
+// How threads share a pass out: by blocks of 16 filters where the filters weigh more than the
+// images, so that each filter is read once; else by images. Filters of one tap weigh little.
+bool by_filters(const Conv2dGeometry& g, const Images& m) {
+  return filters_weigh_more(g, m) && (g.R * g.S > 1 || !images_suffice(m));
 }
 
 bool possible(const Conv2dGeometry& g) {
@@ -28,9 +34,9 @@ bool fits(const Conv2dGeometry& g, const Images& m) {
   const std::int64_t threads = thread_count();
   if (!possible(g)) return false;
   if (by_filters(g, m)) return m.K / kLine >= 2 * threads;
-  // By images this pays for small strided 1 x 1 layers alone, whose work is hardly more than a
-  // library call's fixed cost; elsewhere oneDNN spends less on moving pixels.
-  return g.R * g.S == 1 && m.N * m.H * m.W <= 2048 && m.N >= 16 * threads;
+  // By images this pays for small 1 x 1 layers alone, whose work is hardly more than a library
+  // call's fixed cost; elsewhere oneDNN spends less on moving pixels.
+  return g.R * g.S == 1 && m.N * m.H * m.W <= 8192 && images_suffice(m);
 }
 
 // Images that are laid out at a time: they stay in the second-level cache where 16 of them do.
@@ -80,15 +86,31 @@ void multiply_pixel(const Images& m, const Phase& phase, const Lines& v, const B
   if (!any) std::fill(b.m, b.m + v.images * kLine, 0.0f);
 }
 
+// A single tap: the products go straight to y.
+void run_tap(const Pass& pass, const Phase& phase, const Lines& v, const Buffers& b,
+             std::int64_t first_block, std::int64_t last_block) {
+  const Images& m = pass.images;
+  const Axis &h = phase.h, &w = phase.w;
+  for (std::int64_t block = first_block; block < last_block; ++block) {
+    panel({pass.g, &phase, pass.weight, block, pass.flipped, b.u});
+    for (std::int64_t i = 0; i < h.outputs; ++i) {
+      const std::int64_t row = i * h.source_step + h.offset[0];
+      for (std::int64_t j = 0; j < w.outputs; ++j) {
+        const std::int64_t column = j * w.source_step + w.offset[0];
+        const bool inside = row >= 0 && row < m.H && column >= 0 && column < m.W;
+        float* y = pass.y + output_offset(m, phase, v.first_image, i, j) + block * kLine;
+        multiply_rows({v.images, inside ? m.C : 0, inside ? v.at(row * m.W + column, 0) : nullptr,
+                       v.pitch(), b.u, y, pass.accumulate, m.P * m.Q * m.K});
+      }
+    }
+  }
+}
+
 void run_phase(const Pass& pass, const Phase& phase, const Lines& v, const Buffers& b,
                std::int64_t first_block, std::int64_t last_block) {
   const Images& m = pass.images;
-  if (phase.taps() == 0) {  // no filter reaches these pixels: a stride wider than the kernel
-    if (!pass.accumulate) {
-      clear(m, phase, v.first_image, v.images, first_block, last_block, pass.y);
-    }
-    return;
-  }
+  if (phase.taps() == 0) return;  // cleared
+  if (phase.taps() == 1 && !pass.bias) return run_tap(pass, phase, v, b, first_block, last_block);
   for (std::int64_t block = first_block; block < last_block; ++block) {
     panel({pass.g, &phase, pass.weight, block, pass.flipped, b.u});
     for (std::int64_t i = 0; i < phase.h.outputs; ++i) {
@@ -101,10 +123,11 @@ void run_phase(const Pass& pass, const Phase& phase, const Lines& v, const Buffe
   }
 }
 
-// Runs the phases phase(0), …; `only` restricts the pixels that are laid out.
+// Runs the phases phase(0), …; `only` restricts the pixels that are laid out; `clears`: there are
+// phases that no tap reaches.
 template <class PhaseOf>
-void run_pass(const Pass& pass, std::int64_t phases, const Phase* only, PhaseOf&& phase,
-              void* workspace) {
+void run_pass(const Pass& pass, std::int64_t phases, bool clears, const Phase* only,
+              PhaseOf&& phase, void* workspace) {
   const Images& m = pass.images;
   const bool filters = by_filters(*pass.g, m);
   const std::int64_t pieces = thread_count(), blocks = m.K / kLine, step = chunk_images(m);
@@ -118,6 +141,7 @@ void run_pass(const Pass& pass, std::int64_t phases, const Phase* only, PhaseOf&
     for (std::int64_t n = filters ? 0 : share(m.N, piece, pieces); n < end; n += step) {
       const Lines v{n, std::min(step, end - n), m.C / kLine, b.v};
       lay_out(pass.x, m.H, m.W, m.C, 0, only, v);
+      if (clears) clear(m, v.first_image, v.images, first, last, pass.y);
       for (std::int64_t i = 0; i < phases; ++i) run_phase(pass, phase(i), v, b, first, last);
     }
   });
@@ -152,7 +176,7 @@ void conv2d_taps(const Conv2dForward& op, void* workspace) {
                   false};
   const Phase phase = forward_phase(op.g);
   run_pass(
-      pass, 1, &phase, [&](std::int64_t) -> const Phase& { return phase; }, workspace);
+      pass, 1, false, &phase, [&](std::int64_t) -> const Phase& { return phase; }, workspace);
 }
 
 void conv2d_taps(const Conv2dBackwardInput& op, void* workspace) {
@@ -164,9 +188,12 @@ void conv2d_taps(const Conv2dBackwardInput& op, void* workspace) {
                   static_cast<float*>(op.dx),
                   true,
                   op.accumulate};
+  const std::int64_t phases = backward_phases(op.g);
+  bool gaps = false;
+  for (std::int64_t i = 0; i < phases; ++i) gaps |= backward_phase(op.g, i).taps() == 0;
   run_pass(
-      pass, backward_phases(op.g), nullptr, [&](std::int64_t i) { return backward_phase(op.g, i); },
-      workspace);
+      pass, phases, gaps && !op.accumulate, nullptr,
+      [&](std::int64_t i) { return backward_phase(op.g, i); }, workspace);
 }
 
 namespace {
@@ -245,7 +272,7 @@ void gradient_chunk(const Conv2dBackwardWeight& op, const Images& m, const Phase
 
 bool conv2d_taps_fits(const Conv2dBackwardWeight& op) {
   const Images m = forward_images(op.g);
-  return possible(op.g) && by_filters(op.g, m) && m.K / kLine >= 2 * thread_count();
+  return possible(op.g) && filters_weigh_more(op.g, m) && m.K / kLine >= 2 * thread_count();
 }
 
 std::size_t conv2d_taps_workspace(const Conv2dBackwardWeight& op) {

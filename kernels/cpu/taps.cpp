@@ -90,11 +90,16 @@ void lay_out(const float* x, std::int64_t H, std::int64_t W, std::int64_t channe
   }
 }
 
+std::int64_t output_offset(const Images& m, const Phase& phase, std::int64_t n, std::int64_t i,
+                           std::int64_t j) {
+  const std::int64_t row = phase.h.start + i * phase.h.step;
+  const std::int64_t column = phase.w.start + j * phase.w.step;
+  return ((n * m.P + row) * m.Q + column) * m.K;
+}
+
 void scatter(const Scatter& p) {
   const Images& m = *p.images;
-  const std::int64_t row = p.phase->h.start + p.i * p.phase->h.step;
-  const std::int64_t column = p.phase->w.start + p.j * p.phase->w.step;
-  float* y = p.y + ((p.first_image * m.P + row) * m.Q + column) * m.K + p.block * kLine;
+  float* y = p.y + output_offset(m, *p.phase, p.first_image, p.i, p.j) + p.block * kLine;
   const float* bias = p.bias ? p.bias + p.block * kLine : nullptr;
   for (std::int64_t n = 0; n < p.count; ++n, y += m.P * m.Q * m.K) {
     const float* from = p.m + n * kLine;
@@ -108,17 +113,14 @@ void scatter(const Scatter& p) {
   }
 }
 
-void clear(const Images& m, const Phase& phase, std::int64_t first_image, std::int64_t images,
-           std::int64_t first_block, std::int64_t last_block, float* y) {
-  const auto bytes = static_cast<std::size_t>((last_block - first_block) * kLine) * sizeof(float);
-  for (std::int64_t n = first_image; n < first_image + images; ++n) {
-    for (std::int64_t i = 0; i < phase.h.outputs; ++i) {
-      const std::int64_t row = (n * m.P + phase.h.start + i * phase.h.step) * m.Q;
-      for (std::int64_t j = 0; j < phase.w.outputs; ++j) {
-        const std::int64_t pixel = row + phase.w.start + j * phase.w.step;
-        std::memset(y + pixel * m.K + first_block * kLine, 0, bytes);
-      }
-    }
+void clear(const Images& m, std::int64_t first_image, std::int64_t images, std::int64_t first_block,
+           std::int64_t last_block, float* y) {
+  const bool whole = (last_block - first_block) * kLine == m.K;
+  const std::int64_t pieces = whole ? 1 : images * m.P * m.Q;
+  const std::int64_t count = whole ? images * m.P * m.Q * m.K : (last_block - first_block) * kLine;
+  y += first_image * m.P * m.Q * m.K + first_block * kLine;
+  for (std::int64_t i = 0; i < pieces; ++i, y += m.K) {
+    std::memset(y, 0, static_cast<std::size_t>(count) * sizeof(float));
   }
 }
 
@@ -143,6 +145,8 @@ CONVOY_INLINE void straight(const Panel& p) {
 CONVOY_AVX512 void straight_avx512(const Panel& p) { straight<Float16>(p); }
 void straight_avx2(const Panel& p) { straight<Float8>(p); }
 
+constexpr std::int64_t kAhead = 16;  // filters
+
 void flipped(const Panel& p) {
   const Conv2dGeometry& g = *p.g;
   float* u = p.u;
@@ -150,7 +154,11 @@ void flipped(const Panel& p) {
     for (std::int64_t b = 0; b < p.phase->w.count; ++b) {
       const std::int64_t tap = p.phase->h.tap[a] * g.S + p.phase->w.tap[b];
       const float* from = p.weight + tap * g.C + p.block * kLine;
-      for (std::int64_t k = 0; k < g.K; ++k, u += kLine) copy_line(from + k * g.R * g.S * g.C, u);
+      const std::int64_t filter_size = g.R * g.S * g.C;
+      for (std::int64_t k = 0; k < g.K; ++k, u += kLine, from += filter_size) {
+        __builtin_prefetch(from + kAhead * filter_size);
+        copy_line(from, u);
+      }
     }
   }
 }

@@ -64,6 +64,10 @@ std::int64_t lines_size(std::int64_t pixels, std::int64_t blocks, std::int64_t i
 void lay_out(const float* x, std::int64_t H, std::int64_t W, std::int64_t channels,
              std::int64_t first_block, const Phase* phase, const Lines& lines);
 
+// The offset of output (i, j) of the phase in image n of y.
+std::int64_t output_offset(const Images& m, const Phase& phase, std::int64_t n, std::int64_t i,
+                           std::int64_t j);
+
 // The sums m [image][16] at output (i, j) of the phase to one block of 16 channels of y.
 struct Scatter {
   const Images* images;
@@ -76,9 +80,9 @@ struct Scatter {
 };
 void scatter(const Scatter& p);
 
-// Zeros at all outputs of a phase, for the blocks of channels given.
-void clear(const Images& m, const Phase& phase, std::int64_t first_image, std::int64_t images,
-           std::int64_t first_block, std::int64_t last_block, float* y);
+// Zeros in the channel blocks given of some images of y.
+void clear(const Images& m, std::int64_t first_image, std::int64_t images, std::int64_t first_block,
+           std::int64_t last_block, float* y);
 
 // One block of 16 outputs of the filters [K, R, S, C] as [tap of the phase][input channel][16];
 // flipped: outputs are the filters' channels and inputs the filters.
