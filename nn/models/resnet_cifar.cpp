@@ -5,21 +5,11 @@
 #include "nn/layers.h"
 #include "nn/models/builders.h"
 #include "runtime/ops/binary.h"
-#include "runtime/ops/concat.h"
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/subsample.h"
 
 namespace convoy::nn {
 namespace {
-
-// [N, H, W, C] -> [N, ceil(H / 2), ceil(W / 2), 2 C]
-Tensor option_a(const Tensor& x) {
-  // Pooling over one pixel takes every other one.
-  const Tensor half = avg_pool2d(x, {.kernel_size = {1, 1}, .stride = {2, 2}});
-  Shape side = half.shape();
-  side[3] = x.size(3) / 2;
-  const Tensor nothing = zeros(side, x.like());
-  return concat({nothing, half, nothing}, 3);
-}
 
 class Block : public Module {
  public:
@@ -35,7 +25,7 @@ class Block : public Module {
         drop_path_(add<DropPath>("drop_path", drop_path)) {}
 
   Tensor forward(const Tensor& x) override {
-    const Tensor shortcut = shrinks_ ? option_a(x) : x;
+    const Tensor shortcut = shrinks_ ? subsample_pad(x, 2, x.size(3) / 2) : x;
     Tensor y = conv2_(bn1_.forward_relu(conv1_(x)));
     if (!drop_path_.active()) return bn2_.forward_relu(std::move(y), shortcut);
     return relu(drop_path_(bn2_(y)) + shortcut);
