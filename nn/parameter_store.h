@@ -11,7 +11,7 @@
 //   optimizer.step();
 //   store.zero_grad();
 //
-// The store must outlive neither the model nor be outlived by it: both share the memory.
+// Model and store share the memory: either may be destroyed first.
 
 #include <cstdint>
 #include <functional>
