@@ -67,21 +67,68 @@ void run_plain(const Gemm& op) {
   });
 }
 
-void run_onednn(const Gemm& op) {
-  for (std::int64_t i = 0; i < op.batch; ++i) {
-    const float* a = static_cast<const float*>(op.a) + i * op.stride_a;
-    const float* b = static_cast<const float*>(op.b) + i * op.stride_b;
-    float* c = static_cast<float*>(op.c) + i * op.stride_c;
-    if (op.bias) {
-      parallel_for(op.M, 64,
-                   [&](std::int64_t begin, std::int64_t end) { start_rows(op, c, begin, end); });
-    }
-    const float beta = op.bias || op.accumulate ? 1.0f : 0.0f;
-    const auto status = dnnl::sgemm(op.transpose_a ? 'T' : 'N', op.transpose_b ? 'T' : 'N', op.M,
-                                    op.N, op.K, 1.0f, a, op.lda, b, op.ldb, beta, c, op.ldc);
-    require(status == dnnl::status::success,
-            "gemm: oneDNN expects a valid product, found status {}", static_cast<int>(status));
+using dnnl::memory;
+
+struct Entry {
+  dnnl::primitive product;
+  memory::desc a, b, bias, c, scratch;
+};
+
+// One operand as oneDNN sees it. In a batch, a zero stride is a batch of one, which it repeats.
+memory::desc describe(const Gemm& op, std::int64_t batch_stride, std::int64_t rows,
+                      std::int64_t columns, std::int64_t ld, bool transposed) {
+  constexpr auto f32 = memory::data_type::f32;
+  const std::int64_t down = transposed ? 1 : ld, along = transposed ? ld : 1;
+  if (op.batch == 1) return {{rows, columns}, f32, memory::dims{down, along}};
+  if (batch_stride == 0) return {{1, rows, columns}, f32, memory::dims{rows * ld, down, along}};
+  return {{op.batch, rows, columns}, f32, memory::dims{batch_stride, down, along}};
+}
+
+Entry build(const Gemm& op) {
+  dnnl::primitive_attr attributes = onednn_attributes();
+  if (op.accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
   }
+  Entry e;
+  e.a = describe(op, op.stride_a, op.M, op.K, op.lda, op.transpose_a);
+  e.b = describe(op, op.stride_b, op.K, op.N, op.ldb, op.transpose_b);
+  e.c = describe(op, op.stride_c, op.M, op.N, op.ldc, false);
+  if (op.bias) {
+    const memory::dims extents = op.batch == 1 ? memory::dims{1, op.N} : memory::dims{1, 1, op.N};
+    e.bias = {extents, memory::data_type::f32,
+              op.batch == 1 ? memory::format_tag::ab : memory::format_tag::abc};
+  }
+  const dnnl::matmul::desc desc =
+      op.bias ? dnnl::matmul::desc(e.a, e.b, e.bias, e.c) : dnnl::matmul::desc(e.a, e.b, e.c);
+  const dnnl::matmul::primitive_desc pd(desc, attributes, onednn_engine());
+  e.product = dnnl::matmul(pd);
+  e.scratch = pd.scratchpad_desc();
+  return e;
+}
+
+std::shared_ptr<const Entry> find(const Gemm& op) {
+  static PrimitiveCache<Entry> cache;
+  const PrimitiveKey key{
+      op.M,   op.N,   op.K,        op.batch,    op.transpose_a, op.transpose_b,     op.lda,
+      op.ldb, op.ldc, op.stride_a, op.stride_b, op.stride_c,    op.bias != nullptr, op.accumulate};
+  try {
+    return cache.get(key, [&] { return build(op); });
+  } catch (const dnnl::error& error) {
+    onednn_failed("gemm", error);
+  }
+}
+
+void run_onednn(const Gemm& op, void* workspace) {
+  const auto e = find(op);
+  std::unordered_map<int, memory> arguments{
+      {DNNL_ARG_SRC, onednn_memory(e->a, op.a)},
+      {DNNL_ARG_WEIGHTS, onednn_memory(e->b, op.b)},
+      {DNNL_ARG_DST, onednn_memory(e->c, op.c)},
+      {DNNL_ARG_SCRATCHPAD, onednn_memory(e->scratch, workspace)}};
+  if (op.bias) arguments.emplace(DNNL_ARG_BIAS, onednn_memory(e->bias, op.bias));
+  e->product.execute(onednn_stream(), arguments);
 }
 
 }  // namespace
@@ -89,13 +136,14 @@ void run_onednn(const Gemm& op) {
 Plan plan(const Gemm& op, const Device&) {
   require(op.dtype == DType::f32 || op.dtype == DType::f64,
           "gemm: dtype expects f32 or f64 on cpu, found {}", op.dtype);
-  const bool small = op.M * op.N * op.K <= kPlainWork;
-  return {op.dtype == DType::f32 && !small ? "onednn" : "plain"};
+  const std::int64_t work = op.M * op.N * op.K;
+  if (op.dtype != DType::f32 || work * op.batch == 0 || work <= kPlainWork) return {"plain"};
+  return {"onednn", find(op)->scratch.get_size()};
 }
 
-void run(const Gemm& op, const Plan& plan, void*, const Stream&) {
+void run(const Gemm& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.batch * op.M * op.N == 0) return;
-  if (std::string_view(plan.variant) == "onednn") return run_onednn(op);
+  if (std::string_view(plan.variant) == "onednn") return run_onednn(op, workspace);
   with_float(op.dtype, [&]<class T>(Type<T>) { run_plain<T>(op); });
 }
 
