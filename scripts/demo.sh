@@ -20,7 +20,7 @@ say "data: drawn digits as JPEG files in $folder/digits"
 
 say "train resnet20 on them"
 "$convoy" train --dataset image_folder --data-dir "$folder/digits" --img-size 32 --model resnet20 \
-  --batch-size 64 --epochs 4 --lr 0.1 --seed 1 --output "$folder/run" --resume auto
+  --batch-size 64 --epochs 6 --lr 0.1 --seed 1 --output "$folder/run" --resume auto
 
 say "evaluate on the held-out images"
 line=$("$convoy" eval --checkpoint "$folder/run" --data-dir "$folder/digits" --json)

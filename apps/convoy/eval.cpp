@@ -6,6 +6,7 @@
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
 #include "apps/trainer/inference.h"
+#include "apps/trainer/setup.h"
 #include "kernels/require.h"
 #include "nn/safetensors.h"
 #include "runtime/device.h"
@@ -56,6 +57,7 @@ int run_eval(const Arguments& arguments) {
       load_for_inference(config, source.dataset->num_classes(), source.input.extent.channels);
   data::Loader loader(source.dataset, {.batch_size = config.batch_size,
                                        .row = source.input.extent,
+                                       .bad_samples = bad_samples(config.data),
                                        .threads = config.data.workers});
   const InputPipeline input(source.input, parse_device(config.device));
   std::vector<float> logits;
@@ -63,6 +65,7 @@ int run_eval(const Arguments& arguments) {
                                      {.limit_batches = limit,
                                       .progress = json ? stderr : stdout,
                                       .logits = logits_file.empty() ? nullptr : &logits});
+  report_skipped(loader);
   if (!logits_file.empty()) save_logits(logits_file, logits, result.count);
   if (json) fmt::print("{}\n", to_json(result));
   return 0;

@@ -37,19 +37,9 @@ std::vector<Guess> best(const std::vector<float>& probabilities,
   return guesses;
 }
 
-// The brightness of an RGB picture (ITU-R BT.601), for models of one channel.
-data::Image to_grey(const data::Image& rgb) {
-  data::Image grey({rgb.extent.height, rgb.extent.width, 1});
-  for (std::size_t i = 0; i < grey.pixels.size(); ++i) {
-    const std::uint8_t* p = rgb.pixels.data() + 3 * i;
-    grey.pixels[i] = static_cast<std::uint8_t>((299 * p[0] + 587 * p[1] + 114 * p[2] + 500) / 1000);
-  }
-  return grey;
-}
-
 // A single picture as the model sees it: a batch of one row.
 data::Batch batch_of(const data::Image& decoded, const data::ImageExtent& extent) {
-  const data::Image image = extent.channels == 1 ? to_grey(decoded) : decoded;
+  const data::Image image = data::with_channels(decoded, extent.channels);
   data::Batch batch;
   batch.rows = batch.valid = 1;
   batch.extent = extent;

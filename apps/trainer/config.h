@@ -20,6 +20,7 @@ struct DataConfig {
   int img_size = 0;              // 0: the data set's own size
   std::vector<float> mean, std;  // empty: the data set's own
   int workers = 2;
+  std::string on_bad_image = "error";
 };
 
 struct TrainConfig {
@@ -85,6 +86,7 @@ void describe_data(DataConfig& c, Visitor&& v) {
   v("mean", c.mean, "per-channel mean of pixels in [0, 1]");
   v("std", c.std, "per-channel standard deviation");
   v("workers,-j", c.workers, "threads that decode images");
+  v("on-bad-image", c.on_bad_image, "error: stop and name the file; skip: take another, count it");
 }
 
 template <class Visitor>

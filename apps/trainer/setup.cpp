@@ -9,6 +9,24 @@
 
 namespace convoy::apps {
 
+data::BadSamples bad_samples(const DataConfig& c) {
+  if (c.on_bad_image == "skip") return data::BadSamples::skip;
+  if (c.on_bad_image == "error") return data::BadSamples::error;
+  fail_usage("--on-bad-image expects error or skip, found '{}'", c.on_bad_image);
+}
+
+void report_skipped(const data::Loader& loader) {
+  if (loader.skipped().empty()) return;
+  std::string first;
+  int shown = 0;
+  for (const auto& [index, why] : loader.skipped()) {
+    if (shown++ == 3) break;
+    first += "; " + why;
+  }
+  fmt::print(stderr, "convoy: note: {} images could not be read and were skipped{}{}\n",
+             loader.skipped().size(), first, loader.skipped().size() > 3 ? "; …" : "");
+}
+
 data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input) {
   return {.batch_size = c.batch_size,
           .row = input.extent,
@@ -20,11 +38,15 @@ data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input
                            .ratio_min = c.ratio[0],
                            .ratio_max = c.ratio[1]},
           .seed = c.seed,
+          .bad_samples = bad_samples(c.data),
           .threads = c.data.workers};
 }
 
 data::LoaderOptions val_loading(const TrainConfig& c, const InputFormat& input) {
-  return {.batch_size = c.val_batch_size, .row = input.extent, .threads = c.data.workers};
+  return {.batch_size = c.val_batch_size,
+          .row = input.extent,
+          .bad_samples = bad_samples(c.data),
+          .threads = c.data.workers};
 }
 
 std::unique_ptr<nn::Module> make_model(const TrainConfig& c, int num_classes,

@@ -14,6 +14,12 @@
 
 namespace convoy::apps {
 
+// The policy of --on-bad-image; throws a usage error for another word.
+data::BadSamples bad_samples(const DataConfig& config);
+
+// One line on standard error: how many samples a loader has skipped, and the first three.
+void report_skipped(const data::Loader& loader);
+
 data::LoaderOptions train_loading(const TrainConfig& config, const InputFormat& input);
 data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& input);
 

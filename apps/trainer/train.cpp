@@ -11,6 +11,7 @@
 #include "apps/trainer/setup.h"
 #include "data/catalog.h"
 #include "kernels/require.h"
+#include "nn/fusion.h"
 #include "nn/parameter_store.h"
 #include "runtime/ops.h"
 #include "runtime/profiler.h"
@@ -277,6 +278,8 @@ TrainResult Trainer::run() {
     fmt::print("nothing is left to train\n");
     result_.last = evaluate(*model_, val_loader_, input_, {.progress = stdout});
   }
+  report_skipped(train_loader_);
+  report_skipped(val_loader_);
   if (!config_.profile.empty()) Profiler::write(config_.profile);
   result_.steps = state_.step;
   result_.interrupted = stop_requested != 0;
@@ -288,6 +291,7 @@ TrainResult Trainer::run() {
 TrainResult train(const TrainConfig& config) {
   check(config);
   if (config.threads > 0) set_compute_threads(config.threads);
+  nn::set_fusion(!config.no_fuse);
   return Trainer(config).run();
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "nn/layers/norm.h"
 
+#include "nn/fusion.h"
 #include "runtime/autograd.h"
 #include "runtime/ops/batch_norm.h"
 #include "runtime/ops/binary.h"
+#include "runtime/ops/elementwise.h"
 #include "runtime/ops/layer_norm.h"
 
 namespace convoy::nn {
@@ -20,7 +22,14 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
   return batch_norm(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_);
 }
 
+Tensor BatchNorm2d::composed(const Tensor& x, const Tensor& residual, bool with_relu) {
+  const Tensor normed = forward(x);
+  const Tensor sum = residual.defined() ? normed + residual : normed;
+  return with_relu ? relu(sum) : sum;
+}
+
 Tensor BatchNorm2d::fused(const Tensor& x, const Tensor& residual, bool relu) {
+  if (!fusion_enabled()) return composed(x, residual, relu);
   return batch_norm_act(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_,
                         residual, relu);
 }
@@ -31,8 +40,8 @@ Tensor BatchNorm2d::in_place(const Tensor& x, const Tensor& residual, bool relu)
 }
 
 bool BatchNorm2d::reuses(const Tensor& x) const {
-  return !training() && !grad_enabled() && x.is_contiguous() && x.impl().use_count() == 1 &&
-         x.impl()->storage.use_count() == 1;
+  return fusion_enabled() && !training() && !grad_enabled() && x.is_contiguous() &&
+         x.impl().use_count() == 1 && x.impl()->storage.use_count() == 1;
 }
 
 LayerNorm::LayerNorm(std::int64_t num_features, double eps)

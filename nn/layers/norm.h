@@ -29,6 +29,7 @@ class BatchNorm2d : public Module {
 
  private:
   Tensor fused(const Tensor& x, const Tensor& residual, bool relu);
+  Tensor composed(const Tensor& x, const Tensor& residual, bool with_relu);
   Tensor in_place(const Tensor& x, const Tensor& residual, bool relu);
   bool reuses(const Tensor& x) const;
 

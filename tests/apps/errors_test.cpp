@@ -37,6 +37,11 @@ TEST(Errors, AnUnreadableImageIsNamed) {
   make_digits(folder);
   write_file(folder / "digits/train/3/00004.jpg", "no picture");
   expect_error(convoy_run(folder, kTinyTrain + "--epochs 1 --output out"), 3, {"3/00004.jpg"});
+  const Outcome skip =
+      convoy_run(folder, kTinyTrain + "--epochs 1 --output out --on-bad-image skip");
+  EXPECT_EQ(skip.code, 0) << skip.err;
+  EXPECT_NE(skip.err.find("1 images could not be read"), std::string::npos) << skip.err;
+  EXPECT_NE(skip.err.find("3/00004.jpg"), std::string::npos) << skip.err;
 }
 
 TEST(Errors, AnUnknownModelOrDevice) {

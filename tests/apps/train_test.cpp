@@ -86,6 +86,21 @@ TEST(Train, EveryOptimizerAndScheduleRuns) {
   }
 }
 
+TEST(Train, WithoutFusionTheLossesAreTheSame) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags =
+      "train --dataset image_folder --data-dir digits --img-size 28 --model resnet20 --batch-size "
+      "16 --lr 0.01 --epochs 1 --seed 5 ";
+  ASSERT_EQ(convoy_run(folder, flags + "--output fused").code, 0);
+  ASSERT_EQ(convoy_run(folder, flags + "--output composed --no-fuse").code, 0);
+  std::stringstream fused(read_file(folder / "fused/metrics.jsonl"));
+  std::stringstream composed(read_file(folder / "composed/metrics.jsonl"));
+  for (std::string a, b; std::getline(fused, a) && std::getline(composed, b);) {
+    EXPECT_NEAR(json::parse(a)["loss"].get<double>(), json::parse(b)["loss"].get<double>(), 2e-3);
+  }
+}
+
 TEST(Train, EvalAndPredictReadTheCheckpoint) {
   const Folder folder;
   make_digits(folder);
