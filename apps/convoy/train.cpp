@@ -13,24 +13,40 @@ namespace {
 
 constexpr int kStoppedBySignal = 75;
 
-// The data set that the arguments name, or that the folder seems to hold.
-std::string chosen_dataset(const Arguments& arguments) {
-  const std::string folder = peek(arguments, "--data-dir", "");
+// Where a configuration starts: the preset of the data set and model that the arguments, the file
+// of --config or the files in --data-dir name; then that file's values.
+TrainConfig starting_config(const Arguments& arguments) {
+  const std::string file = peek(arguments, "--config", peek(arguments, "-c", ""));
+  TrainConfig given;
+  given.data.dataset = given.model = "";
+  if (!file.empty()) read_config(file, given);
+  const std::string folder = peek(arguments, "--data-dir", given.data.data_dir);
   const std::string guess = folder.empty() ? "" : data::guess_dataset(folder);
-  return data::dataset_preset(peek(arguments, "--dataset", guess.empty() ? "image_folder" : guess))
-      .name;
+  std::string dataset = given.data.dataset.empty() ? guess : given.data.dataset;
+  if (dataset.empty()) dataset = "image_folder";
+  TrainConfig config = preset(data::dataset_preset(peek(arguments, "--dataset", dataset)).name,
+                              peek(arguments, "--model", given.model));
+  if (!file.empty()) read_config(file, config);
+  return config;
 }
 
 }  // namespace
 
 int run_train(const Arguments& arguments) {
-  TrainConfig config = preset(chosen_dataset(arguments), peek(arguments, "--model", ""));
+  TrainConfig config = starting_config(arguments);
+  std::string config_file;
   CLI::App app("Train a model. Defaults depend on --dataset and --model; those shown are for " +
                    config.data.dataset + " and " + config.model + ".",
                "convoy train");
+  app.add_option("-c,--config", config_file,
+                 "JSON file of flags, as args.json; flags go before it");
   describe(config, FlagAdder(app));
   if (!parse(app, arguments)) return 0;
   if (config.output.empty()) config.output = "output/" + config.data.dataset + "-" + config.model;
+  if (config.fast_dev_run) {
+    config.epochs = 1;
+    config.limit_train_batches = config.limit_val_batches = 1;
+  }
   const TrainResult result = train(config);
   if (result.interrupted) {
     fmt::print("stopped by a signal at step {}; go on with --resume {}\n", result.steps,

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/config.h"
 
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
 #include "kernels/require.h"
 
 namespace convoy::apps {
@@ -53,6 +58,27 @@ void convnext_preset(TrainConfig& c) {
   c.weight_decay = 0.05;
 }
 
+// Takes from a JSON object what describe() lists, and remembers which keys those are.
+struct JsonReader {
+  const nlohmann::json& json;
+  const std::string& path;
+  std::set<std::string> known = {};
+
+  void group(const char*) {}
+  template <class T>
+  void operator()(const std::string& flag, T& field, const char*) {
+    const std::string key = json_key(flag);
+    known.insert(key);
+    if (!json.contains(key)) return;
+    try {
+      json.at(key).get_to(field);
+    } catch (const nlohmann::json::exception&) {
+      fail_usage("--config {}: {} has a value of the wrong kind: {}", path, key,
+                 json.at(key).dump());
+    }
+  }
+};
+
 void require_range(bool good, const char* flag, const char* expected, double found) {
   if (!good) fail_usage("--{} expects {}, found {}", flag, expected, found);
 }
@@ -78,7 +104,27 @@ TrainConfig preset(const std::string& dataset, const std::string& model) {
   return c;
 }
 
+std::string json_key(const std::string& flag) {
+  std::string key = flag.substr(0, flag.find(','));
+  std::replace(key.begin(), key.end(), '-', '_');
+  return key;
+}
+
+void read_config(const std::string& path, TrainConfig& config) {
+  std::ifstream in(path);
+  if (!in) fail_usage("--config {}: expected a JSON file, found none", path);
+  const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
+  if (!json.is_object()) fail_usage("--config {}: expected one JSON object", path);
+  JsonReader reader{json, path};
+  describe(config, reader);
+  for (const auto& [key, value] : json.items()) {
+    if (!reader.known.contains(key)) fail_usage("--config {}: unknown key '{}'", path, key);
+  }
+}
+
 void check(const TrainConfig& c) {
+  require_range(c.val_interval >= 1, "val-interval", "1 or more", c.val_interval);
+  require_range(c.max_time >= 0, "max-time", "0 or more minutes", c.max_time);
   require_range(c.batch_size >= 1, "batch-size", "1 or more", c.batch_size);
   require_range(c.val_batch_size >= 1, "val-batch-size", "1 or more", c.val_batch_size);
   require_range(c.epochs >= 1, "epochs", "1 or more", c.epochs);

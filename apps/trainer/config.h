@@ -35,11 +35,15 @@ struct TrainConfig {
   std::string resume;
   int checkpoint_hist = 3;
   int log_interval = 50;
+  int val_interval = 1;
+  bool no_resume_opt = false;
 
   int batch_size = 128;
   int val_batch_size = 256;
   int epochs = 10;
   std::int64_t max_steps = 0;  // 0: no limit
+  double max_time = 0;         // minutes; 0: no limit
+  bool fast_dev_run = false;
   std::int64_t limit_train_batches = 0;
   std::int64_t limit_val_batches = 0;
   int grad_accum_steps = 1;
@@ -113,6 +117,7 @@ void describe(TrainConfig& c, Visitor&& v) {
   v.group("Run");
   v("output", c.output, "folder of this run: logs and checkpoints go exactly there");
   v("resume", c.resume, "a checkpoint to go on from, or auto: the newest complete one of --output");
+  v("no-resume-opt", c.no_resume_opt, "take the weights of --resume, not the optimizer's state");
   v("checkpoint-hist", c.checkpoint_hist, "how many checkpoints are kept");
   v("log-interval", c.log_interval, "steps between lines where the output is no terminal");
 
@@ -121,7 +126,10 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("val-batch-size", c.val_batch_size, "images per evaluation batch");
   v("epochs", c.epochs, "passes over the training set");
   v("max-steps", c.max_steps, "stop after this many optimizer steps; 0: no limit");
+  v("max-time", c.max_time, "save and stop after this many minutes; 0: no limit");
+  v("fast-dev-run", c.fast_dev_run, "one training and one evaluation batch, to see that all works");
   v("limit-train-batches", c.limit_train_batches, "batches per training epoch; 0: all");
+  v("val-interval", c.val_interval, "epochs between evaluations; the last one is always evaluated");
   v("limit-val-batches", c.limit_val_batches, "batches per evaluation; 0: all");
   v("grad-accum-steps", c.grad_accum_steps, "batches whose gradients one step sums");
 
@@ -155,8 +163,15 @@ void describe(TrainConfig& c, Visitor&& v) {
   describe_device(c, v);
 }
 
+// A flag's name in JSON: "batch-size,-b" is batch_size.
+std::string json_key(const std::string& flag);
+
 // The defaults for a data set and model; what the command line says goes on top.
 TrainConfig preset(const std::string& dataset, const std::string& model);
+
+// Sets the fields that a JSON file lists, by their flags' names with underscores, as args.json has
+// them. Throws a usage error that names an unknown key or a value of the wrong kind.
+void read_config(const std::string& path, TrainConfig& config);
 
 // Throws a usage error that names the flag, the range and what was found.
 void check(const TrainConfig& config);

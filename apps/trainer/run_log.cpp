@@ -16,18 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string key_of(const std::string& flag) {
-  std::string key = flag.substr(0, flag.find(','));
-  std::replace(key.begin(), key.end(), '-', '_');
-  return key;
-}
-
 struct JsonWriter {
   nlohmann::ordered_json json;
   void group(const char*) {}
   template <class T>
   void operator()(const std::string& flag, const T& field, const char*) {
-    json[key_of(flag)] = field;
+    json[json_key(flag)] = field;
   }
 };
 

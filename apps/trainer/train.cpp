@@ -26,9 +26,10 @@ double seconds_since(Clock::time_point start) {
 }
 
 // First signal: finish the step and save. Second: the default action.
-volatile std::sig_atomic_t stop_requested = 0;
+enum : std::sig_atomic_t { kGoOn, kSignal, kTimeIsUp };
+volatile std::sig_atomic_t stop_requested = kGoOn;
 void request_stop(int signal) {
-  stop_requested = 1;
+  stop_requested = kSignal;
   std::signal(signal, SIG_DFL);
 }
 
@@ -81,6 +82,7 @@ class Trainer {
   EpochSums sums_;
   double last_learning_rate_ = 0;
   TrainResult result_;
+  Clock::time_point run_start_ = Clock::now();
 };
 
 std::int64_t steps_per_epoch(const TrainConfig& c, std::int64_t batches) {
@@ -119,7 +121,7 @@ void Trainer::resume(const fs::path& checkpoint) {
   const CheckpointState saved = load_state(checkpoint);
   require_same_run(saved, state_);
   load_model(checkpoint, *model_);
-  load_optimizer(checkpoint, optimizer_);
+  if (!config_.no_resume_opt) load_optimizer(checkpoint, optimizer_);
   optimizer_.set_steps(saved.step);
   state_.step = saved.step;
   state_.epoch = saved.epoch;
@@ -230,9 +232,12 @@ void Trainer::train_epoch() {
     require_finite(m);
     log_->step(m);
     progress.update(sums_.steps, figures(sums_, m.learning_rate));
+    if (config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time) {
+      stop_requested = kTimeIsUp;
+    }
     if (state_.step == kProfiledSteps && Profiler::enabled()) Profiler::stop();
   }
-  if (!stop_requested) progress.finish(figures(sums_, m.learning_rate));
+  if (stop_requested != kSignal) progress.finish(figures(sums_, m.learning_rate));
   if (state_.position >= end) {
     state_.position = 0;
     ++state_.epoch;
@@ -271,7 +276,10 @@ TrainResult Trainer::run() {
   const std::int64_t first = state_.step;
   while (state_.epoch < config_.epochs && steps_left() && !stop_requested) {
     train_epoch();
-    if (!stop_requested) end_epoch();
+    const bool last = state_.epoch >= config_.epochs || !steps_left();
+    if (stop_requested != kSignal &&
+        (last || stop_requested || state_.epoch % config_.val_interval == 0))
+      end_epoch();
     save();
   }
   if (state_.step == first && !stop_requested) {
@@ -282,7 +290,7 @@ TrainResult Trainer::run() {
   report_skipped(val_loader_);
   if (!config_.profile.empty()) Profiler::write(config_.profile);
   result_.steps = state_.step;
-  result_.interrupted = stop_requested != 0;
+  result_.interrupted = stop_requested == kSignal;
   return result_;
 }
 

@@ -73,6 +73,27 @@ TEST(Train, LimitsAndHistoryAreKept) {
   EXPECT_TRUE(fs::exists(folder / "run/checkpoints/step-00000008"));
 }
 
+TEST(Train, AConfigFileStandsBetweenPresetAndFlags) {
+  const Folder folder;
+  make_digits(folder);
+  write_file(folder / "c.json",
+             R"({"data_dir": "digits", "model": "lenet5", "img_size": 28, "batch_size": 8,
+                 "lr": 0.5, "fast_dev_run": true})");
+  const Outcome run = convoy_run(folder, "train -c c.json --lr 0.25 --output run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const json arguments = json::parse(read_file(folder / "run/args.json"));
+  EXPECT_EQ(arguments["dataset"], "image_folder");
+  EXPECT_EQ(arguments["batch_size"], 8);
+  EXPECT_EQ(arguments["lr"], 0.25);
+  EXPECT_EQ(arguments["epochs"], 1);
+  const Outcome again = convoy_run(folder, "train -c run/args.json --output again");
+  EXPECT_EQ(again.code, 0) << again.err;
+  write_file(folder / "bad.json", R"({"bach_size": 8})");
+  const Outcome bad = convoy_run(folder, "train -c bad.json");
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_NE(bad.err.find("bach_size"), std::string::npos) << bad.err;
+}
+
 TEST(Train, EveryOptimizerAndScheduleRuns) {
   const Folder folder;
   make_digits(folder);
