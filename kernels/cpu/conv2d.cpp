@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "kernels/cpu/carver.h"
+#include "kernels/cpu/conv2d_depthwise.h"
 #include "kernels/cpu/conv2d_onednn.h"
 #include "kernels/cpu/conv2d_plain.h"
 #include "kernels/cpu/conv2d_taps.h"
@@ -22,11 +23,13 @@ std::int64_t work(const Conv2dGeometry& g) {
 }
 
 // The variant, by shape alone:
-//   winograd  3 x 3 of stride 1 with whole lines of channels: two thirds of the direct method's time
+//   winograd  3 x 3 of stride 1 with whole lines of channels: two thirds of the direct method's
+//   time
 //             and less, in all passes.
-//   taps      deep strided layers: oneDNN is as quick, but copying the filters to its layout is not.
-//   onednn    everything else of some size: it is at the processor's peak on NHWC.
-//   plain     f64, small work, and what oneDNN has reference loops for only.
+//   taps      deep strided layers: oneDNN is as quick, but copying the filters to its layout is
+//   not. depthwise filters' gradients of large depthwise kernels, for which oneDNN has no quick
+//   kernel. onednn    everything else of some size: it is at the processor's peak on NHWC. plain
+//   f64, small work, and what oneDNN has reference loops for only.
 template <class Op>
 Plan choose(const Op& op, Conv2dPass pass, bool bias, bool accumulate) {
   require(op.dtype == DType::f32 || op.dtype == DType::f64,
@@ -39,6 +42,14 @@ Plan choose(const Op& op, Conv2dPass pass, bool bias, bool accumulate) {
     }
   }
   return {"plain"};
+}
+
+Plan choose_for_weight(const Conv2dBackwardWeight& op) {
+  if (!op.dweight) return {"plain"};
+  if (op.dtype == DType::f32 && work(op.g) > kPlainWork && conv2d_depthwise_fits(op)) {
+    return {"depthwise", conv2d_depthwise_workspace(op)};
+  }
+  return choose(op, Conv2dPass::backward_weight, false, op.accumulate);
 }
 
 bool is(const Plan& plan, std::string_view variant) { return plan.variant == variant; }
@@ -71,8 +82,7 @@ void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const
 
 // The bias gradient and the filters' run one after the other in the same workspace.
 Plan plan(const Conv2dBackwardWeight& op, const Device&) {
-  Plan p =
-      op.dweight ? choose(op, Conv2dPass::backward_weight, false, op.accumulate) : Plan{"plain"};
+  Plan p = choose_for_weight(op);
   if (op.dbias) {
     const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
     p.workspace_bytes = std::max(p.workspace_bytes, bytes);
@@ -86,6 +96,7 @@ void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, cons
     if (!op.dweight) return;
     if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
     if (is(plan, "taps")) return conv2d_taps(op, workspace);
+    if (is(plan, "depthwise")) return conv2d_depthwise(op, workspace);
     if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
     conv2d_backward_weight_plain<T>(op);
   });

@@ -46,16 +46,21 @@ bool is_named(const PrimitiveDesc& pd, std::string_view part) {
   return std::string_view(pd.impl_info_str()).find(part) != std::string_view::npos;
 }
 
-// oneDNN 2.6 offers its batch-reduce kernels first on NHWC, but its older direct kernels are as
-// quick or quicker there, by a fifth on small maps: takes those where there are any.
-dnnl::convolution_forward::primitive_desc describe_forward(const Descriptors& d) {
+// oneDNN 2.6 offers its batch-reduce kernels first on NHWC. Its older direct ones are quicker for
+// depthwise layers and for few input channels, by a fifth on small maps.
+bool direct_is_quicker(const Conv2dGeometry& g) {
+  return (g.groups > 1 && g.groups == g.C) || (g.R * g.S > 1 && g.C < 128);
+}
+
+dnnl::convolution_forward::primitive_desc describe_forward(const Conv2dGeometry& g,
+                                                           const Descriptors& d) {
   // A primitive descriptor walks on to the next implementation only while this one lives.
   const dnnl::convolution_forward::desc desc(
       dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, d.x, d.any_filters,
       d.bias, d.y, d.stride, d.dilation, d.padding, d.padding);
   using Described = dnnl::convolution_forward::primitive_desc;
   const Described first(desc, onednn_attributes(), onednn_engine());
-  if (!is_named(first, "brgconv")) return first;
+  if (!is_named(first, "br") || !direct_is_quicker(g)) return first;
   Described next(desc, onednn_attributes(), onednn_engine());
   return next.next_impl() && is_named(next, "avx512") ? next : first;
 }
@@ -86,7 +91,7 @@ Entry finish(const Descriptors& d, const PrimitiveDesc& pd, const memory::desc& 
 
 Entry build(const Conv2dGeometry& g, Conv2dPass pass, bool bias, bool accumulate) {
   const Descriptors d = describe(g, bias);
-  const auto forward = describe_forward(d);
+  const auto forward = describe_forward(g, d);
   constexpr auto direct = dnnl::algorithm::convolution_direct;
   if (pass == Conv2dPass::forward) {
     return finish<dnnl::convolution_forward>(d, forward, forward.weights_desc(), pass, false);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/parallel.h"
 #include "tests/support/compare.h"
 #include "tests/support/reference/conv2d.h"
 
@@ -69,6 +70,10 @@ const std::vector<Case>& cases() {
        {2, 12, 11, 16},
        {16, 5, 5, 1},
        {.stride = {2, 2}, .padding = {2, 2}, .groups = 16}},
+      {"depthwise 7x7, dilated",
+       {3, 9, 12, 16},
+       {16, 7, 7, 1},
+       {.stride = {1, 2}, .padding = {5, 6}, .dilation = {2, 2}, .groups = 16}},
       {"depth multiplier", {2, 8, 7, 6}, {18, 3, 3, 1}, {.padding = {1, 1}, .groups = 6}},
       {"more padding than kernel", {2, 4, 3, 16}, {16, 2, 2, 16}, {.padding = {3, 4}}},
   };
@@ -188,6 +193,31 @@ TEST(Conv2dKernel, TheSameCallGivesTheSameBits) {
                                 DType::f32});
   }
   EXPECT_EQ(first, again);
+}
+
+// Which variant runs depends on the number of threads too; a run of this program with two of them
+// is part of the tests.
+TEST(Conv2dKernel, EveryVariantHasItsShapes) {
+  if (on_cpu::thread_count() != 2) GTEST_SKIP() << "the table is for two threads";
+  const auto variant = [](const Shape& x, const Shape& w, const Conv2dOptions& o, auto pass) {
+    const Conv2dGeometry g = conv2d_geometry(x, w, o);
+    float data = 0;
+    auto op = pass;
+    op.g = g;
+    op.dtype = DType::f32;
+    if constexpr (requires { op.dweight; }) op.dweight = &data;
+    return std::string(plan(op, Device{}).variant);
+  };
+  const Conv2dOptions same{.padding = {1, 1}}, half{.stride = {2, 2}, .padding = {1, 1}};
+  EXPECT_EQ(variant({8, 8, 8, 32}, {32, 3, 3, 32}, same, Conv2dForward{}), "winograd");
+  EXPECT_EQ(variant({32, 4, 4, 64}, {128, 3, 3, 64}, half, Conv2dForward{}), "taps");
+  EXPECT_EQ(variant({32, 4, 4, 64}, {128, 3, 3, 64}, half, Conv2dBackwardInput{}), "taps");
+  EXPECT_EQ(variant({32, 4, 4, 64}, {128, 3, 3, 64}, half, Conv2dBackwardWeight{}), "taps");
+  EXPECT_EQ(variant({8, 32, 32, 3}, {16, 3, 3, 3}, same, Conv2dForward{}), "onednn");
+  EXPECT_EQ(variant({2, 9, 9, 32}, {32, 7, 7, 1}, {.padding = {3, 3}, .groups = 32},
+                    Conv2dBackwardWeight{}),
+            "depthwise");
+  EXPECT_EQ(variant({1, 4, 4, 2}, {2, 3, 3, 2}, same, Conv2dForward{}), "plain");
 }
 
 TEST(Conv2dKernel, OtherDtypesAreRefused) {
