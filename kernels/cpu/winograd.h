@@ -12,7 +12,7 @@
 
 namespace convoy::on_cpu::winograd {
 
-inline constexpr int kTile = 2, kPatch = 4, kPositions = 16, kTaps = 9;
+inline constexpr int kTile = 2, kPatch = 4, kTaps = 9;
 
 // B^T d B of a patch, rows first.
 template <class V>

@@ -9,6 +9,8 @@
 
 namespace convoy::on_cpu::winograd {
 
+inline constexpr std::int64_t kPositions = 16;  // products a tile
+
 // A correlation with a 3 x 3 filter, stride 1: [N, H, W, C] to [N, P, Q, K]. Backward to the input
 // is one too, with P and H etc. changed over and the filter flipped. C and K are multiples of 16.
 struct Map {
