@@ -230,11 +230,66 @@ def processor():
     return platform.processor()
 
 
+def commit():
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
+
+
+def markdown(result):
+    """The result as a page of docs/results/."""
+    lines = [
+        "# Speed of the cpu device",
+        "",
+        "Written by `./scripts/bench_cpu.sh --markdown docs/results/cpu_speed.md`: do not edit. Each",
+        "figure is the best of many repeats; the two sides take turns in one run.",
+        "",
+        f"{result['processor']}, {result['threads']} threads, commit {result['commit']}, PyTorch "
+        f"{result['torch_version']}.",
+        "",
+        "## Training steps against PyTorch, channels_last",
+        "",
+        "| model | batch | images | ours, images/s | PyTorch, images/s | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for r in result["steps"]:
+        lines.append(
+            f"| {r['model']} | {r['batch']} | {r['image_size']} x {r['image_size']} | "
+            f"{r['ours_images_per_second']:.0f} | {r['torch_images_per_second']:.0f} | "
+            f"{r['ratio']:.2f} |"
+        )
+    lines += [
+        "",
+        "## A recorded add of one-element tensors against PyTorch's C++",
+        "",
+        "| what | ours, ns | PyTorch, ns | ratio |",
+        "|---|---|---|---|",
+    ]
+    for r in result["ops"]:
+        lines.append(f"| {r['op']} | {r['ours_ns']:.0f} | {r['torch_ns']:.0f} | {r['ratio']:.2f} |")
+    lines += [
+        "",
+        "## Convolutions against the bare oneDNN primitive in its best layout",
+        "",
+        "`kernels/cpu/conv2d.cpp` says what the variants are and when each is taken.",
+        "",
+        "| layer | pass | variant | ours, ms | oneDNN, ms | its layout | ratio |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in result["layers"]:
+        lines.append(
+            f"| {r['layer']} | {r['pass']} | {r['variant']} | {r['ours_ms']:.3f} | "
+            f"{r['onednn_ms']:.3f} | {r['onednn_layout']} | {r['ratio']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="our bench_cpu")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--output", default="build/bench_cpu.json")
+    parser.add_argument("--markdown", help="also write the tables to this file")
     parser.add_argument("--seconds", type=float, default=0.6, help="for each layer and pass")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps", type=int, default=3, help="training steps a turn")
@@ -249,6 +304,7 @@ def main():
     ours = Program(arguments.program, arguments.threads)
     result = {
         "processor": processor(),
+        "commit": commit(),
         "threads": arguments.threads,
         "torch_version": torch.__version__,
         "torch_build": torch.__config__.show(),
@@ -259,6 +315,10 @@ def main():
     result["ops"] = bench_ops(ours, output.parent, arguments.threads, arguments.rounds)
     ours.close()
     output.write_text(json.dumps(result, indent=2) + "\n")
+    if arguments.markdown:
+        page = pathlib.Path(arguments.markdown)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(markdown(result))
     print("PyTorch's build:\n  " + torch.__config__.show().strip().replace("\n", "\n  "))
     print(f"Written to {output}")
     met = (

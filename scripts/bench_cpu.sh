@@ -2,9 +2,9 @@
 # Measures the cpu device side by side with a current PyTorch and with bare oneDNN: convolutions
 # pass by pass, training steps, the cost of a recorded op. Prints ratios, writes
 # build/bench_cpu.json, and fails when a bound is missed.
-#   ./scripts/bench_cpu.sh [--threads N] [--seconds S] [--rounds N]
-# PyTorch goes into an environment of its own, build/bench-venv (some 200 MB from PyPI's wheels,
-# more where only the CUDA build is offered); CONVOY_BENCH_PYTHON=/path/to/python uses another.
+#   ./scripts/bench_cpu.sh [--threads N] [--seconds S] [--rounds N] [--markdown FILE]
+# PyTorch goes into an environment of its own, build/bench-venv (several GB, because the wheel brings
+# CUDA along); CONVOY_BENCH_PYTHON=/path/to/python uses another. Wants a machine that is idle.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
