@@ -49,13 +49,15 @@ template <class V, int kRows>
 CONVOY_INLINE void columns_tile(const ColumnsProduct& p, int row) {
   constexpr int kParts = kLine / kLanes<V>;
   V sum[kRows][kParts] = {};
-  const float *a = p.a + row, *b = p.b;
-  for (std::int64_t t = 0; t < p.depth; ++t, a += kLine, b += kLine) {
-    V line[kParts];
-    for (int j = 0; j < kParts; ++j) line[j] = load<V>(b + j * kLanes<V>);
+  for (std::int64_t run = 0; run < p.runs; ++run) {
+    const float *a = p.a + run * p.a_step + row, *b = p.b + run * p.b_step;
+    for (std::int64_t t = 0; t < p.depth; ++t, a += kLine, b += kLine) {
+      V line[kParts];
+      for (int j = 0; j < kParts; ++j) line[j] = load<V>(b + j * kLanes<V>);
 #pragma GCC unroll 32
-    for (int i = 0; i < kRows; ++i) {
-      for (int j = 0; j < kParts; ++j) sum[i][j] += line[j] * a[i];
+      for (int i = 0; i < kRows; ++i) {
+        for (int j = 0; j < kParts; ++j) sum[i][j] += line[j] * a[i];
+      }
     }
   }
 #pragma GCC unroll 32

@@ -24,13 +24,15 @@ struct RowsProduct {
   std::int64_t c_row = kLine;
 };
 
-// c is 16 x 16.
+// c is 16 x 16. The sum may run over several runs of t, which start `a_step` and `b_step` floats
+// after one another.
 struct ColumnsProduct {
   std::int64_t depth;
   const float* a;  // [depth][16]
   const float* b;  // [depth][16]
   float* c;        // [16][16]
   bool accumulate;
+  std::int64_t runs = 1, a_step = 0, b_step = 0;
 };
 
 void multiply_rows(const RowsProduct& p);

@@ -43,16 +43,15 @@ Axis::Range outputs_inside(const Axis& a, std::int64_t tap) {
 bool sum_block(const Images& m, const Phase& phase, const Lines& v, const Lines& w, float* block,
                std::int64_t r, std::int64_t s, std::int64_t c_block, std::int64_t k_block) {
   const Axis::Range rows = outputs_inside(phase.h, r), columns = outputs_inside(phase.w, s);
-  bool any = false;
+  if (columns.begin == columns.end) return false;
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
     const std::int64_t row = (i * phase.h.source_step + phase.h.offset[r]) * m.W;
-    for (std::int64_t j = columns.begin; j < columns.end; ++j) {
-      const std::int64_t pixel = row + j * phase.w.source_step + phase.w.offset[s];
-      multiply_columns({v.images, w.at(i * m.Q + j, k_block), v.at(pixel, c_block), block, any});
-      any = true;
-    }
+    const std::int64_t pixel = row + columns.begin * phase.w.source_step + phase.w.offset[s];
+    multiply_columns({v.images, w.at(i * m.Q + columns.begin, k_block), v.at(pixel, c_block), block,
+                      i > rows.begin, columns.end - columns.begin, w.blocks * w.pitch(),
+                      phase.w.source_step * v.blocks * v.pitch()});
   }
-  return any;
+  return rows.begin < rows.end;
 }
 
 void store_block(const float* block, bool any, float* dw, std::int64_t filter_size,
@@ -85,9 +84,12 @@ void gradient_chunk(const Conv2dBackwardWeight& op, const Images& m, const Phase
 
 }  // namespace
 
+// Every thread lays out all of x for its own filters: a tenth of their products' time at most.
 bool conv2d_taps_fits(const Conv2dBackwardWeight& op) {
-  const Images m = forward_images(op.g);
-  return possible(op.g) && filters_weigh_more(op.g, m) && m.K / kLine >= 2 * thread_count();
+  const Conv2dGeometry& g = op.g;
+  const std::int64_t threads = thread_count();
+  return possible(g) && g.K / kLine >= 2 * threads &&
+         g.P * g.Q * g.R * g.S * g.K >= 60 * g.H * g.W * threads;
 }
 
 std::size_t conv2d_taps_workspace(const Conv2dBackwardWeight& op) {
