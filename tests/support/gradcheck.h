@@ -12,6 +12,7 @@
 // An entry named `mul` is credited with the op "mul" only if a sample really recorded it.
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ struct GradcheckEntry {
   std::string op;
   void (*samples)(Gradchecker&);
 };
+inline void PrintTo(const GradcheckEntry& entry, std::ostream* out) { *out << entry.op; }
 std::vector<GradcheckEntry>& gradcheck_entries();
 bool add_gradcheck(const char* op, void (*samples)(Gradchecker&));
 
