@@ -108,6 +108,9 @@ CONVOY_INLINE void run(const OutputGradientTiles& p) {
     const bool down = at.p + 1 < m.P, right = at.q + 1 < m.Q;
     for (std::int64_t k = 0; k < m.K; k += kLanes<V>) {
       V d[kTile * kTile] = {}, v[kPositions];
+      for (int i = 0; i < kTile * kTile; ++i) {  // the tile below
+        __builtin_prefetch(dy + ((kTile + i / kTile) * m.Q + i % kTile) * m.K + k);
+      }
       d[0] = load<V>(dy + k);
       if (right) d[1] = load<V>(dy + m.K + k);
       if (down) d[2] = load<V>(dy + m.Q * m.K + k);
