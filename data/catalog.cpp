@@ -55,6 +55,7 @@ bool is_held_out(const std::string& split) {
 std::unique_ptr<Dataset> open_folder(const fs::path& folder, const std::string& split,
                                      const std::vector<std::string>& class_names) {
   if (is_held_out(split)) {
+    if (fs::is_directory(folder / split)) return open_image_folder(folder, split, class_names);
     for (const char* name : {"val", "test", "validation"}) {
       if (fs::is_directory(folder / name)) return open_image_folder(folder, name, class_names);
     }

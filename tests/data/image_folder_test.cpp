@@ -60,6 +60,30 @@ TEST(ImageFolder, HeldOutSplitGoesByThreeNames) {
   }
 }
 
+TEST(ImageFolder, TheSplitThatIsNamedComesBeforeTheOthers) {
+  const TempFolder folder;
+  folder.write("val/a/1.jpg", grey_jpeg(1));
+  folder.write("test/a/1.jpg", grey_jpeg(1));
+  folder.write("test/a/2.jpg", grey_jpeg(1));
+  EXPECT_EQ(open_dataset("image_folder", folder.path(), "val")->size(), 1);
+  EXPECT_EQ(open_dataset("image_folder", folder.path(), "test")->size(), 2);
+}
+
+TEST(ImageFolder, ClassNamesAreText) {
+  const auto open = [](const std::string& name) {
+    const TempFolder folder;
+    folder.write(name + "/1.jpg", grey_jpeg(1));
+    return open_image_folder(folder.path(), "")->class_names().at(0);
+  };
+  for (const char* name : {"two words", "\u00e9", "\u732b", "\U0001f600", "\u07ff\U0010ffff"}) {
+    EXPECT_EQ(open(name), name);
+  }
+  for (const char* name : {"\xff", "a\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
+                           "\xf4\x90\x80\x80", "\xe7\x8cx"}) {
+    expect_data_error([&] { open(name); }, {"UTF-8", "\\x"});
+  }
+}
+
 TEST(ImageFolder, SaysWhatIsMissing) {
   const TempFolder folder;
   const auto open = [&](const std::string& split) { open_image_folder(folder.path(), split); };
