@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything that this machine's toolchains allow, runs every test.
-#   ./scripts/test.sh [ctest arguments]        e.g. -R Conv2d, or -L slow for the long ones
+#   ./scripts/test.sh [ctest arguments]        e.g. -R Conv2d, or -L threads
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
