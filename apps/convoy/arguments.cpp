@@ -76,6 +76,15 @@ std::string explain_extras(const CLI::App& command, const std::vector<std::strin
   return std::string("unknown ") + what + " " + word + "; did you mean " + guess + "?";
 }
 
+std::vector<std::string> given_flags(const CLI::App& command) {
+  std::vector<std::string> given;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() > 0 && !option->get_lnames().empty())
+      given.push_back(option->get_lnames()[0]);
+  }
+  return given;
+}
+
 bool parse(CLI::App& app, const Arguments& arguments) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
@@ -86,7 +95,8 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   } catch (const CLI::ExtrasError&) {
     throw Error(explain_extras(app, app.remaining()), ErrorKind::usage);
   } catch (const CLI::ParseError& e) {
-    throw Error(app.get_name() + ": " + e.what(), ErrorKind::usage);
+    throw Error(app.get_name() + ": " + e.what() + "; --help says what is expected",
+                ErrorKind::usage);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace convoy::apps {
@@ -21,6 +22,9 @@ std::string nearest(const std::string& word, const std::vector<std::string>& kno
 
 // "unknown flag --bacth-size; did you mean --batch-size?"
 std::string explain_extras(const CLI::App& command, const std::vector<std::string>& extras);
+
+// The long names, without dashes, of the options that the command line set.
+std::vector<std::string> given_flags(const CLI::App& command);
 
 // Adds one option per field that describe() lists: flags for bool, comma-separated lists for
 // vectors.
@@ -44,7 +48,10 @@ class FlagAdder {
   template <class T>
   void operator()(const std::string& name, T& field, const char* help) {
     option(names_of(name), [&](const std::string& names) {
-      return command_.add_option(names, field, help)->capture_default_str()->take_last();
+      CLI::Option* added = command_.add_option(names, field, help);
+      // CLI11 would wrap -1 round to the largest number.
+      if constexpr (std::is_unsigned_v<T>) added->check(CLI::NonNegativeNumber)->type_name("UINT");
+      return added->capture_default_str()->take_last();
     });
   }
 

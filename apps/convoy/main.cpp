@@ -2,10 +2,13 @@
 // convoy: train, evaluate and inspect ConvNets.
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <new>
 
 #include "apps/convoy/arguments.h"
@@ -94,12 +97,15 @@ static void limit_spinning(char** argv) {
 int main(int argc, char** argv) {
   limit_spinning(argv);
   try {
-    return convoy::apps::guarded(argc, argv);
+    const int code = convoy::apps::guarded(argc, argv);
+    // What a pipe or a full disk did not take must not look like success.
+    if (std::cout.flush() && std::fflush(stdout) == 0) return code;
+    fmt::print(stderr, "convoy: standard output could not be written: {}\n", std::strerror(errno));
   } catch (const convoy::Error& e) {
     fmt::print(stderr, "convoy: {}\n", e.what());
     return convoy::apps::exit_code(e.kind());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "convoy: out of memory\n");
+    fmt::print(stderr, "convoy: out of memory; try a smaller --batch-size or --img-size\n");
   } catch (const std::exception& e) {
     fmt::print(stderr, "convoy: {}\n", e.what());
   }

@@ -80,16 +80,17 @@ int run_predict(const Arguments& arguments) {
   flags("topk", topk, "classes per file");
   flags("json", json, "one line of JSON per file");
   if (!parse(app, arguments)) return 0;
+  if (topk < 1) fail_usage("--topk expects 1 or more, found {}", topk);
 
   if (!config.checkpoint.empty() && fs::exists(config.checkpoint) &&
       !fs::is_directory(config.checkpoint)) {
     fail_usage(
         "--checkpoint expects a checkpoint or a run's output folder: bare weights name no classes");
   }
-  const CheckpointDefaults defaults = with_checkpoint_defaults(config, {});
+  const CheckpointDefaults defaults = with_checkpoint_defaults(config, given_flags(app));
   const CheckpointState state = load_state(defaults.config.checkpoint);
   const auto model = load_for_inference(defaults.config, static_cast<int>(state.class_names.size()),
-                                        state.input.extent.channels);
+                                        state.input.extent);
   const InputPipeline input(state.input, parse_device(config.device));
   const NoGrad inference;
   int bad = 0;

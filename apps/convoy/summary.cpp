@@ -3,6 +3,7 @@
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
+#include "apps/trainer/setup.h"
 #include "kernels/require.h"
 #include "nn/models.h"
 #include "runtime/autograd.h"
@@ -74,8 +75,12 @@ int run_summary(const Arguments& arguments) {
   flags("in-chans", channels, "channels of the image");
   flags("img-size", size, "side of the image");
   if (!parse(app, arguments)) return 0;
+  if (channels < 1 || size < 1) {
+    fail_usage("--in-chans and --img-size expect 1 or more, found {} and {}", channels, size);
+  }
   const auto model = nn::create_model(name, {.num_classes = classes, .in_channels = channels});
   nn::initialize(*model, 0);
+  require_fit(*model, name, {size, size, channels}, Device{});
   print_table(run_and_list(*model, {1, size, size, channels}), *model);
   return 0;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -10,6 +13,8 @@
 
 namespace convoy::apps {
 namespace {
+
+namespace fs = std::filesystem;
 
 bool is_mnist_like(const std::string& dataset) {
   return dataset == "mnist" || dataset == "fashion_mnist";
@@ -83,6 +88,12 @@ void require_range(bool good, const char* flag, const char* expected, double fou
   if (!good) fail_usage("--{} expects {}, found {}", flag, expected, found);
 }
 
+void require_within(double low, double high, const char* flag, double found) {
+  if (!(found >= low && found <= high)) {
+    fail_usage("--{} expects a value from {} to {}, found {}", flag, low, high, found);
+  }
+}
+
 void require_pair(const std::vector<double>& v, const char* flag) {
   if (v.size() != 2) fail_usage("--{} expects two numbers, found {}", flag, v.size());
 }
@@ -122,6 +133,20 @@ void read_config(const std::string& path, TrainConfig& config) {
   }
 }
 
+void check(const DataConfig& c) {
+  require_within(0, kMostThreads, "workers", c.workers);
+  require_within(0, kMostPixelsASide, "img-size", c.img_size);
+}
+
+void check_threads(int threads) { require_within(0, kMostThreads, "threads", threads); }
+
+void require_writable(const char* flag, const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  if (fs::is_directory(path) || access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
+    fail_usage("--{} expects a file in a folder that can be written to, found {}", flag, path);
+  }
+}
+
 void check(const TrainConfig& c) {
   require_range(c.val_interval >= 1, "val-interval", "1 or more", c.val_interval);
   require_range(c.max_time >= 0, "max-time", "0 or more minutes", c.max_time);
@@ -142,10 +167,21 @@ void check(const TrainConfig& c) {
   require_range(c.drop >= 0 && c.drop < 1, "drop", "a value in [0, 1)", c.drop);
   require_range(c.drop_path >= 0 && c.drop_path < 1, "drop-path", "a value in [0, 1)", c.drop_path);
   require_range(c.crop_padding >= 0, "crop-padding", "0 or more", c.crop_padding);
-  require_range(c.data.workers >= 0, "workers", "0 or more", c.data.workers);
-  require_range(c.threads >= 0, "threads", "0 or more", c.threads);
-  require_range(c.data.img_size >= 0, "img-size", "0 or more", c.data.img_size);
+  require_range(c.momentum >= 0 && c.momentum < 1, "momentum", "a value in [0, 1)", c.momentum);
+  require_range(c.weight_decay >= 0, "weight-decay", "0 or more", c.weight_decay);
+  require_range(c.opt_eps > 0, "opt-eps", "more than 0", c.opt_eps);
+  require_range(c.clip_grad >= 0, "clip-grad", "0 or more", c.clip_grad);
+  require_range(c.warmup_epochs >= 0, "warmup-epochs", "0 or more", c.warmup_epochs);
+  require_range(c.warmup_lr >= 0, "warmup-lr", "0 or more", c.warmup_lr);
+  require_range(c.min_lr >= 0, "min-lr", "0 or more", c.min_lr);
+  require_range(c.decay_epochs > 0, "decay-epochs", "more than 0", c.decay_epochs);
+  require_range(c.decay_rate > 0, "decay-rate", "more than 0", c.decay_rate);
+  check(c.data);
+  check_threads(c.threads);
   require_pair(c.opt_betas, "opt-betas");
+  for (double beta : c.opt_betas) {
+    require_range(beta >= 0 && beta < 1, "opt-betas", "values in [0, 1)", beta);
+  }
   require_pair(c.scale, "scale");
   require_pair(c.ratio, "ratio");
 }

@@ -173,7 +173,13 @@ TrainConfig preset(const std::string& dataset, const std::string& model);
 // them. Throws a usage error that names an unknown key or a value of the wrong kind.
 void read_config(const std::string& path, TrainConfig& config);
 
-// Throws a usage error that names the flag, the range and what was found.
+// Throw a usage error that names the flag, the range and what was found.
+inline constexpr int kMostThreads = 1024;
+inline constexpr int kMostPixelsASide = 16384;
 void check(const TrainConfig& config);
+void check(const DataConfig& config);
+void check_threads(int threads);
+// For the file that a long run ends with: is its folder there, and may we write in it?
+void require_writable(const char* flag, const std::string& path);
 
 }  // namespace convoy::apps

@@ -18,9 +18,14 @@ void add_batch(EvalResult& sum, const Tensor& logits, const DeviceBatch& batch) 
   sum.loss_sum += cross_entropy(logits, batch.target, {.reduction = Reduction::sum}).item();
 }
 
-void append_logits(std::vector<float>& all, const Tensor& logits, std::int64_t valid) {
-  const std::vector<float> rows = to_vector<float>(logits);
-  all.insert(all.end(), rows.begin(), rows.begin() + valid * logits.size(1));
+// Of the rows that hold a sample: a skipped one leaves a hole in the middle of a batch.
+void append_logits(std::vector<float>& all, const Tensor& logits, const data::Batch& batch) {
+  const std::vector<float> values = to_vector<float>(logits);
+  const std::int64_t classes = logits.size(1);
+  for (std::int64_t r = 0; r < batch.rows; ++r) {
+    if (batch.labels[static_cast<std::size_t>(r)] == data::kNoLabel) continue;
+    all.insert(all.end(), values.begin() + r * classes, values.begin() + (r + 1) * classes);
+  }
 }
 
 std::string figures(const EvalResult& r) {
@@ -41,10 +46,11 @@ EvalResult evaluate(nn::Module& model, data::Loader& loader, const InputPipeline
     progress.emplace(options.title, batches, options.log_interval, options.progress);
   EvalResult result;
   for (std::int64_t i = 0; i < batches; ++i) {
-    const DeviceBatch batch = input(*loader.next());
+    const data::Batch& rows = *loader.next();
+    const DeviceBatch batch = input(rows);
     const Tensor logits = model.forward(batch.x);
     add_batch(result, logits, batch);
-    if (options.logits) append_logits(*options.logits, logits, batch.valid);
+    if (options.logits) append_logits(*options.logits, logits, rows);
     if (progress && i + 1 < batches) progress->update(i + 1, figures(result));
   }
   if (progress) progress->finish(figures(result));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "apps/trainer/checkpoint.h"
+#include "apps/trainer/setup.h"
 #include "kernels/require.h"
 #include "nn/models.h"
 #include "nn/parameter_store.h"
@@ -14,6 +15,8 @@ namespace convoy::apps {
 CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
                                             const std::vector<std::string>& given) {
   if (config.checkpoint.empty()) fail_usage("--checkpoint is needed: the weights to use");
+  check(config.data);
+  check_threads(config.threads);
   CheckpointDefaults found{config, {}};
   if (!fs::is_directory(config.checkpoint)) {
     if (!fs::exists(config.checkpoint)) {
@@ -43,13 +46,13 @@ CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
 }
 
 std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, int num_classes,
-                                               std::int64_t in_channels) {
+                                               const data::ImageExtent& extent) {
   if (config.threads > 0) set_compute_threads(config.threads);
   auto model = nn::create_model(
-      config.model, {.num_classes = num_classes, .in_channels = static_cast<int>(in_channels)});
+      config.model, {.num_classes = num_classes, .in_channels = static_cast<int>(extent.channels)});
   const nn::ParameterStore store(*model, parse_device(config.device));
   load_model(config.checkpoint, *model);
-  model->eval();
+  require_fit(*model, config.model, extent, parse_device(config.device));
   return model;
 }
 

@@ -16,7 +16,6 @@ struct InferenceConfig {
   DataConfig data;
   std::string model;       // needed for bare weights; a checkpoint knows its own
   std::string checkpoint;  // checkpoint, a run's output folder, or safetensors
-  int batch_size = 256;
   int threads = 0;
   std::string device = "cpu";
 };
@@ -30,16 +29,16 @@ struct CheckpointDefaults {
 CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
                                             const std::vector<std::string>& given);
 
-// The model with its weights, in evaluation mode, on the device.
+// The model with its weights, in evaluation mode, on the device. Throws a usage error when images
+// of `extent` do not suit it.
 std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, int num_classes,
-                                               std::int64_t in_channels);
+                                               const data::ImageExtent& extent);
 
 template <class Visitor>
 void describe(InferenceConfig& c, Visitor&& v) {
   v.group("Model");
   v("model", c.model, "see convoy models; a checkpoint knows its own");
   v("checkpoint", c.checkpoint, "a checkpoint, a run's output folder, or a safetensors file");
-  v("batch-size,-b", c.batch_size, "images at a time");
   v.group("Device");
   v("device", c.device, "cpu (this build's devices: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");

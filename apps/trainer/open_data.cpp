@@ -12,7 +12,10 @@ std::vector<float> per_channel(const char* flag, const std::vector<float>& given
   const std::vector<float>& values = given.empty() ? usual : given;
   if (static_cast<std::int64_t>(values.size()) == channels) return values;
   if (values.size() == 1) return std::vector<float>(static_cast<std::size_t>(channels), values[0]);
-  fail_usage("--{} expects one number per channel ({}), found {}", flag, channels, values.size());
+  fail_usage(
+      "--{} (a checkpoint brings its own) expects one number per channel of the images ({}), "
+      "found {}",
+      flag, channels, values.size());
 }
 
 InputFormat input_format(const DataConfig& c, data::ImageExtent extent) {

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/setup.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "kernels/require.h"
 #include "nn/models.h"
+#include "runtime/autograd.h"
 #include "runtime/device.h"
+#include "runtime/ops.h"
 
 namespace convoy::apps {
 
@@ -60,10 +64,22 @@ std::unique_ptr<nn::Module> make_model(const TrainConfig& c, int num_classes,
   return model;
 }
 
+void require_fit(nn::Module& model, const std::string& name, const data::ImageExtent& e,
+                 const Device& device) {
+  const NoGrad inference;
+  model.eval();
+  try {
+    model.forward(zeros({1, e.height, e.width, e.channels}, {DType::f32, device}));
+  } catch (const Error& error) {
+    fail_usage("--img-size: {} cannot take images of {}: {}", name, e, error.what());
+  }
+}
+
 nn::OptimizerOptions optimizer_options(const TrainConfig& c) {
   return {.kind = nn::parse_optimizer_kind(c.opt),
           .momentum = c.momentum,
-          .nesterov = c.nesterov,
+          .nesterov =
+              c.nesterov && c.momentum > 0,  // without momentum there is nothing to look ahead of
           .weight_decay = c.weight_decay,
           .betas = {c.opt_betas[0], c.opt_betas[1]},
           .eps = c.opt_eps};
@@ -83,7 +99,8 @@ nn::LrSchedule make_schedule(const TrainConfig& c, std::int64_t steps_per_epoch)
           .min_lr = c.min_lr,
           .decay_rate = c.decay_rate,
           .decay_epochs = c.decay_epochs,
-          .milestones = c.decay_milestones};
+          .milestones = c.decay_milestones,
+          .power = c.decay_rate};
 }
 
 CheckpointState start_state(const TrainConfig& c, const DataSource& data) {
@@ -111,6 +128,14 @@ void require_same_run(const CheckpointState& saved, const CheckpointState& now) 
   compare("--dataset", saved.dataset, now.dataset);
   compare("--opt", saved.optimizer, now.optimizer);
   compare("number of classes", saved.class_names.size(), now.class_names.size());
+  if (saved.class_names.size() == now.class_names.size() && saved.class_names != now.class_names) {
+    differences += "; the classes have other names";
+  }
+  compare("--img-size", data::to_text(saved.input.extent), data::to_text(now.input.extent));
+  compare("--mean", fmt::format("{}", fmt::join(saved.input.mean, ",")),
+          fmt::format("{}", fmt::join(now.input.mean, ",")));
+  compare("--std", fmt::format("{}", fmt::join(saved.input.std, ",")),
+          fmt::format("{}", fmt::join(now.input.std, ",")));
   compare("--seed", saved.seed, now.seed);
   compare("--batch-size", saved.batch_size, now.batch_size);
   compare("--grad-accum-steps", saved.grad_accum_steps, now.grad_accum_steps);

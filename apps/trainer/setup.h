@@ -26,6 +26,10 @@ data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& in
 // Initialised from the seed, or from --initial-checkpoint.
 std::unique_ptr<nn::Module> make_model(const TrainConfig& config, int num_classes,
                                        const InputFormat& input);
+// Throws a usage error when images of this size do not suit the model: one is tried.
+// Leaves the model in evaluation mode.
+void require_fit(nn::Module& model, const std::string& name, const data::ImageExtent& extent,
+                 const Device& device);
 nn::OptimizerOptions optimizer_options(const TrainConfig& config);
 
 // The length of the run in epochs, which --max-steps may cut; warm-up takes at most a tenth of it.
