@@ -50,6 +50,24 @@ Json to_json(const CheckpointState& s) {
             {"cooldown_left", s.plateau.cooldown_left}}}};
 }
 
+// What the pictures are brought to sizes buffers, so it is checked before it is believed.
+void check(const InputFormat& input) {
+  const auto [height, width, channels] = input.extent;
+  const auto pixels = [](std::int64_t side) { return side >= 1 && side <= kMostPixelsASide; };
+  if (!pixels(height) || !pixels(width) || (channels != 1 && channels != 3)) {
+    throw Error(fmt::format("input_size expects sides of 1 to {} and 1 or 3 channels, found {}",
+                            kMostPixelsASide, data::to_text(input.extent)));
+  }
+  const auto values = static_cast<std::size_t>(channels);
+  const bool positive =
+      std::all_of(input.std.begin(), input.std.end(), [](float s) { return s > 0; });
+  if (input.mean.size() != values || input.std.size() != values || !positive) {
+    throw Error(
+        fmt::format("mean and std expect {} numbers, those of std positive, found {} and {}",
+                    values, input.mean.size(), input.std.size()));
+  }
+}
+
 CheckpointState from_json(const Json& j) {
   CheckpointState s;
   const int version = j.at("format_version");
@@ -63,6 +81,7 @@ CheckpointState from_json(const Json& j) {
   s.input = {{size[0], size[1], size[2]},
              j.at("mean").get<std::vector<float>>(),
              j.at("std").get<std::vector<float>>()};
+  check(s.input);
   s.drop = j.at("drop");
   s.drop_path = j.at("drop_path");
   s.optimizer = j.at("opt");
@@ -137,8 +156,10 @@ std::vector<fs::path> list_checkpoints(const fs::path& folder) {
   return found;
 }
 
-void remove_old(const fs::path& folder, int keep) {
-  std::vector<fs::path> all = list_checkpoints(folder);
+// Keeps `newest` and keep - 1 before it; those of later steps are none of this run's.
+void remove_old(const fs::path& newest, int keep) {
+  std::vector<fs::path> all = list_checkpoints(newest.parent_path());
+  all.erase(std::upper_bound(all.begin(), all.end(), newest), all.end());
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < all.size(); ++i) {
     fs::remove_all(all[i]);
   }
@@ -172,7 +193,7 @@ fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
   fs::remove_all(whole);  // a damaged one of the same step, when its work was done again
   fs::rename(partial, whole);
   nn::sync_folder(all);
-  remove_old(all, keep);
+  remove_old(whole, keep);
   return whole;
 }
 
@@ -188,6 +209,10 @@ fs::path find_checkpoint(const fs::path& path) {
     require_whole(path);
     return path;
   }
+  if (!fs::is_directory(path)) {
+    fail_data("checkpoint {}: expected a checkpoint's or a run's folder, found a file",
+              path.string());
+  }
   const fs::path folder = fs::is_directory(path / "checkpoints") ? path / "checkpoints" : path;
   std::vector<fs::path> all = list_checkpoints(folder);
   for (auto it = all.rbegin(); it != all.rend(); ++it) {
@@ -198,6 +223,11 @@ fs::path find_checkpoint(const fs::path& path) {
   }
   fail_data("{}: expected a checkpoint (step-…/manifest.json), found no complete one",
             path.string());
+}
+
+bool has_checkpoints(const fs::path& output) {
+  const fs::path folder = output / "checkpoints";
+  return fs::is_directory(folder) && !list_checkpoints(folder).empty();
 }
 
 CheckpointState load_state(const fs::path& checkpoint) {

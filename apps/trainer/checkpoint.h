@@ -39,7 +39,7 @@ struct CheckpointState {
   nn::Plateau::State plateau;
 };
 
-// Writes the checkpoint of state.step and removes the oldest ones beyond `keep`.
+// Writes the checkpoint of state.step and removes older ones, so that `keep` are left up to it.
 fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
                          const nn::Module& model, const nn::Optimizer& optimizer, int keep);
 
@@ -56,5 +56,7 @@ void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer);
 void load_model(const fs::path& path, nn::Module& model);
 
 bool is_checkpoint(const fs::path& path);
+// Does a run's output folder hold any checkpoint, complete or damaged?
+bool has_checkpoints(const fs::path& output);
 
 }  // namespace convoy::apps

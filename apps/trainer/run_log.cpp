@@ -47,6 +47,27 @@ void filter_lines(const fs::path& path, Keep keep) {
   file.commit();
 }
 
+void make_output(const fs::path& folder) {
+  if (fs::exists(folder) && !fs::is_directory(folder)) {
+    fail_usage("--output expects a folder, found the file {}", folder.string());
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("--output {}: the folder cannot be made: {}", folder.string(), error.message());
+}
+
+// "checkpoints/step-…" of all later steps in the run of `checkpoint`.
+std::vector<fs::path> checkpoints_after(const fs::path& checkpoint) {
+  std::vector<fs::path> later;
+  for (const auto& entry : fs::directory_iterator(fs::absolute(checkpoint).parent_path())) {
+    const fs::path name = entry.path().filename();
+    if (name.string().starts_with("step-") && name > checkpoint.filename()) {
+      later.push_back("checkpoints" / name);
+    }
+  }
+  return later;
+}
+
 bool is_step_up_to(const std::string& line, std::int64_t last) {
   const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
   return json.is_object() && json.contains("step") && json["step"] <= last;
@@ -93,7 +114,7 @@ RunLog::File RunLog::open(const fs::path& path) {
 }
 
 RunLog::RunLog(const fs::path& folder, const TrainConfig& config, std::int64_t resumed_step) {
-  fs::create_directories(folder);
+  make_output(folder);
   nn::AtomicFile arguments(folder / "args.json");
   arguments.write(to_json(config));
   arguments.commit();
@@ -124,15 +145,23 @@ void RunLog::epoch(const EpochMetrics& m) {
   std::fflush(summary_.get());
 }
 
-fs::path set_earlier_run_aside(const fs::path& folder) {
-  if (!fs::exists(folder / "args.json") && !fs::exists(folder / "checkpoints")) return {};
+fs::path set_other_work_aside(const fs::path& folder, const fs::path& checkpoint) {
+  std::error_code none_there;
+  const fs::path run = checkpoint.empty() ? "" : fs::absolute(checkpoint / "../..");
+  const bool goes_on = !run.empty() && fs::equivalent(run, folder, none_there);
+  std::vector<fs::path> names;
+  for (const char* name : {"args.json", "metrics.jsonl", "summary.csv", "checkpoints"}) {
+    if (!goes_on && fs::exists(folder / name)) names.emplace_back(name);
+  }
+  if (goes_on) names = checkpoints_after(checkpoint);
+  if (names.empty()) return {};
   fs::path aside;
   for (int i = 1; aside.empty() || fs::exists(aside); ++i) {
     aside = folder / fmt::format("previous-{:03}", i);
   }
-  fs::create_directory(aside);
-  for (const char* name : {"args.json", "metrics.jsonl", "summary.csv", "checkpoints"}) {
-    if (fs::exists(folder / name)) fs::rename(folder / name, aside / name);
+  for (const fs::path& name : names) {
+    fs::create_directories((aside / name).parent_path());
+    fs::rename(folder / name, aside / name);
   }
   return aside;
 }

@@ -53,8 +53,11 @@ class RunLog {
   File metrics_, summary_;
 };
 
-// Moves an earlier run's files in `folder` into folder/previous-NNN, so that a repeated command
-// loses nothing. Returns that folder's path, empty when there was nothing to move.
-std::filesystem::path set_earlier_run_aside(const std::filesystem::path& folder);
+// Moves what `folder` holds of other work into folder/previous-NNN, so that nothing is lost and the
+// newest checkpoint there is this run's: an earlier run's files; or, where the run of `checkpoint`
+// goes on in its own folder, the checkpoints of later steps. An empty `checkpoint` is a new run.
+// Returns that folder's path, empty when there was nothing to move.
+std::filesystem::path set_other_work_aside(const std::filesystem::path& folder,
+                                           const std::filesystem::path& checkpoint);
 
 }  // namespace convoy::apps

@@ -80,6 +80,7 @@ class Trainer {
   CheckpointState state_;
   std::optional<RunLog> log_;
   EpochSums sums_;
+  std::int64_t first_step_ = 0;  // done before this process
   double last_learning_rate_ = 0;
   TrainResult result_;
   Clock::time_point run_start_ = Clock::now();
@@ -127,7 +128,7 @@ void Trainer::resume(const fs::path& checkpoint) {
   state_.epoch = saved.epoch;
   state_.position = saved.position;
   state_.best_top1 = saved.best_top1;
-  plateau_.state = saved.plateau;
+  plateau_.state = state_.plateau = saved.plateau;
   result_.checkpoint = checkpoint;
   fmt::print("resumed from {} at step {}\n", checkpoint.string(), state_.step);
 }
@@ -135,16 +136,14 @@ void Trainer::resume(const fs::path& checkpoint) {
 // Nothing of the output folder is touched before everything has been found good.
 void Trainer::start() {
   fmt::print("{}", to_table(config_));
+  require_fit(*model_, config_.model, train_data_.input.extent, device_);
   if (config_.resume == "auto") {
-    if (fs::exists(fs::path(config_.output) / "checkpoints"))
-      resume(find_checkpoint(config_.output));
+    if (has_checkpoints(config_.output)) resume(find_checkpoint(config_.output));
   } else if (!config_.resume.empty()) {
     resume(find_checkpoint(config_.resume));
   }
-  if (config_.resume.empty()) {
-    const fs::path aside = set_earlier_run_aside(config_.output);
-    if (!aside.empty()) fmt::print("moved the earlier run to {}\n", aside.string());
-  }
+  const fs::path aside = set_other_work_aside(config_.output, result_.checkpoint);
+  if (!aside.empty()) fmt::print("moved what was there of other work to {}\n", aside.string());
   log_.emplace(config_.output, config_, state_.step);
   fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
              config_.model, backend(device_).description(), store_.count(),
@@ -235,10 +234,11 @@ void Trainer::train_epoch() {
     if (config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time) {
       stop_requested = kTimeIsUp;
     }
-    if (state_.step == kProfiledSteps && Profiler::enabled()) Profiler::stop();
+    if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
-  if (stop_requested != kSignal) progress.finish(figures(sums_, m.learning_rate));
-  if (state_.position >= end) {
+  if (steps > 0 && stop_requested != kSignal) progress.finish(figures(sums_, m.learning_rate));
+  // With a signal the epoch stays open, and a resumed run begins with its evaluation.
+  if (state_.position >= end && stop_requested != kSignal) {
     state_.position = 0;
     ++state_.epoch;
   }
@@ -254,7 +254,7 @@ void Trainer::end_epoch() {
     plateau_.update(result_.last.top1());
     state_.plateau = plateau_.state;
   }
-  const auto images = static_cast<double>(std::max<std::int64_t>(sums_.images, 1));
+  const double images = static_cast<double>(sums_.images);  // none: their figures are NaN
   log_->epoch({.epoch = state_.epoch - (state_.position == 0),
                .step = state_.step,
                .train_loss = sums_.loss / images,
@@ -273,7 +273,7 @@ void Trainer::save() {
 
 TrainResult Trainer::run() {
   start();
-  const std::int64_t first = state_.step;
+  first_step_ = state_.step;
   while (state_.epoch < config_.epochs && steps_left() && !stop_requested) {
     train_epoch();
     const bool last = state_.epoch >= config_.epochs || !steps_left();
@@ -282,7 +282,7 @@ TrainResult Trainer::run() {
       end_epoch();
     save();
   }
-  if (state_.step == first && !stop_requested) {
+  if (result_.last.count == 0 && !stop_requested) {
     fmt::print("nothing is left to train\n");
     result_.last = evaluate(*model_, val_loader_, input_, {.progress = stdout});
   }
@@ -298,6 +298,7 @@ TrainResult Trainer::run() {
 
 TrainResult train(const TrainConfig& config) {
   check(config);
+  if (!config.profile.empty()) require_writable("profile", config.profile);
   if (config.threads > 0) set_compute_threads(config.threads);
   nn::set_fusion(!config.no_fuse);
   return Trainer(config).run();

@@ -56,9 +56,51 @@ TEST(Errors, AnUnknownModelOrDevice) {
 TEST(Errors, AWrongImageSizeForTheModel) {
   const Folder folder;
   make_digits(folder);
-  const Outcome run = convoy_run(folder, kTinyTrain + "--img-size 40 --output out");
-  EXPECT_NE(run.code, 0);
-  EXPECT_NE(run.err.find("found"), std::string::npos) << run.err;
+  expect_error(convoy_run(folder, kTinyTrain + "--img-size 40 --output out"), 2,
+               {"--img-size", "lenet5", "40 x 40", "28 x 28"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  expect_error(convoy_run(folder, "summary --model lenet5 --img-size 4"), 2, {"--img-size"});
+}
+
+TEST(Errors, NumbersOutOfRangeNameTheFlag) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* flag :
+       {"--momentum -3", "--weight-decay -1", "--opt-betas 2,3", "--clip-grad -1",
+        "--warmup-epochs -1", "--decay-rate 0", "--opt-eps 0", "--threads 100000", "--workers 5000",
+        "--img-size 100000", "--seed -1", "--batch-size none"}) {
+    const std::string name(flag, std::string(flag).find(' '));
+    expect_error(convoy_run(folder, kTinyTrain + flag + " --output out"), 2, {name.c_str()});
+  }
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  EXPECT_EQ(convoy_run(folder, kTinyTrain + "--momentum 0 --max-steps 1 --output out").code, 0);
+}
+
+TEST(Errors, FilesThatCannotBeWrittenAreToldBeforeTheWork) {
+  const Folder folder;
+  make_digits(folder);
+  write_file(folder / "file", "");
+  expect_error(convoy_run(folder, kTinyTrain + "--output file"), 2, {"--output", "file"});
+  expect_error(convoy_run(folder, kTinyTrain + "--output file/out"), 1, {"--output", "file/out"});
+  expect_error(convoy_run(folder, kTinyTrain + "--output out --profile nowhere/trace.json"), 2,
+               {"--profile", "nowhere/trace.json"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(Errors, AClassWhoseNameIsNoText) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* split : {"digits/train/", "digits/val/"}) {
+    fs::rename(folder / (std::string(split) + "4"), folder / (std::string(split) + "\xff z"));
+  }
+  expect_error(convoy_run(folder, kTinyTrain + "--output out"), 3, {"UTF-8", "\\xff z"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(Errors, AFullStandardOutputIsNoSuccess) {
+  const Folder folder;
+  const std::string full = "sh -c '\"$@\" > /dev/full' sh";
+  EXPECT_EQ(convoy_run(folder, "models", full).code, 1);
 }
 
 class WithCheckpoint : public ::testing::Test {
@@ -114,6 +156,22 @@ TEST_F(WithCheckpoint, NoCheckpointAtAll) {
   expect_error(convoy_run(folder, "eval --checkpoint nothing --data-dir digits"), 3, {"nothing"});
   expect_error(convoy_run(folder, "eval --checkpoint digits --data-dir digits"), 3, {"digits"});
   expect_error(convoy_run(folder, "eval --data-dir digits"), 2, {"--checkpoint"});
+  write_file(folder / "file", "text");
+  expect_error(convoy_run(folder, kTinyTrain + "--output out --resume file"), 3, {"file"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST_F(WithCheckpoint, EvalAndPredictCheckTheirFlags) {
+  const std::string eval = "eval --checkpoint run --data-dir digits ";
+  for (const char* flag : {"--batch-size 0", "--limit-val-batches -1", "--limit-train-batches -1",
+                           "--threads -1", "--workers -1", "--split test", "--img-size 14",
+                           "--save-logits nowhere/logits.safetensors"}) {
+    const std::string name(flag, std::string(flag).find(' '));
+    expect_error(convoy_run(folder, eval + flag), 2, {name.c_str()});
+  }
+  const std::string predict = "predict digits/val/3/00001.jpg --checkpoint run ";
+  expect_error(convoy_run(folder, predict + "--model resnet18"), 2, {"lenet5", "resnet18"});
+  expect_error(convoy_run(folder, predict + "--topk 0"), 2, {"--topk"});
 }
 
 TEST_F(WithCheckpoint, ADivergedRunSaysSoAndExits4) {

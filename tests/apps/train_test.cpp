@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A run writes what it promises, twice the same, and eval and predict read it.
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/program.h"
@@ -141,6 +142,50 @@ TEST(Train, EvalAndPredictReadTheCheckpoint) {
   const json guess = json::parse(predict.out);
   EXPECT_EQ(guess["file"], "digits/val/3/00001.jpg");
   EXPECT_EQ(guess["predictions"].size(), 2u);
+}
+
+TEST(Train, EvalLooksAtEitherSplitAndStopsAtItsLimit) {
+  const Folder folder;
+  make_digits(folder);
+  ASSERT_EQ(convoy_run(folder, kTinyTrain + "--epochs 1 --output run").code, 0);
+  const auto count = [&](const std::string& flags) {
+    const Outcome run =
+        convoy_run(folder, "eval --checkpoint run --data-dir digits --json -b 8 " + flags);
+    EXPECT_EQ(run.code, 0) << run.err;
+    return json::parse(run.out)["count"].get<int>();
+  };
+  EXPECT_EQ(count("--limit-train-batches 1"), 30);
+  EXPECT_EQ(count("--limit-val-batches 3"), 24);
+  EXPECT_EQ(count("--split train --limit-val-batches 1"), 80);
+  EXPECT_EQ(count("--split train --limit-train-batches 2"), 16);
+}
+
+// A picture that is skipped leaves no row, wherever in a batch it stands.
+TEST(Train, LogitsOfSkippedImagesAreLeftOut) {
+  const Folder folder;
+  make_digits(folder);
+  ASSERT_EQ(convoy_run(folder, kTinyTrain + "--epochs 1 --output run").code, 0);
+  write_file(folder / "digits/val/3/00001.jpg", "no picture");
+  const std::string eval = "eval --checkpoint run --data-dir digits --on-bad-image skip ";
+  ASSERT_EQ(convoy_run(folder, eval + "--save-logits skipped.st").code, 0);
+  fs::remove(folder / "digits/val/3/00001.jpg");
+  ASSERT_EQ(convoy_run(folder, eval + "--save-logits absent.st").code, 0);
+  EXPECT_EQ(read_file(folder / "skipped.st"), read_file(folder / "absent.st"));
+}
+
+TEST(Train, ATraceHoldsASpanPerOp) {
+  const Folder folder;
+  make_digits(folder);
+  ASSERT_EQ(convoy_run(folder, kTinyTrain + "--max-steps 2 --output run --profile t.json").code, 0);
+  std::map<std::string, int> spans;
+  const json trace = json::parse(read_file(folder / "t.json"));
+  for (const json& span : trace["traceEvents"]) {
+    ++spans[span["name"].get<std::string>()];
+    EXPECT_GE(span["dur"].get<double>(), 0);
+  }
+  EXPECT_GE(spans["conv2d"], 4);  // two layers, two steps
+  EXPECT_GE(spans["Conv2dForward"], 4);
+  EXPECT_GE(spans["Conv2dBackwardWeight"], 4);
 }
 
 }  // namespace
