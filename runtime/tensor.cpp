@@ -170,7 +170,8 @@ void Tensor::copy_(const Tensor& from) {
   require(from.shape() == shape() && from.dtype() == dtype(),
           "copy_: expects {} of shape {}, found {} of shape {}", dtype(), shape(), from.dtype(),
           from.shape());
-  copy_strided(from.to(device()), *this);
+  // The kernel takes no operands that overlap: views of one storage may.
+  copy_strided(from.impl()->storage == impl_->storage ? from.clone() : from.to(device()), *this);
   bump_version();
 }
 

@@ -58,6 +58,12 @@ TEST(Tensor, ViewsShareMemoryAndVersions) {
   EXPECT_EQ(to_vector<float>(t), (std::vector<float>{1, 2, 3, 9, 9, 9}));
 }
 
+TEST(Tensor, CopiesBetweenViewsThatOverlap) {
+  Tensor t = from_vector<float>({1, 2, 3, 4, 5, 6, 7, 8, 9}, {3, 3});
+  t.copy_(transpose(t, 0, 1));
+  EXPECT_EQ(to_vector<float>(t), (std::vector<float>{1, 4, 7, 2, 5, 8, 3, 6, 9}));
+}
+
 TEST(Tensor, InPlaceWritesToTheTapeAreRefused) {
   Tensor x = zeros({2});
   x.set_requires_grad(true);
