@@ -113,6 +113,45 @@ TYPED_TEST(GemmTest, BatchesStepByTheirStrides) {
   }
 }
 
+// In batches too: all transposes, with and without bias and accumulate.
+template <class T>
+void check_batch(const Sizes& s, bool transpose_a, bool transpose_b, bool bias, bool accumulate) {
+  constexpr std::int64_t kBatch = 3;
+  const std::int64_t step_a = s.M * s.K + 5, step_b = s.K * s.N + 2, step_c = s.M * s.N + 3;
+  const auto a = random_values<T>(kBatch * step_a, 1), b = random_values<T>(kBatch * step_b, 2);
+  const auto biases = random_values<T>(s.N, 3), before = random_values<T>(kBatch * step_c, 4);
+  std::vector<T> c = before;
+  if (!accumulate) std::fill(c.begin(), c.end(), std::numeric_limits<T>::quiet_NaN());
+  Gemm op = dense_gemm(s.M, s.N, s.K, a.data(), transpose_a, b.data(), transpose_b, c.data(),
+                       dtype_of<T>);
+  op.batch = kBatch, op.stride_a = step_a, op.stride_b = step_b, op.stride_c = step_c;
+  op.bias = bias ? biases.data() : nullptr;
+  op.accumulate = accumulate;
+  run_op(op);
+  for (std::int64_t i = 0; i < kBatch; ++i) {
+    const std::vector<T> ai(a.begin() + i * step_a, a.begin() + i * step_a + s.M * s.K);
+    const std::vector<T> bi(b.begin() + i * step_b, b.begin() + i * step_b + s.K * s.N);
+    auto want = reference::gemm(s.M, s.N, s.K, to_double(ai), transpose_a, op.lda, to_double(bi),
+                                transpose_b, op.ldb);
+    for (std::size_t j = 0; j < want.size(); ++j) {
+      if (bias) want[j] += biases[j % static_cast<std::size_t>(s.N)];
+      if (accumulate) want[j] += before[static_cast<std::size_t>(i * step_c) + j];
+    }
+    const std::vector<T> ci(c.begin() + i * step_c, c.begin() + i * step_c + s.M * s.N);
+    expect_close(ci, want, sum_bound(static_cast<double>(s.K) + 2),
+                 fmt::format("product {} {}{} bias={} accumulate={}", i, transpose_a ? 'T' : 'N',
+                             transpose_b ? 'T' : 'N', bias, accumulate));
+  }
+}
+
+TYPED_TEST(GemmTest, BatchesTakeTransposesBiasAndAccumulate) {
+  for (const Sizes& s : {Sizes{3, 5, 7}, Sizes{40, 33, 29}}) {
+    for (int flags = 0; flags < 16; ++flags) {
+      check_batch<TypeParam>(s, flags & 1, flags & 2, flags & 4, flags & 8);
+    }
+  }
+}
+
 TEST(GemmKernel, OtherDtypesAreRefused) {
   EXPECT_THROW(
       plan(dense_gemm(1, 1, 1, nullptr, false, nullptr, false, nullptr, DType::i32), Device{}),

@@ -42,15 +42,20 @@ TYPED_TEST(LayerNorm, MatchesReferenceAndAccumulates) {
     if (c.affine) ref.scale = to_double(scale), ref.bias = to_double(bias);
     std::vector<T> y(x.size(), NAN), mean(c.rows, NAN), rstd(c.rows, NAN), dx(x.size(), NAN);
     std::vector<T> d_scale(c.channels, NAN), d_bias(c.channels, NAN);
-    run_kernel(LayerNormForward{.rows = c.rows,
-                                .channels = c.channels,
-                                .x = x.data(),
-                                .scale = c.affine ? scale.data() : nullptr,
-                                .bias = c.affine ? bias.data() : nullptr,
-                                .mean = mean.data(),
-                                .rstd = rstd.data(),
-                                .y = y.data(),
-                                .dtype = dtype_of<T>});
+    LayerNormForward forward{.rows = c.rows,
+                             .channels = c.channels,
+                             .x = x.data(),
+                             .scale = c.affine ? scale.data() : nullptr,
+                             .bias = c.affine ? bias.data() : nullptr,
+                             .mean = mean.data(),
+                             .rstd = rstd.data(),
+                             .y = y.data(),
+                             .dtype = dtype_of<T>};
+    run_kernel(forward);
+    std::vector<T> in_place = x;
+    forward.x = forward.y = in_place.data();
+    run_kernel(forward);
+    EXPECT_EQ(in_place, y);
     double largest = 1;
     for (const T r : rstd) largest = std::max(largest, static_cast<double>(r));
     const double rows = static_cast<double>(c.rows);

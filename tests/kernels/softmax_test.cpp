@@ -41,6 +41,11 @@ TYPED_TEST(Softmax, MatchesReference) {
       // An exponent of size 16 is rounded to 16 eps.
       expect_close(y, expected, {.k = 1, .scale = log ? 16.0 : 4.0}, "y");
 
+      std::vector<T> in_place = x;
+      run_kernel(
+          SoftmaxForward{c.rows, c.classes, in_place.data(), in_place.data(), log, dtype_of<T>});
+      EXPECT_EQ(in_place, y);
+
       SoftmaxBackward op{c.rows,    c.classes, y.data(), dy.data(),
                          dx.data(), false,     log,      dtype_of<T>};
       run_kernel(op);
