@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "runtime/ops/elementwise.h"
 #include "runtime/ops/view.h"
 #include "runtime/tensor.h"
 
@@ -26,6 +27,24 @@ TEST(Profiler, WritesASpanPerKernelWithItsDevice) {
   EXPECT_NE(text.str().find(R"("name":"Copy","cat":"cpu","ph":"X")"), std::string::npos)
       << text.str();
   EXPECT_EQ(text.str().find("Fill"), std::string::npos) << "recorded while it was off";
+  std::filesystem::remove(path);
+}
+
+TEST(Profiler, WritesASpanPerBackwardNode) {
+  const auto path = std::filesystem::temp_directory_path() / "convoy_profiler_backward_test.json";
+  const Tensor x = full({3}, 1).set_requires_grad(true);
+  const Tensor y = relu(x);
+  Profiler::start();
+  y.backward(full({3}, 1));
+  Profiler::stop();
+  Profiler::write(path.string());
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  for (const char* name : {"relu", "UnaryBackward"}) {
+    EXPECT_NE(text.str().find(fmt::format(R"("name":"{}","cat":"cpu","ph":"X")", name)),
+              std::string::npos)
+        << text.str();
+  }
   std::filesystem::remove(path);
 }
 
