@@ -4,8 +4,8 @@
 // h, kernel w, in / groups). As everywhere in the field this is cross-correlation: the filter is
 // not flipped.
 //
-//   const Conv2dGeometry g = conv2d_geometry({128, 32, 32, 16}, {32, 3, 3, 16}, {.padding = {1,
-//   1}}); g.output_shape()                                        // [128, 32, 32, 32]
+//   const Conv2dGeometry g = conv2d_geometry(x_shape, weight_shape, {.padding = {1, 1}});
+//   g.output_shape()       // [128, 32, 32, 32] for [128, 32, 32, 16] and [32, 3, 3, 16]
 
 #include <array>
 #include <cstdint>

@@ -6,8 +6,7 @@
 // g = gradient * gradient_factor * clip_factor. Where found_inf is set, a step writes nothing.
 // State arrays hold zeros before the first step.
 //
-//   run(SgdStep{n, p, g, m, step_state, group, DType::f32, {.momentum = 0.9}}, {}, nullptr,
-//   stream);
+//   run(SgdStep{n, p, g, m, state, group, DType::f32, {.momentum = 0.9}}, {}, nullptr, stream);
 
 #include "kernels/base.h"
 

@@ -3,8 +3,8 @@
 // Caching allocator: freed blocks are kept by size class and handed out again, so that a training
 // step after the first asks the device for nothing. One per device.
 //
-//   Block block = allocator(device).allocate(bytes);   // Error when memory is out, with the
-//   figures allocator(device).release(block);
+//   Block block = allocator(device).allocate(bytes);   // Error with figures when memory is out
+//   allocator(device).release(block);
 //
 // CONVOY_ALLOCATOR=direct switches the cache off, so that AddressSanitizer sees every use of a
 // freed block.
@@ -40,7 +40,7 @@ class Allocator {
   Allocator& operator=(const Allocator&) = delete;
 
   // 0 bytes gives a null block. Out of memory: the cache is freed and the device asked once more;
-  // then an Error says how much was asked for, is live, and was cached.
+  // then an Error says how much was asked for and how much is live.
   Block allocate(std::size_t bytes);
   void release(const Block& block) noexcept;
 

@@ -132,6 +132,7 @@ GradDestination Grads::into(int i) {
           i);
   if (edge.leaf) {
     const bool add = std::exchange(edge.leaf->grad_written, true);
+    edge.first_write = !add;
     return {leaf_destination(*edge.leaf, node_.device), add};
   }
   Node& producer = *edge.producer;
@@ -196,8 +197,12 @@ void enqueue_inputs(Node& node, Queue& queue) {
   }
 }
 
-// Gradients that an error left behind must not leak into another backward().
+// Gradients that an error left behind must not leak into another backward(): those on their way,
+// and what the failed node may not have written of a leaf's first one.
 void drop_pending(Node& failed, Queue& queue) {
+  for (Edge& edge : failed.inputs) {
+    if (edge.first_write) edge.leaf->grad_written = false;
+  }
   enqueue_inputs(failed, queue);
   for (; !queue.empty(); queue.pop()) {
     queue.top()->pending = Tensor();

@@ -82,6 +82,7 @@ struct Edge {
   std::shared_ptr<TensorImpl> leaf;
   Shape shape;
   DType dtype = DType::f32;
+  bool first_write = false;  // this node was the first to write the leaf's gradient
   bool wanted() const { return producer != nullptr || leaf != nullptr; }
 };
 

@@ -32,7 +32,8 @@ Device parse_device(std::string_view text) {
     if (colon != std::string_view::npos) {
       const std::string_view digits = text.substr(colon + 1);
       const char* end = digits.data() + digits.size();
-      if (digits.empty() || std::from_chars(digits.data(), end, found.index).ptr != end) break;
+      const auto [stop, error] = std::from_chars(digits.data(), end, found.index);
+      if (error != std::errc{} || stop != end) break;
     }
     for (const Device& d : available_devices()) {
       if (d == found) return found;

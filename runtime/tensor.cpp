@@ -16,14 +16,27 @@ Storage::~Storage() { allocator(device).release(block); }
 
 namespace {
 
-// Strides of dimensions with one element do not matter.
+// Strides of dimensions with one element do not matter; with no element at all, none does.
 bool is_dense(const Shape& shape, const Strides& strides) {
+  if (shape.count() == 0) return true;
   std::int64_t expected = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     if (shape[i] != 1 && strides[i] != expected) return false;
     expected *= shape[i];
   }
   return true;
+}
+
+// Throws Error for a negative extent, and where the product overflows.
+std::size_t bytes_of(const Shape& shape, DType dtype) {
+  auto bytes = static_cast<std::int64_t>(size_of(dtype));
+  bool fits = true;
+  for (std::int64_t extent : shape) {
+    require(extent >= 0, "empty: extents expect 0 or more, found shape {}", shape);
+    fits = !__builtin_mul_overflow(bytes, extent, &bytes) && fits;
+  }
+  require(fits, "empty: expects fewer than 2^63 bytes, found shape {} of {}", shape, dtype);
+  return static_cast<std::size_t>(bytes);
 }
 
 void require_no_history(const Tensor& tensor, const char* op) {
@@ -52,11 +65,8 @@ void copy_strided(const Tensor& from, const Tensor& to) {
 std::int64_t Tensor::size(int dim) const { return shape()[normalize_dim("size", dim, rank())]; }
 
 Tensor empty(const Shape& shape, const TensorOptions& options) {
-  for (std::int64_t extent : shape) {
-    require(extent >= 0, "empty: extents expect 0 or more, found shape {}", shape);
-  }
+  const std::size_t bytes = bytes_of(shape, options.dtype);
   auto impl = std::make_shared<TensorImpl>();
-  const auto bytes = static_cast<std::size_t>(shape.count()) * size_of(options.dtype);
   impl->storage = std::make_shared<Storage>(options.device, bytes);
   impl->shape = shape;
   impl->strides = contiguous_strides(shape);

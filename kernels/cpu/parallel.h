@@ -37,7 +37,7 @@ inline int thread_count() {
 #endif
 }
 
-// Calls f(begin, end) on pieces of [0, count), one piece per thread, at least `grain` long. The
+// Calls f(begin, end) on pieces of [0, count), a piece per thread, at least `grain` long. The
 // pieces depend on count, grain and the number of threads only, so results that depend on them
 // repeat from run to run.
 template <class F>
@@ -50,9 +50,11 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   if (pieces > 1 && !omp_in_parallel()) {
 #pragma omp parallel num_threads(static_cast <int>(pieces))
     {
-      const std::int64_t i = omp_get_thread_num();
-      const std::int64_t begin = count * i / pieces, end = count * (i + 1) / pieces;
-      if (begin < end) f(begin, end);
+      // OMP_THREAD_LIMIT or OMP_DYNAMIC may give fewer threads than pieces: no piece is left out.
+      for (std::int64_t i = omp_get_thread_num(); i < pieces; i += omp_get_num_threads()) {
+        const std::int64_t begin = count * i / pieces, end = count * (i + 1) / pieces;
+        if (begin < end) f(begin, end);
+      }
     }
     return;
   }

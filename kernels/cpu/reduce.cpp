@@ -74,16 +74,17 @@ void sum_rows(const Problem& p, const T* x, const T* f, std::int64_t k0, std::in
 
 // sum[j] += the terms of `rows` rows, n columns wide. Four short rows at a time share a load of the
 // sum; long ones are read one after the other, because prefetchers lose track of several streams in
-// one page.
+// one page. `is_short` speaks of the whole row: n depends on how threads share it out, and the
+// order of the sum must not.
 template <bool with_factor, class T>
 void add_rows(const T* x, std::int64_t x_row, const T* f, std::int64_t f_row, std::int64_t f_column,
-              std::int64_t rows, double* sum, std::int64_t n) {
+              std::int64_t rows, bool is_short, double* sum, std::int64_t n) {
   const auto term = [&](std::int64_t row, std::int64_t j) {
     const double value = x[row * x_row + j];
     if constexpr (with_factor) return value * static_cast<double>(f[row * f_row + j * f_column]);
     return value;
   };
-  const std::int64_t fours = n <= kShortRow ? rows - rows % 4 : 0;
+  const std::int64_t fours = is_short ? rows - rows % 4 : 0;
   for (std::int64_t r = 0; r < fours; r += 4) {
 #pragma omp simd
     for (std::int64_t j = 0; j < n; ++j) {
@@ -102,6 +103,7 @@ void sum_columns(const Problem& p, const T* x, const T* f, std::int64_t k0, std:
                  std::int64_t r0, std::int64_t r1, Sink sink) {
   const std::int64_t f_column = p.kept.stride[1][0];
   const std::int64_t x_row = p.reduced.stride[0][0], f_row = p.reduced.stride[1][0];
+  const bool is_short = p.kept.extent[0] <= kShortRow;
   const auto tile = [&](const T* xt, const T* ft, std::int64_t first, std::int64_t n) {
     double total[kTile] = {};
     for_each_run(p.reduced, r0, r1, [&](const Offsets& at, std::int64_t, std::int64_t rows) {
@@ -110,8 +112,9 @@ void sum_columns(const Problem& p, const T* x, const T* f, std::int64_t k0, std:
         const T* const xr = xt + at[0] + r * x_row;
         const T* const fr = ft + at[1] + r * f_row;
         const std::int64_t part = std::min(kBlock, rows - r);
-        f_column == 1 ? add_rows<with_factor>(xr, x_row, fr, f_row, 1, part, block, n)
-                      : add_rows<with_factor>(xr, x_row, fr, f_row, f_column, part, block, n);
+        f_column == 1
+            ? add_rows<with_factor>(xr, x_row, fr, f_row, 1, part, is_short, block, n)
+            : add_rows<with_factor>(xr, x_row, fr, f_row, f_column, part, is_short, block, n);
         for (std::int64_t j = 0; j < n; ++j) total[j] += block[j];
       }
     });

@@ -21,7 +21,13 @@ Tensor drop(const char* name, const Tensor& x, double p, const PhiloxKey& key, s
   const Tensor xc = x.contiguous();
   const Tensor y = empty(x.shape(), x.like());
   run(dropout_of(xc, y.data(), key, p, row), x.stream());
-  return record(name, y, {x}, [p, key, row](const Tensor& dy, Grads& grads) {
+  const std::int64_t step = step_state(x.device()).host().step;
+  return record(name, y, {x}, [name, p, key, row, step](const Tensor& dy, Grads& grads) {
+    const std::int64_t now = step_state(dy.device()).host().step;
+    require(now == step,
+            "{}: backward expects step {}, in which the forward drew what it keeps, found step {}; "
+            "call backward() before the step is moved on",
+            name, step, now);
     const GradDestination dx = grads.into(0);
     Dropout op = dropout_of(dy, dx.data(), key, p, row);
     op.accumulate = dx.accumulate;

@@ -2,7 +2,8 @@
 #pragma once
 // Dropout and stochastic depth, for training: in evaluation a module leaves them out. What is kept
 // depends on (key, the device's StepState::step, element) and is worked out again in the backward
-// pass, so no mask is stored. One key per module: Generator::next_key().
+// pass, so no mask is stored; backward() in another step is an Error. One key per module:
+// Generator::next_key().
 
 #include "kernels/random.h"
 #include "runtime/tensor.h"

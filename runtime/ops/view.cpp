@@ -22,6 +22,12 @@ Shape resolve_shape(const Shape& wanted, std::int64_t count) {
     }
   }
   if (unknown >= 0 && known > 0) shape[unknown] = count / known;
+  for (std::int64_t extent : shape) {
+    require(extent >= 0,
+            "reshape: extents expect 0 or more, and one -1 where the others fix it; found {} for "
+            "{} elements",
+            wanted, count);
+  }
   return shape;
 }
 
@@ -107,6 +113,9 @@ Tensor slice(const Tensor& x, int dim, std::int64_t begin, std::int64_t end) {
 }
 
 Tensor expand(const Tensor& x, const Shape& shape) {
+  for (std::int64_t extent : shape) {
+    require(extent >= 0, "expand: extents expect 0 or more, found shape {}", shape);
+  }
   const Strides strides = broadcast_strides(x.shape(), x.strides(), shape);
   return record("expand", view_of(x, shape, strides), {x},
                 [from = x.shape()](const Tensor& dy, Grads& grads) {

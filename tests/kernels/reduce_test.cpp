@@ -141,14 +141,16 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ReduceSum, DoesNotDependOnThreads) {
 #ifdef _OPENMP
   const int before = omp_get_max_threads();
-  for (const Case& c : {Case{"", {70001}, 1}, Case{"", {9001, 33}, 1}, Case{"", {33, 9001}, 2}}) {
-    const std::vector<float> x = testing::random_values<float>(c.shape.count(), 1);
-    std::vector<std::vector<float>> results;
+  // {100, 576}: shared out over threads, the outputs are summed in tiles of other widths.
+  for (const Case& c : {Case{"", {70001}, 1}, Case{"", {9001, 33}, 1}, Case{"", {33, 9001}, 2},
+                        Case{"", {100, 576}, 1}}) {
+    const std::vector<double> x = testing::random_values<double>(c.shape.count(), 1);
+    std::vector<std::vector<double>> results;
     for (const int threads : {1, 2, 5}) {
       omp_set_num_threads(threads);
       auto& y =
           results.emplace_back(static_cast<std::size_t>(reference::output_count(c.shape, c.axes)));
-      launch({c.shape, contiguous_strides(c.shape), c.axes, x.data(), y.data(), DType::f32});
+      launch({c.shape, contiguous_strides(c.shape), c.axes, x.data(), y.data(), DType::f64});
     }
     EXPECT_EQ(results[0], results[1]);
     EXPECT_EQ(results[0], results[2]);

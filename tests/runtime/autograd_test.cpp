@@ -131,6 +131,20 @@ TEST(Autograd, AnErrorInBackwardLeavesNoGradientBehind) {
   EXPECT_EQ(x.grad().item(), 2);
 }
 
+TEST(Autograd, AnErrorInBackwardLeavesNoUnwrittenLeafGradient) {
+  const Tensor x = leaf({1}), w = leaf({1});
+  test_scale(w, 5).backward();
+  Tensor broken = record("test_broken", x.clone(), {x, w, x}, [](const Tensor&, Grads& grads) {
+    for (int i = 0; i < 3; ++i) grads.into(i);
+    fail("test_broken: on purpose");
+  });
+  EXPECT_THROW(broken.backward(), Error);
+  EXPECT_FALSE(x.grad().defined()) << "nobody wrote it";
+  EXPECT_EQ(w.grad().item(), 5) << "an earlier backward() wrote it";
+  test_scale(x, 2).backward();
+  EXPECT_EQ(x.grad().item(), 2);
+}
+
 TEST(Autograd, NodesDropWhatTheySavedOnceRun) {
   const Tensor x = leaf(std::vector<float>(1000));
   Tensor middle = test_scale(x, 2);

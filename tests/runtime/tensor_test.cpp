@@ -35,6 +35,8 @@ TEST(Tensor, WrongUseIsAnErrorThatSaysWhatWasExpected) {
             0u);
   EXPECT_EQ(error_of([&] { t.item(); }).find("item: expects one element, found shape [2, 3]"), 0u);
   EXPECT_NE(error_of([] { empty({2, -1}); }), "");
+  EXPECT_NE(error_of([] { empty({1LL << 40, 1LL << 40}); }).find("2^63 bytes"), std::string::npos);
+  EXPECT_NE(error_of([] { empty({1LL << 62}); }).find("2^63 bytes"), std::string::npos);
   EXPECT_NE(error_of([&] { t.size(2); }), "");
 }
 
@@ -43,6 +45,7 @@ TEST(Tensor, EmptyTensorsAreTensors) {
   EXPECT_EQ(t.count(), 0);
   EXPECT_TRUE(to_vector<float>(t).empty());
   EXPECT_TRUE(t.clone().is_contiguous());
+  EXPECT_TRUE(zeros({2, 0, 3}).detach().is_contiguous());
 }
 
 TEST(Tensor, ViewsShareMemoryAndVersions) {
@@ -77,7 +80,7 @@ TEST(Tensor, InPlaceWritesToTheTapeAreRefused) {
 
 TEST(Device, NamesAreParsedAndUnknownOnesRefused) {
   EXPECT_EQ(parse_device("cpu"), Device{});
-  for (const char* bad : {"gpu", "cpu:1", "cpu:", "cpu:x", ""}) {
+  for (const char* bad : {"gpu", "cpu:1", "cpu:", "cpu:x", "cpu:99999999999", ""}) {
     try {
       parse_device(bad);
       FAIL() << bad;

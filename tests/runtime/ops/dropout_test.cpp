@@ -26,6 +26,17 @@ TEST(Dropout, FollowsTheStep) {
   draw(before);
 }
 
+TEST(Dropout, BackwardInAnotherStepIsAnError) {
+  StepState& state = step_state(Device{}).host();
+  const Tensor x = full({7}, 1).set_requires_grad(true);
+  const Tensor y = dropout(x, 0.5, kKey);
+  ++state.step;
+  EXPECT_THROW(y.backward(full({7}, 1)), Error);
+  --state.step;
+  y.backward(full({7}, 1));
+  EXPECT_EQ(to_vector<float>(x.grad()), to_vector<float>(y));
+}
+
 TEST(Dropout, PathsAreDroppedBySample) {
   const auto y = to_vector<float>(drop_path(full({64, 3, 5}, 1), 0.5, kKey));
   int dropped = 0;

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "runtime/ops/binary.h"
 #include "tests/support/gradcheck.h"
 
 namespace convoy {
@@ -23,6 +24,8 @@ TEST(View, ReshapeKeepsRowMajorOrderAndWorksOutOneExtent) {
   EXPECT_THROW(reshape(counting({2, 3}), {4}), Error);
   EXPECT_THROW(reshape(counting({2, 3}), {-1, 4}), Error);
   EXPECT_THROW(reshape(counting({2, 3}), {-1, -1}), Error);
+  EXPECT_THROW(reshape(counting({2, 3}), {-2, -3}), Error);
+  EXPECT_THROW(reshape(counting({0, 3}), {0, -1}), Error) << "any extent would do";
 }
 
 TEST(View, ReshapeOfADenseTensorSharesMemory) {
@@ -55,6 +58,7 @@ TEST(View, ExpandRepeatsWithoutACopy) {
   EXPECT_EQ(expand(counting({1, 3}), {0, 3}).count(), 0);
   EXPECT_THROW(expand(counting({2, 3}), {2, 6}), Error);
   EXPECT_THROW(expand(counting({2, 3}), {3}), Error);
+  EXPECT_THROW(expand(counting({1, 3}), {-2, 3}), Error);
 }
 
 }  // namespace
@@ -94,10 +98,13 @@ GRADCHECK(slice) {
             [](const Inputs& x) { return slice(x[0], 1, 1 - (x[0].size(1) < 2), x[0].size(1)); });
   }
   g.check({g.noncontiguous({4, 5})}, [](const Inputs& x) { return slice(x[0], 0, 1, 3); });
-  // Two slices of one tensor that overlap: their gradients add.
+  g.check({g.random({2, 0, 3})}, [](const Inputs& x) { return slice(x[0], 0, 1, 2); });
   g.check({g.random({5, 3})}, [](const Inputs& x) {
     return reshape(slice(slice(x[0], 0, 1, 4), 1, 0, 2), {3, 2});
   });
+  // Two slices of one tensor that overlap: their gradients add.
+  g.check({g.random({5, 3})},
+          [](const Inputs& x) { return slice(x[0], 0, 0, 3) * slice(x[0], 0, 2, 5); });
 }
 
 GRADCHECK(expand) {
