@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -75,11 +76,21 @@ struct JsonReader {
     const std::string key = json_key(flag);
     known.insert(key);
     if (!json.contains(key)) return;
+    const nlohmann::json& value = json.at(key);
+    bool taken = true;
     try {
-      json.at(key).get_to(field);
+      value.get_to(field);
+      // The library cuts 3.7 down to 3 and wraps what is out of range.
+      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+        taken = value.is_number_integer() && nlohmann::json(field) == value &&
+                (std::is_signed_v<T> || value.is_number_unsigned());
+      }
     } catch (const nlohmann::json::exception&) {
-      fail_usage("--config {}: {} has a value of the wrong kind: {}", path, key,
-                 json.at(key).dump());
+      taken = false;
+    }
+    if (!taken) {
+      fail_usage("--config {}: {} expects a value of the kind of {}, found {}", path, key,
+                 nlohmann::json(field).dump(), value.dump());
     }
   }
 };
@@ -161,7 +172,7 @@ void check(const TrainConfig& c) {
                 static_cast<double>(c.limit_val_batches));
   require_range(c.checkpoint_hist >= 1, "checkpoint-hist", "1 or more", c.checkpoint_hist);
   require_range(c.log_interval >= 1, "log-interval", "1 or more", c.log_interval);
-  require_range(c.lr >= 0, "lr", "0 or more", c.lr);
+  require_range(c.lr >= 0 && std::isfinite(c.lr), "lr", "0 or more", c.lr);
   require_range(c.smoothing >= 0 && c.smoothing < 1, "smoothing", "a value in [0, 1)", c.smoothing);
   require_range(c.hflip <= 1, "hflip", "a probability", c.hflip);
   require_range(c.drop >= 0 && c.drop < 1, "drop", "a value in [0, 1)", c.drop);

@@ -93,9 +93,9 @@ std::string to_table(const TrainConfig& config) {
   const auto json = nlohmann::ordered_json::parse(to_json(config));
   std::vector<std::string> cells;
   for (const auto& [key, value] : json.items()) {
-    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    if (text.empty() || text == "[]") text = "-";
-    cells.push_back(fmt::format("{:<20} {}", key, text));
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    const bool none = text.empty() || text == "[]";
+    cells.push_back(fmt::format("{:<20} {}", key, none ? "-" : text.c_str()));
   }
   std::string table;
   const std::size_t rows = (cells.size() + 1) / 2;

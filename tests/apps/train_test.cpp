@@ -93,6 +93,13 @@ TEST(Train, AConfigFileStandsBetweenPresetAndFlags) {
   const Outcome bad = convoy_run(folder, "train -c bad.json");
   EXPECT_EQ(bad.code, 2);
   EXPECT_NE(bad.err.find("bach_size"), std::string::npos) << bad.err;
+  for (const char* pair : {R"("epochs": 3.7)", R"("epochs": 99999999999)", R"("seed": -1)",
+                           R"("lr": "high")", R"("fast_dev_run": 1)", R"("scale": 1)"}) {
+    write_file(folder / "bad.json", std::string("{").append(pair).append("}"));
+    const Outcome kind = convoy_run(folder, "train --data-dir digits -c bad.json --output out");
+    EXPECT_EQ(kind.code, 2) << pair << kind.out;
+    EXPECT_NE(kind.err.find("expects a value of the kind of"), std::string::npos) << kind.err;
+  }
 }
 
 TEST(Train, EveryOptimizerAndScheduleRuns) {
