@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/config.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -187,6 +188,10 @@ void check(const TrainConfig& c) {
   require_range(c.min_lr >= 0, "min-lr", "0 or more", c.min_lr);
   require_range(c.decay_epochs > 0, "decay-epochs", "more than 0", c.decay_epochs);
   require_range(c.decay_rate > 0, "decay-rate", "more than 0", c.decay_rate);
+  if (!std::is_sorted(c.decay_milestones.begin(), c.decay_milestones.end())) {
+    fail_usage("--decay-milestones expects epochs in ascending order, found {}",
+               fmt::join(c.decay_milestones, ","));
+  }
   check(c.data);
   check_threads(c.threads);
   require_pair(c.opt_betas, "opt-betas");
