@@ -24,7 +24,8 @@ class Progress {
   void finish(const std::string& figures);
 
  private:
-  std::string line(std::int64_t done, const std::string& figures) const;
+  std::string line(std::int64_t done, const std::string& figures, bool with_bar) const;
+  std::string fitted_line(std::int64_t done, const std::string& figures) const;
   double seconds() const;
 
   std::string title_;
