@@ -20,7 +20,7 @@ int main() {
       for (std::uint8_t p : data::draw_digit(i % 10, data::SynthSplit::train, 1 + step * 4 + i / 10, {.size = 28}).pixels)
         pixels.push_back(p / 127.5f - 1);
     }
-    optimizer.begin_step(/*learning_rate=*/0.02);
+    optimizer.begin_step(/*learning_rate=*/0.05);
     const Tensor logits = (*model)(from_vector(pixels, {40, 28, 28, 3}));
     const Tensor loss = cross_entropy(logits, from_vector(labels, {40}));
     loss.backward();
