@@ -99,8 +99,7 @@ TEST(Errors, AClassWhoseNameIsNoText) {
 
 TEST(Errors, AFullStandardOutputIsNoSuccess) {
   const Folder folder;
-  const std::string full = "sh -c '\"$@\" > /dev/full' sh";
-  EXPECT_EQ(convoy_run(folder, "models", full).code, 1);
+  EXPECT_EQ(run_script(folder, "\"$convoy\" models >/dev/full 2>\"$err\"").code, 1);
 }
 
 class WithCheckpoint : public ::testing::Test {

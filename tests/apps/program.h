@@ -46,15 +46,29 @@ class Folder {
   fs::path path_;
 };
 
-// `prefix`: a command that runs the program, such as timeout.
-inline Outcome convoy_run(const Folder& folder, const std::string& arguments,
-                          const std::string& prefix = "") {
+// Runs a shell script in the folder; the program is $convoy, its outputs go to $out and $err.
+inline Outcome run_script(const Folder& folder, const std::string& script) {
   const fs::path out = folder / "stdout.txt", err = folder / "stderr.txt";
-  const std::string command = "cd '" + folder.path().string() + "' && " + prefix +
-                              " " CONVOY_PROGRAM " " + arguments + " >" + out.string() + " 2>" +
-                              err.string();
+  const std::string command = "cd '" + folder.path().string() +
+                              "' && convoy='" CONVOY_PROGRAM "' out='" + out.string() + "' err='" +
+                              err.string() + "'; " + script;
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+}
+
+inline Outcome convoy_run(const Folder& folder, const std::string& arguments) {
+  return run_script(folder, "\"$convoy\" " + arguments + " >\"$out\" 2>\"$err\"");
+}
+
+// The same, interrupted (SIGINT) once a run in folder/run has logged `steps` steps.
+inline Outcome convoy_interrupted(const Folder& folder, const std::string& arguments, int steps) {
+  return run_script(folder,
+                    "\"$convoy\" " + arguments +
+                        " >\"$out\" 2>\"$err\" & p=$!; i=0; while [ $(cat run/metrics.jsonl "
+                        "2>/dev/null | wc -l) -lt " +
+                        std::to_string(steps) +
+                        " ] && [ $i -lt 1200 ]; do sleep 0.05; i=$((i+1)); done; "
+                        "kill -INT $p; wait $p");
 }
 
 // A small data set of drawn digits, 28 x 28, in folder/digits.

@@ -119,8 +119,7 @@ TEST(Resume, ThePlateauOutlivesTwoInterruptions) {
   const nlohmann::json before = newest_plateau(folder / "run");
   ASSERT_LT(before.at("factor").get<double>(), 1) << before;
   const Outcome stopped =
-      convoy_run(folder, flags + "--epochs 100000 --val-interval 100000 --resume auto",
-                 "timeout --preserve-status -s INT 1");
+      convoy_interrupted(folder, flags + "--epochs 100000 --val-interval 100000 --resume auto", 23);
   ASSERT_EQ(stopped.code, 75) << stopped.err;
   EXPECT_EQ(newest_plateau(folder / "run"), before);
 }
@@ -128,8 +127,7 @@ TEST(Resume, ThePlateauOutlivesTwoInterruptions) {
 TEST(Resume, ASignalSavesAndExits75) {
   const Folder folder;
   make_digits(folder);
-  const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 100000 --output run",
-                                 "timeout --preserve-status -s INT 2");
+  const Outcome run = convoy_interrupted(folder, kTinyTrain + "--epochs 100000 --output run", 3);
   EXPECT_EQ(run.code, 75) << run.out << run.err;
   const std::string metrics = read_file(folder / "run/metrics.jsonl");
   const auto steps = std::count(metrics.begin(), metrics.end(), '\n');
