@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-./scripts/setup.sh
+./scripts/setup.sh python3 python3-venv
 ./scripts/configure.sh release
 cmake --build build/release --target bench_cpu >build/bench_cpu.log 2>&1 ||
   { tail -n 30 build/bench_cpu.log >&2; exit 1; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that Convoy needs and this machine lacks. Nothing to do: says nothing.
+# Installs the Debian packages that Convoy needs, and those named, where this machine lacks them. Nothing to do: says nothing.
 set -euo pipefail
 
 packages=(
@@ -9,6 +9,7 @@ packages=(
   libjpeg62-turbo-dev libstb-dev zlib1g-dev
   libgtest-dev
 )
+packages+=("$@")
 
 if ! command -v dpkg-query >/dev/null; then
   echo "setup: this is not a Debian machine; install by its own means: ${packages[*]}" >&2
