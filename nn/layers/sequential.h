@@ -18,7 +18,7 @@ class Sequential : public Module {
   }
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
-    for (const auto& [name, child] : children()) y = child->forward(y);
+    for (const auto& [name, child] : children()) y = (*child)(y);
     return y;
   }
   std::size_t size() const { return children().size(); }

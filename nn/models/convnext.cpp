@@ -65,7 +65,7 @@ class Stage : public Module {
     }
   }
   Tensor forward(const Tensor& x) override {
-    return blocks_->forward(downsample_ ? downsample_->forward(x) : x);
+    return (*blocks_)(downsample_ ? (*downsample_)(x) : x);
   }
 
  private:
@@ -98,7 +98,7 @@ class ConvNeXt : public Module {
     for_each<Conv2d>([](Conv2d& conv) { start_small(conv); });
     for_each<Linear>([](Linear& linear) { start_small(linear); });
   }
-  Tensor forward(const Tensor& x) override { return head_->forward(stages_->forward(stem_(x))); }
+  Tensor forward(const Tensor& x) override { return (*head_)((*stages_)(stem_(x))); }
 
  private:
   static void start_small(Module& layer) {

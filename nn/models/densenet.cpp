@@ -42,7 +42,7 @@ class DenseBlock : public Module {
   }
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
-    for (DenseLayer* layer : layers_) y = layer->forward(y);
+    for (DenseLayer* layer : layers_) y = (*layer)(y);
     return y;
   }
 
@@ -85,7 +85,7 @@ class Features : public Module {
   Tensor forward(const Tensor& x) override {
     Tensor y = norm0_.forward_relu(conv0_(x));
     y = max_pool2d(y, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
-    for (Module* stage : stages_) y = stage->forward(y);
+    for (Module* stage : stages_) y = (*stage)(y);
     return norm5_->forward_relu(y);
   }
   std::int64_t channels() const { return channels_; }

@@ -101,8 +101,8 @@ class MobileNetV2 : public Module {
 
   Tensor forward(const Tensor& x) override {
     Tensor y = blocks_(relu6(bn1_(conv_stem_(x))));
-    y = relu6(bn2_->forward(conv_head_->forward(y)));
-    return classifier_->forward(drop_->forward(global_avg_pool(y)));
+    y = relu6((*bn2_)((*conv_head_)(y)));
+    return (*classifier_)((*drop_)(global_avg_pool(y)));
   }
 
  private:

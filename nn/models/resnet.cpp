@@ -40,15 +40,15 @@ class Block : public Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    const Tensor shortcut = downsample_ ? downsample_->forward(x) : x;
+    const Tensor shortcut = downsample_ ? (*downsample_)(x) : x;
     Tensor y = x;
     for (std::size_t i = 0; i + 1 < units_.size(); ++i) {
-      y = units_[i].norm->forward_relu(units_[i].conv->forward(y));
+      y = units_[i].norm->forward_relu((*units_[i].conv)(y));
     }
     const Unit& last = units_.back();
-    y = last.conv->forward(y);
+    y = (*last.conv)(y);
     if (!drop_path_->active()) return last.norm->forward_relu(std::move(y), shortcut);
-    return relu(drop_path_->forward(last.norm->forward(y)) + shortcut);
+    return relu((*drop_path_)((*last.norm)(y)) + shortcut);
   }
 
  private:
@@ -106,8 +106,8 @@ class ResNet : public Module {
   Tensor forward(const Tensor& x) override {
     Tensor y = bn1_.forward_relu(conv1_(x));
     y = max_pool2d(y, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
-    for (Sequential* layer : layers_) y = layer->forward(y);
-    return fc_->forward(drop_->forward(global_avg_pool(y)));
+    for (Sequential* layer : layers_) y = (*layer)(y);
+    return (*fc_)((*drop_)(global_avg_pool(y)));
   }
 
  private:

@@ -65,8 +65,8 @@ class ResNetCifar : public Module {
 
   Tensor forward(const Tensor& x) override {
     Tensor y = bn1_.forward_relu(conv1_(x));
-    for (Sequential* layer : layers_) y = layer->forward(y);
-    return linear_->forward(drop_->forward(global_avg_pool(y)));
+    for (Sequential* layer : layers_) y = (*layer)(y);
+    return (*linear_)((*drop_)(global_avg_pool(y)));
   }
 
  private:

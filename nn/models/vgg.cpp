@@ -42,7 +42,7 @@ class Features : public Module {
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
     for (const auto& [conv, norm] : steps_) {
-      y = conv ? norm->forward_relu(conv->forward(y)) : max_pool2d(y, {.kernel_size = {2, 2}});
+      y = conv ? norm->forward_relu((*conv)(y)) : max_pool2d(y, {.kernel_size = {2, 2}});
     }
     return y;
   }

@@ -61,6 +61,15 @@ TEST(Cli, SummaryCountsParametersAndMultiplications) {
   EXPECT_NE(run.out.find("0.0004165 G multiply-adds"), std::string::npos) << run.out;
 }
 
+TEST(Cli, SummarySeesTheLayersInsideBlocks) {
+  const Folder folder;
+  const Outcome run = convoy_run(folder, "summary --model resnet18");
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("layer3.1.conv2 "), std::string::npos) << run.out;
+  // He et al., table 1: 1.8 G multiply-adds.
+  EXPECT_NE(run.out.find(" 1.814 G multiply-adds"), std::string::npos) << run.out;
+}
+
 TEST(Cli, SynthWritesTheSameBytesForTheSameSeed) {
   const Folder folder;
   const std::string flags = " --train-per-class 2 --val-per-class 1 --seed 9";
