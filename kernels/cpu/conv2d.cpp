@@ -22,14 +22,17 @@ std::int64_t work(const Conv2dGeometry& g) {
   return g.output_shape().count() * g.R * g.S * (g.C / g.groups);
 }
 
-// The variant, by shape alone:
-//   winograd  3 x 3 of stride 1 with whole lines of channels: two thirds of the direct method's
-//   time
-//             and less, in all passes.
-//   taps      deep strided layers: oneDNN is as quick, but copying the filters to its layout is
-//   not. depthwise filters' gradients of large depthwise kernels, for which oneDNN has no quick
-//   kernel. onednn    everything else of some size: it is at the processor's peak on NHWC. plain
-//   f64, small work, and what oneDNN has reference loops for only.
+// The variant, by shape and number of threads alone; nothing is timed.
+//
+// clang-format off
+//   winograd   3 x 3 of stride 1 with whole lines of channels: two thirds of the direct method's
+//              time and less, in all passes.
+//   taps       deep strided layers: oneDNN is as quick, but copying the filters to its layout is
+//              not.
+//   depthwise  filters' gradients of large depthwise kernels, for which oneDNN has no quick kernel.
+//   onednn     everything else of some size: it is at the processor's peak on NHWC.
+//   plain      f64, small work, and what oneDNN has reference loops for only.
+// clang-format on
 template <class Op>
 Plan choose(const Op& op, Conv2dPass pass, bool bias, bool accumulate) {
   require(op.dtype == DType::f32 || op.dtype == DType::f64,

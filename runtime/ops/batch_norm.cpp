@@ -68,8 +68,8 @@ void backward(const Keep& keep, const Tensor& dy, Grads& grads) {
   into(0, op.dx, op.accumulate);
   into(1, op.d_scale, op.accumulate_scale);
   into(2, op.d_bias, op.accumulate_bias);
-  Tensor
-      apart;  // bn(x) + x: one destination for two gradients, which the kernel cannot write at once
+  // bn(x) + x: one destination for two gradients, which the kernel cannot write at once.
+  Tensor apart;
   if (keep.residual_is_x) {
     apart = empty(dy.shape(), dy.like());
     op.d_residual = apart.data();
