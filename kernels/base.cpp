@@ -65,4 +65,8 @@ void no_such_device(const char* op, const Device& device) {
   fail("{}: this build has no kernels for device {}", op, device);
 }
 
+void unsupported_dtype(const char* op, DType dtype, const char* expected) {
+  fail("{}: dtype expects {}, found {}", op, expected, dtype);
+}
+
 }  // namespace convoy

@@ -5,6 +5,7 @@ set -euo pipefail
 packages=(
   git g++ make cmake ninja-build pkg-config
   libdnnl-dev ocl-icd-opencl-dev opencl-headers  # oneDNN, and what its CMake file asks for
+  libboost-context-dev  # the simulator's fibers
   libfmt-dev nlohmann-json3-dev libcli11-dev
   libjpeg62-turbo-dev libstb-dev zlib1g-dev
   libgtest-dev

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What a kernel finds when it is compiled by nvcc, beside CUDA itself: the words that our kernels
+// share with the simulator. The counterpart is kernels/sim/simt.h.
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/base.h"
+
+namespace convoy::on_cuda {
+
+inline constexpr bool kSim = false;
+#ifdef __CUDA_ARCH__
+inline constexpr int kArch = __CUDA_ARCH__ / 10;
+#else
+inline constexpr int kArch = 0;
+#endif
+
+// Throws an Error with what was being done; a failed CUDA call is fatal for its device.
+void check(cudaError_t status, const char* doing);
+
+// On the simulator the place of a barrier, a wait or a bounds check; here nothing.
+struct Site {
+  __host__ __device__ static constexpr Site here() { return {}; }
+};
+
+int multiprocessor_count(const Device& device);
+
+struct LaunchConfig {
+  dim3 grid;
+  dim3 block;
+  std::size_t shared_bytes = 0;
+  const Stream& stream;
+  int cluster = 1;            // blocks per cluster, along x
+  bool programmatic = false;  // may start before the stream's previous kernel has ended
+  bool resident = false;      // every block is alive at once
+};
+
+// Launches with the attributes that the config asks for. `arguments` are pointers to the values.
+void launch_kernel(const LaunchConfig& config, const void* kernel, void** arguments);
+
+template <class... Parameters, class... Arguments>
+void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  std::tuple<std::remove_const_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
+  std::apply(
+      [&](auto&... value) {
+        void* pointers[] = {&value..., nullptr};
+        launch_kernel(config, reinterpret_cast<const void*>(kernel), pointers);
+      },
+      values);
+}
+
+#ifdef __CUDACC__
+
+// 0 <= index < extent.
+template <class Index, class Extent>
+__host__ __device__ __forceinline__ bool inside(Index index, Extent extent, Site = {}) {
+  return index >= 0 && index < static_cast<Index>(extent);
+}
+
+// The simulator's checks, which are never reached here.
+__device__ void require_aligned(const void* place, std::size_t bytes, Site);
+
+// The block's shared memory as one struct; launch with .shared_bytes = sizeof(Storage).
+template <class Storage>
+__device__ __forceinline__ Storage& shared() {
+  extern __shared__ __align__(1024) unsigned char convoy_shared_memory[];
+  return *reinterpret_cast<Storage*>(convoy_shared_memory);
+}
+
+// Its 32-bit address in the shared window.
+__device__ __forceinline__ std::uint32_t shared_address(const void* place, Site = {}) {
+  return static_cast<std::uint32_t>(__cvta_generic_to_shared(place));
+}
+
+// bar.sync and bar.arrive: `threads` arrive at barrier `id`, 1 to 15; arriving does not wait.
+__device__ __forceinline__ void named_barrier_sync(unsigned id, unsigned threads, Site = {}) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+__device__ __forceinline__ void named_barrier_arrive(unsigned id, unsigned threads, Site = {}) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
+__device__ __forceinline__ void cluster_sync(Site = {}) {
+  asm volatile(
+      "barrier.cluster.arrive.release.aligned;\n"
+      "barrier.cluster.wait.acquire.aligned;" ::
+          : "memory");
+}
+__device__ __forceinline__ unsigned cluster_rank() {
+  unsigned rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+__device__ __forceinline__ unsigned cluster_size() {
+  unsigned size;
+  asm volatile("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+  return size;
+}
+
+// Waits until the flag, which another block of a resident launch sets, has the value; what that
+// block wrote before publish() is then seen.
+__device__ __forceinline__ void wait_for(const int* flag, int value, Site = {}) {
+  int seen;
+  do {
+    asm volatile("ld.acquire.gpu.global.b32 %0, [%1];" : "=r"(seen) : "l"(flag) : "memory");
+  } while (seen != value);
+}
+__device__ __forceinline__ void publish(int* flag, int value) {
+  asm volatile("st.release.gpu.global.b32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
+}
+
+#endif  // __CUDACC__
+
+}  // namespace convoy::on_cuda

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Where the simulator tells the access checker what happens. In the preset simcheck kernels are
+// compiled with a call for every load and store (access.cpp has the hooks); elsewhere kEnabled is
+// false and nothing of this runs.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/sim/site.h"
+
+namespace convoy::sim {
+struct Thread;
+struct Block;
+struct Launch;
+}  // namespace convoy::sim
+
+namespace convoy::sim::access {
+
+#ifdef CONVOY_SIMCHECK
+inline constexpr bool kEnabled = true;
+#else
+inline constexpr bool kEnabled = false;
+#endif
+
+// A thread's clock: how far it has come, and the table of what it knows of others.
+struct ThreadClock {
+  std::uint32_t now = 0;
+  void* known = nullptr;
+};
+
+void launch_begins(const Launch& launch);
+void launch_ends();
+void block_begins(Block& block);  // shared memory is there, unwritten
+void block_ends(Block& block);
+void thread_begins(Thread& thread);
+
+// Everything that any of them did before is before everything that any of them does next.
+void join(std::span<Thread* const> threads);
+// What the thread did so far is before what comes after an acquire of the same object.
+void release(Thread& thread, const void* object);
+void acquire(Thread& thread, const void* object);
+
+// Accesses that the simulator makes on a thread's behalf: instructions, asynchronous work.
+void read(Thread& thread, const void* address, std::size_t bytes, const Site& site);
+void write(Thread& thread, const void* address, std::size_t bytes, const Site& site);
+
+}  // namespace convoy::sim::access

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Launching a kernel on the simulator. What a GPU would reject is rejected here: more threads than
+// the kernel's __launch_bounds__ or than 1024, too much shared memory, a cluster that does not
+// divide the grid, a resident launch that does not fit. An empty grid is no launch at all.
+
+#include <source_location>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/base.h"
+#include "kernels/sim/scheduler.h"
+
+namespace convoy::sim {
+
+// Checks the launch and puts it on the stream; runs it at once where nothing waits.
+void enqueue(const Stream& stream, Launch launch);
+// Runs every block of the grid; throws the error of the lowest one that failed.
+void run_grid(const Launch& launch);
+// Blocks of this size that can be alive at once: what a resident launch may have.
+unsigned resident_blocks(unsigned threads, std::size_t shared_bytes);
+
+}  // namespace convoy::sim
+
+namespace convoy::on_sim {
+
+struct LaunchConfig {
+  dim3 grid;
+  dim3 block;
+  std::size_t shared_bytes = 0;
+  const Stream& stream;
+  int cluster = 1;            // blocks per cluster, along x
+  bool programmatic = false;  // programmatic dependent launch: no difference here
+  bool resident = false;      // every block is alive at once
+};
+
+inline int multiprocessor_count(const Device&) { return sim::kMultiprocessors; }
+
+template <class... Parameters, class... Arguments>
+void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  std::tuple<std::remove_const_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
+  sim::enqueue(config.stream, {.grid = config.grid,
+                               .block = config.block,
+                               .shared_bytes = config.shared_bytes,
+                               .cluster = static_cast<unsigned>(config.cluster),
+                               .resident = config.resident,
+                               .kernel = reinterpret_cast<const void*>(kernel),
+                               .thread = [kernel, values] { std::apply(kernel, values); }});
+}
+
+}  // namespace convoy::on_sim
