@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/gpu_case.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "kernels/half.h"
+#include "kernels/sim/options.h"
+
+namespace convoy::testing {
+namespace {
+
+// Calls f with a value of the dtype's type.
+template <class F>
+void with_type(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::f32:
+      return f(float{});
+    case DType::f64:
+      return f(double{});
+    case DType::f16:
+      return f(F16{});
+    case DType::bf16:
+      return f(BF16{});
+    case DType::u8:
+      return f(std::uint8_t{});
+    case DType::i32:
+      return f(std::int32_t{});
+    case DType::i64:
+      return f(std::int64_t{});
+  }
+}
+
+template <class T>
+T to_stored(double value) {
+  if constexpr (sizeof(T) == 2) {
+    return from_double<T>(value);
+  } else {
+    return static_cast<T>(value);
+  }
+}
+template <class T>
+double to_number(T stored) {
+  if constexpr (sizeof(T) == 2) {
+    return to_float(stored);
+  } else {
+    return static_cast<double>(stored);
+  }
+}
+
+}  // namespace
+
+std::vector<double> rounded(DType dtype, std::vector<double> values) {
+  with_type(dtype, [&](auto type) {
+    for (double& v : values) v = to_number(to_stored<decltype(type)>(v));
+  });
+  return values;
+}
+
+std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_t seed) {
+  return rounded(dtype, random_values<double>(count, seed));
+}
+
+DeviceArray::DeviceArray(DType dtype, std::int64_t count) : dtype_(dtype), count_(count) {
+  const std::size_t bytes = static_cast<std::size_t>(count) * size_of(dtype);
+  data_ = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
+  std::memset(data_, 0xff, bytes);
+}
+
+DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
+    : DeviceArray(dtype, static_cast<std::int64_t>(values.size())) {
+  with_type(dtype, [&](auto type) {
+    std::vector<decltype(type)> stored;
+    for (const double v : values) stored.push_back(to_stored<decltype(type)>(v));
+    copy_to_device(data_, stored.data(), stored.size() * sizeof(type));
+  });
+}
+
+DeviceArray::DeviceArray(DeviceArray&& other) noexcept
+    : dtype_(other.dtype_), count_(other.count_), data_(std::exchange(other.data_, nullptr)) {}
+
+DeviceArray::~DeviceArray() { std::free(data_); }
+
+std::vector<double> DeviceArray::values() const {
+  std::vector<double> result;
+  with_type(dtype_, [&](auto type) {
+    std::vector<decltype(type)> stored(static_cast<std::size_t>(count_));
+    copy_from_device(stored.data(), data_, stored.size() * sizeof(type));
+    for (const auto v : stored) result.push_back(to_number(v));
+  });
+  return result;
+}
+
+void copy_to_device(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+void copy_from_device(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+double epsilon(DType dtype) {
+  switch (dtype) {
+    case DType::f64:
+      return 0x1p-52;
+    case DType::f32:
+      return 0x1p-23;
+    case DType::f16:
+      return 0x1p-10;
+    case DType::bf16:
+      return 0x1p-7;
+    default:
+      return 0;
+  }
+}
+
+void expect_close(const std::vector<double>& found, DType dtype,
+                  const std::vector<double>& reference, Bound bound, const std::string& what) {
+  ASSERT_EQ(found.size(), reference.size()) << what;
+  const double smallest = dtype == DType::f16 ? 0x1p-24 : 0x1p-126;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (!std::isfinite(reference[i])) {
+      ASSERT_TRUE(std::isnan(reference[i]) ? std::isnan(found[i]) : found[i] == reference[i])
+          << what << ": element " << i << " is " << found[i] << ", expected " << reference[i];
+      continue;
+    }
+    const double arithmetic = epsilon(DType::f32) * bound.factor *
+                              (std::abs(reference[i]) + std::sqrt(bound.k) * bound.scale);
+    const double limit = arithmetic + epsilon(dtype) * std::abs(reference[i]) + smallest;
+    ASSERT_TRUE(std::abs(found[i] - reference[i]) <= limit)
+        << what << ": element " << i << " of " << found.size() << " is " << found[i]
+        << ", expected " << reference[i] << " within " << limit;
+  }
+}
+
+void expect_equal(const DeviceArray& found, const std::vector<double>& reference,
+                  const std::string& what) {
+  const std::vector<double> values = found.values();
+  ASSERT_EQ(values.size(), reference.size()) << what;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const bool same =
+        values[i] == reference[i] || (std::isnan(values[i]) && std::isnan(reference[i]));
+    ASSERT_TRUE(same) << what << ": element " << i << " is " << values[i] << ", expected "
+                      << reference[i];
+  }
+}
+
+std::vector<GpuCase>& gpu_cases() {
+  static std::vector<GpuCase> cases;
+  return cases;
+}
+
+void over_modes(void (*body)()) {
+  using sim::Async;
+  using sim::Schedule;
+  const sim::Options before = sim::options();
+  std::uint64_t seed = 1;
+  for (const Schedule schedule : {Schedule::ascending, Schedule::descending, Schedule::seeded}) {
+    for (const Async async : {Async::eager, Async::late, Async::seeded}) {
+      sim::options() = {.schedule = schedule, .async = async, .seed = seed++};
+      SCOPED_TRACE(::testing::Message() << "schedule " << static_cast<int>(schedule) << ", async "
+                                        << static_cast<int>(async) << ", seed " << seed - 1);
+      body();
+      if (::testing::Test::HasFatalFailure()) break;
+    }
+  }
+  sim::options() = before;
+}
+
+}  // namespace convoy::testing
