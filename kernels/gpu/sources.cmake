@@ -1,0 +1,4 @@
+# Every kernel file, for both compilers. Paths from this folder.
+set(kernel_sources
+  copy.cu
+)
