@@ -8,8 +8,14 @@ namespace {
 
 // The path from the repository's root: machine paths say nothing to a reader.
 std::string_view short_path(std::string_view path) {
-  for (std::string_view folder :
-       {"kernels/", "runtime/", "nn/", "data/", "dist/", "apps/", "tests/"}) {
+  const std::string_view folders[] = {"kernels/", "runtime/", "nn/",   "data/",
+                                      "dist/",    "apps/",    "tests/"};
+  // As Ninja names a source, from the folder of the build.
+  while (path.starts_with("../")) path.remove_prefix(3);
+  for (std::string_view folder : folders) {
+    if (path.starts_with(folder)) return path;
+  }
+  for (std::string_view folder : folders) {
     const auto at = path.rfind(folder);
     if (at != std::string_view::npos) return path.substr(at);
   }
