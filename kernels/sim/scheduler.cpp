@@ -258,6 +258,11 @@ void Gang::run_fresh() {
   self->suspend();
 }
 
+// Barrier 0 takes every thread of the block; at the named ones some arrive and may leave.
+bool is_whole_block(const Group& group) {
+  return group.kind == Group::Kind::barrier && group.key == 0;
+}
+
 void Gang::finish(Thread& thread) {
   thread.state = Thread::State::gone;
   Block& block = *thread.block;
@@ -273,7 +278,7 @@ void Gang::finish(Thread& thread) {
     }
   }
   for (const auto& meeting : block.open) {
-    if (meeting->group.kind == Group::Kind::barrier && meeting->group.count == block.threads) {
+    if (is_whole_block(meeting->group)) {
       fault(*meeting->threads.front(),
             fmt::format("divergent barrier: {} waits for {}, which has exited", meeting->what,
                         describe(thread)),
@@ -323,8 +328,7 @@ void Gang::check_members(const Group& group, const char* what, Site site, const 
             site);
     }
   }
-  if (group.kind == Group::Kind::barrier && group.count == self.block->threads &&
-      self.block->alive < self.block->threads) {
+  if (is_whole_block(group) && self.block->alive < self.block->threads) {
     fault(fmt::format("divergent barrier: {} waits for {} threads of the block that have exited",
                       what, self.block->threads - self.block->alive),
           site);
@@ -341,7 +345,7 @@ bool overlap(const Group& a, const Group& b) {
 // producer and a consumer meet.
 bool must_share_line(const Group& group) {
   return group.kind == Group::Kind::lanes || group.kind == Group::Kind::warpgroup ||
-         (group.kind == Group::Kind::barrier && group.key == 0);
+         is_whole_block(group);
 }
 
 Meeting& Gang::find_meeting(const Group& group, const char* what, Site site, const Thread& self) {
