@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/sim/scheduler.h"
+
 namespace convoy::sim {
 
 void AsyncEngine::start(std::uint64_t seed) {
@@ -11,27 +13,25 @@ void AsyncEngine::start(std::uint64_t seed) {
   random_ = seed * 0x9E3779B97F4A7C15u + 1;
 }
 
-AsyncEngine::Ticket AsyncEngine::submit(AsyncWork work) {
-  const Ticket ticket = next_++;
-  pending_.push_back({ticket, std::move(work)});
-  if (options().async == Async::eager) complete(ticket);
-  return ticket;
+Ticket AsyncEngine::submit(AsyncWork work, Completion complete) {
+  work.ticket = next_++;
+  if constexpr (access::kEnabled) access::work_begins(work.ticket, *work.issuer, work.what);
+  if (options().async == Async::eager) {
+    complete(work);
+  } else {
+    pending_.push_back({work, std::move(complete)});
+  }
+  return next_ - 1;
 }
 
-bool AsyncEngine::done(Ticket ticket) const {
-  return std::none_of(pending_.begin(), pending_.end(),
-                      [&](const Pending& p) { return p.ticket == ticket; });
+bool AsyncEngine::is_pending(Ticket ticket) const {
+  if (pending_.empty() || ticket < pending_.front().work.ticket) return false;
+  return pending_[ticket - pending_.front().work.ticket].complete != nullptr;
 }
 
 void AsyncEngine::complete(Ticket ticket) {
-  const auto at = std::find_if(pending_.begin(), pending_.end(),
-                               [&](const Pending& p) { return p.ticket == ticket; });
-  if (at == pending_.end()) return;
-  const std::uint64_t queue = at->work.queue;
-  while (!done(ticket)) {
-    const auto first = std::find_if(pending_.begin(), pending_.end(),
-                                    [&](const Pending& p) { return p.work.queue == queue; });
-    complete_at(static_cast<std::size_t>(first - pending_.begin()));
+  while (is_pending(ticket)) {
+    complete_at(first_of_queue(static_cast<std::size_t>(ticket - pending_.front().work.ticket)));
   }
 }
 
@@ -40,9 +40,9 @@ bool AsyncEngine::complete_some() {
   std::size_t position = 0;
   if (options().async == Async::seeded) {
     position = random() % pending_.size();
-    while (!may_be_next(position)) --position;  // the first of a queue always may
+    while (!pending_[position].complete) --position;  // the front is never done
   }
-  complete_at(position);
+  complete_at(first_of_queue(position));
   return true;
 }
 
@@ -55,16 +55,20 @@ void AsyncEngine::finish_all() {
   }
 }
 
-bool AsyncEngine::may_be_next(std::size_t position) const {
-  return std::none_of(
-      pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(position),
-      [&](const Pending& p) { return p.work.queue == pending_[position].work.queue; });
+std::size_t AsyncEngine::first_of_queue(std::size_t position) const {
+  const std::uint64_t queue = pending_[position].work.queue;
+  if (queue == 0) return position;
+  const auto first = std::find_if(pending_.begin(), pending_.end(), [&](const Pending& p) {
+    return p.complete && p.work.queue == queue;
+  });
+  return static_cast<std::size_t>(first - pending_.begin());
 }
 
 void AsyncEngine::complete_at(std::size_t position) {
-  Pending pending = std::move(pending_[position]);
-  pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(position));
-  pending.work.complete();
+  const Completion complete = std::exchange(pending_[position].complete, nullptr);
+  const AsyncWork work = pending_[position].work;
+  while (!pending_.empty() && !pending_.front().complete) pending_.pop_front();
+  complete(work);
 }
 
 std::uint64_t AsyncEngine::random() {  // xorshift64 (Marsaglia 2003)
@@ -72,6 +76,16 @@ std::uint64_t AsyncEngine::random() {  // xorshift64 (Marsaglia 2003)
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
   return random_;
+}
+
+std::vector<Ticket> WorkGroups::take_all_but(std::uint32_t keep) {
+  const auto end = std::find_if(works_.begin(), works_.end(), [&](const Member& member) {
+    return member.group + keep >= committed_;
+  });
+  std::vector<Ticket> taken;
+  for (auto at = works_.begin(); at != end; ++at) taken.push_back(at->ticket);
+  works_.erase(works_.begin(), end);
+  return taken;
 }
 
 }  // namespace convoy::sim

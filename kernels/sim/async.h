@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <vector>
 
 #include "kernels/sim/options.h"
 #include "kernels/sim/site.h"
@@ -15,21 +16,23 @@ namespace convoy::sim {
 
 struct Thread;
 
+using Ticket = std::uint64_t;
+
+// What a work is; its ticket names it to the access checker too.
 struct AsyncWork {
   const char* what = "";
   Site site;
   Thread* issuer = nullptr;
-  std::uint64_t queue = 0;         // works of one queue complete in the order of their issue
-  std::function<void()> complete;  // runs without a current thread of its own
+  std::uint64_t queue = 0;  // works of one queue complete in the order of issue; 0: in any order
+  Ticket ticket = 0;
 };
 
 class AsyncEngine {
  public:
-  using Ticket = std::uint64_t;
+  using Completion = std::function<void(const AsyncWork&)>;  // runs without a current thread
 
   void start(std::uint64_t seed);
-  Ticket submit(AsyncWork work);
-  bool done(Ticket ticket) const;
+  Ticket submit(AsyncWork work, Completion complete);
   // This work, and before it all of its queue that was issued earlier.
   void complete(Ticket ticket);
   // Nobody can run: the oldest work, or with Async::seeded any that may be next. False: none left.
@@ -40,16 +43,37 @@ class AsyncEngine {
 
  private:
   struct Pending {
-    Ticket ticket;
     AsyncWork work;
+    Completion complete;  // empty: done
   };
-  bool may_be_next(std::size_t position) const;
+  bool is_pending(Ticket ticket) const;
+  std::size_t first_of_queue(std::size_t position) const;
   void complete_at(std::size_t position);
   std::uint64_t random();
 
-  std::deque<Pending> pending_;
+  std::deque<Pending> pending_;  // of consecutive tickets; those that are done leave at the front
   Ticket next_ = 1;
   std::uint64_t random_ = 1;
+};
+
+// A thread's works in the groups of cp.async, of the bulk copies or of wgmma: those since the last
+// commit are a group to be, and a wait names how many of the newest groups may go on.
+class WorkGroups {
+ public:
+  void add(Ticket ticket) { works_.push_back({ticket, committed_}); }
+  void commit() { ++committed_; }
+  // The works of all committed groups but the newest `keep`, in the order of issue; they leave.
+  std::vector<Ticket> take_all_but(std::uint32_t keep);
+  bool empty() const { return works_.empty(); }
+  void clear() { works_.clear(); }
+
+ private:
+  struct Member {
+    Ticket ticket;
+    std::uint32_t group;
+  };
+  std::vector<Member> works_;
+  std::uint32_t committed_ = 0;
 };
 
 }  // namespace convoy::sim

@@ -115,6 +115,9 @@ void Gang::set_up_block(unsigned position, std::uint64_t number) {
     thread.rank = t;
     thread.block = &block;
     thread.state = Thread::State::fresh;
+    for (WorkGroups* groups : {&thread.copies, &thread.bulk_copies, &thread.products}) {
+      groups->clear();
+    }
     if constexpr (access::kEnabled) access::thread_begins(thread);
   }
 }

@@ -50,6 +50,8 @@ struct Thread {
   bool (*condition)(const void*) = nullptr;
   const void* condition_context = nullptr;
 
+  WorkGroups copies, bulk_copies, products;  // of cp.async, cp.async.bulk and wgmma
+
   access::ThreadClock clock;  // happens-before, in the preset simcheck
 
   unsigned lane() const { return rank % kWarpSize; }
