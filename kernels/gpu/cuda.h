@@ -116,6 +116,31 @@ __device__ __forceinline__ void publish(int* flag, int value) {
   asm volatile("st.release.gpu.global.b32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
 }
 
+// The simulator's words with which ptx/ says what an instruction means (kernels/sim/instruction.h):
+// declared, so that the compiler can read them, and never called.
+namespace sim {
+
+struct Group {};
+struct WorkGroups {
+  __device__ void commit();
+};
+struct Thread {
+  WorkGroups copies, bulk_copies, products;
+};
+
+__device__ Thread* current_thread();
+__device__ Group lanes(std::uint32_t mask);
+__device__ Group warpgroup();
+template <class Operand, class Meaning>
+__device__ void collective(Group, const char* what, Site, Operand&, Meaning);
+__device__ void expect(bool holds, const char* text, std::int64_t found, Site);
+__device__ void read_shared(const char* what, const void* from, std::size_t, void* to, Site);
+__device__ void write_shared(const char* what, void* to, std::size_t, const void* from, Site);
+__device__ void copy_async(void* to, const void* from, std::size_t, std::size_t, Site);
+__device__ void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, Site);
+
+}  // namespace sim
+
 #endif  // __CUDACC__
 
 }  // namespace convoy::on_cuda

@@ -20,6 +20,7 @@
 #include <new>
 #include <type_traits>
 
+#include "kernels/sim/instruction.h"
 #include "kernels/sim/launch.h"
 #include "kernels/sim/scheduler.h"
 #include "kernels/sim/shared_memory.h"
@@ -62,7 +63,8 @@ bool inside(Index index, Extent extent, Site site = Site::here()) {
 // The block's shared memory as one struct; launch with .shared_bytes = sizeof(Storage).
 template <class Storage>
 Storage& shared(Site site = Site::here()) {
-  static_assert(std::is_trivially_default_constructible_v<Storage>);
+  // Nothing is constructed; the default of a half's bits does not count.
+  static_assert(std::is_trivially_copyable_v<Storage>);
   const sim::Block& block = *sim::current_thread()->block;
   if (sizeof(Storage) > block.shared_bytes) {
     sim::fault("shared memory: Storage has " + std::to_string(sizeof(Storage)) +

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/sim/instruction.h"
+
+#include <cstring>
+#include <string>
+
+#include "kernels/sim/shared_memory.h"
+
+namespace convoy::sim {
+namespace {
+
+constexpr int kPoison = 0xff;
+
+// The checked place of an operand in the caller's own shared memory.
+std::byte* own_place(const char* what, const void* place, std::size_t bytes, const Site& site) {
+  const Block& block = *current_thread()->block;
+  const auto* at = static_cast<const std::byte*>(place);
+  if (at < block.shared || at + bytes > block.shared + block.shared_bytes) {
+    fault(std::string(what) + ": expects " + std::to_string(bytes) +
+              " bytes of the block's shared memory, found an address outside of it",
+          site);
+  }
+  if ((at - block.shared) % static_cast<std::ptrdiff_t>(bytes) != 0) {
+    fault(std::string(what) + ": expects a shared address that is a multiple of " +
+              std::to_string(bytes) + ", found offset " + std::to_string(at - block.shared),
+          site);
+  }
+  return block.shared + (at - block.shared);
+}
+
+}  // namespace
+
+void expect(bool holds, const char* text, std::int64_t found, const Site& site) {
+  if (!holds) fault(std::string(text) + ", found " + std::to_string(found), site);
+}
+
+void read_shared(const char* what, const void* from, std::size_t bytes, void* to,
+                 const Site& site) {
+  const std::byte* place = own_place(what, from, bytes, site);
+  if constexpr (access::kEnabled) access::read(*current_thread(), place, bytes, site);
+  std::memcpy(to, place, bytes);
+}
+
+void write_shared(const char* what, void* to, std::size_t bytes, const void* from,
+                  const Site& site) {
+  std::byte* place = own_place(what, to, bytes, site);
+  if constexpr (access::kEnabled) access::write(*current_thread(), place, bytes, site);
+  std::memcpy(place, from, bytes);
+}
+
+void copy_async(void* to, const void* from, std::size_t bytes, std::size_t source_bytes,
+                const Site& site) {
+  std::byte* place = own_place("cp.async", to, bytes, site);
+  expect(source_bytes <= bytes, "cp.async: expects no more source bytes than it writes",
+         static_cast<std::int64_t>(source_bytes), site);
+  expect(reinterpret_cast<std::uintptr_t>(from) % bytes == 0,
+         "cp.async: expects a global address that is a multiple of its bytes, remainder",
+         static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % bytes), site);
+  std::memset(place, kPoison, bytes);
+  Thread& self = *current_thread();
+  self.copies.add(current_gang().async().submit(
+      {.what = "cp.async", .site = site, .issuer = &self}, [=](const AsyncWork& work) {
+        if constexpr (access::kEnabled) {
+          access::work_reads(work.ticket, from, source_bytes, work.site);
+          access::work_writes(work.ticket, place, bytes, work.site);
+        }
+        if (source_bytes > 0) std::memcpy(place, from, source_bytes);
+        std::memset(place + source_bytes, 0, bytes - source_bytes);
+      }));
+}
+
+void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, const Site& site) {
+  if (skipped(site)) return;
+  Thread& self = *current_thread();
+  for (const Ticket ticket : (self.*groups).take_all_but(keep)) {
+    current_gang().async().complete(ticket);
+    if constexpr (access::kEnabled) access::work_joins(self, ticket);
+  }
+}
+
+}  // namespace convoy::sim

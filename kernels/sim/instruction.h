@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Words with which kernels/gpu/ptx says what an instruction means, beside collective() and fault().
+// kernels/gpu/cuda.h declares the same ones, so that nvcc can read the twins.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/sim/scheduler.h"
+
+namespace convoy::sim {
+
+// Throws "TEXT, found FOUND" unless it holds.
+void expect(bool holds, const char* text, std::int64_t found, const Site& site);
+
+// The calling thread reads or writes its block's shared memory as `what` does: so many bytes at a
+// multiple of as many.
+void read_shared(const char* what, const void* from, std::size_t bytes, void* to, const Site& site);
+void write_shared(const char* what, void* to, std::size_t bytes, const void* from,
+                  const Site& site);
+
+// cp.async: `bytes` of shared memory at `to` are poison until `source_bytes` of them come from
+// global memory and the others become zero.
+void copy_async(void* to, const void* from, std::size_t bytes, std::size_t source_bytes,
+                const Site& site);
+
+// Completes all committed groups but the newest `keep`; the caller then sees what they wrote.
+void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, const Site& site);
+
+}  // namespace convoy::sim
