@@ -1,54 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Loops over a shape with several strided operands: dimensions that can be walked as one are
-// merged, then any range of elements is walked as runs along the innermost dimension.
+// Walks any range of elements of a merged loop (kernels/strided.h) as runs along the innermost
+// dimension.
 //
-//   const auto loop = merge_dims<2>(shape, {x_strides, y_strides});
 //   for_each_run(loop, begin, end, [&](const auto& offset, std::int64_t first, std::int64_t n) {});
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 
-#include "kernels/shape.h"
+#include "kernels/strided.h"
 
 namespace convoy::on_cpu {
-
-// Dimension 0 is the innermost. rank is at least 1; a single element is one run of length 1.
-template <int N>
-struct StridedLoop {
-  int rank = 1;
-  std::array<std::int64_t, kMaxRank> extent{1};
-  std::array<std::array<std::int64_t, kMaxRank>, N> stride{};
-};
-
-// Drops extents of 1 and merges neighbours that every operand walks evenly. Keeps the order.
-template <int N>
-StridedLoop<N> merge_dims(const Shape& shape, const std::array<Strides, N>& strides) {
-  StridedLoop<N> loop;
-  loop.rank = 0;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    if (shape[d] == 1) continue;
-    const int last = loop.rank - 1;
-    bool merges = last >= 0;
-    for (int k = 0; k < N && merges; ++k) {
-      merges = strides[k][d] == loop.stride[k][last] * loop.extent[last];
-    }
-    if (merges) {
-      loop.extent[last] *= shape[d];
-      continue;
-    }
-    loop.extent[loop.rank] = shape[d];
-    for (int k = 0; k < N; ++k) loop.stride[k][loop.rank] = strides[k][d];
-    ++loop.rank;
-  }
-  if (loop.rank == 0) {
-    loop.rank = 1;
-    loop.extent[0] = 1;
-    for (int k = 0; k < N; ++k) loop.stride[k][0] = 1;
-  }
-  return loop;
-}
 
 // Calls f(offset of each operand, first element, length) for the runs of elements [begin, end).
 template <int N, class F>
