@@ -38,11 +38,11 @@ struct Leaving {
 // Remembers where the stack lies.
 using GuardedStack = boost::context::protected_fixedsize_stack;
 struct Stack : GuardedStack {
-  const void** bottom;
-  explicit Stack(const void** where) : GuardedStack(kStackBytes), bottom(where) {}
+  std::span<const char>* place;
+  explicit Stack(std::span<const char>* where) : GuardedStack(kStackBytes), place(where) {}
   boost::context::stack_context allocate() {
     const auto stack = GuardedStack::allocate();
-    *bottom = static_cast<const char*>(stack.sp) - stack.size;
+    *place = {static_cast<const char*>(stack.sp) - stack.size, stack.size};
     return stack;
   }
 };
@@ -60,14 +60,14 @@ Fiber::Fiber(void (*body)())
 
 Fiber::~Fiber() {
   void* kept = nullptr;
-  if (context_) leave(&kept, stack_, kStackBytes);
+  if (context_) leave(&kept, stack_.data(), stack_.size());
   context_ = {};
   arrive(kept);
 }
 
 void Fiber::resume() {
   void* kept = nullptr;
-  leave(&kept, stack_, kStackBytes);
+  leave(&kept, stack_.data(), stack_.size());
   context_ = std::move(context_).resume();
   arrive(kept);
 }

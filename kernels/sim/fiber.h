@@ -9,6 +9,7 @@
 #include <boost/context/fiber.hpp>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace convoy::sim {
@@ -28,9 +29,10 @@ class Fiber {
   void suspend();
 
  private:
+  // For AddressSanitizer, which must be told of every switch. Set while context_ is made.
+  std::span<const char> stack_;
   boost::context::fiber context_;
   boost::context::fiber caller_;
-  const void* stack_ = nullptr;  // for AddressSanitizer, which must be told of every switch
 };
 
 // Idle fibers of this thread of the machine: a stack is expensive, a switch is not.
