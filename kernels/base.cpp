@@ -69,4 +69,8 @@ void unsupported_dtype(const char* op, DType dtype, const char* expected) {
   fail("{}: dtype expects {}, found {}", op, expected, dtype);
 }
 
+void unknown_rung(const char* op, std::string_view variant, const char* expected) {
+  fail("{}: variant expects {}, found {}", op, expected, variant);
+}
+
 }  // namespace convoy
