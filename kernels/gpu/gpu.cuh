@@ -38,7 +38,7 @@ void with_dtype(const char* op, DType dtype, F&& f) {
 }
 
 // Blocks of `per_block` threads, or elements, that cover `count`.
-inline unsigned blocks_for(std::int64_t count, std::int64_t per_block) {
+__host__ __device__ inline unsigned blocks_for(std::int64_t count, std::int64_t per_block) {
   return static_cast<unsigned>((count + per_block - 1) / per_block);
 }
 

@@ -1,4 +1,5 @@
 # Every kernel file, for both compilers. Paths from this folder.
 set(kernel_sources
   copy.cu
+  gemm.cu
 )

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The ladder of gemm: which rung runs, and its launch. The kernels stand in kernels/gpu/gemm/.
+#include "kernels/gemm.h"
+
+#include "kernels/gpu/gemm/1_naive.cuh"
+#include "kernels/gpu/gemm/2_shared_tile.cuh"
+#include "kernels/gpu/ladder.h"
+
+namespace convoy {
+CONVOY_LADDER(Gemm)
+}
+
+namespace convoy::CONVOY_TARGET {
+
+std::vector<const char*> rungs(const Gemm& op) {
+  if (!gemm_fits_shared_tile(op)) return {"naive"};
+  return {"naive", "shared_tile"};
+}
+
+Plan plan_rung(const Gemm& op, const Device&, std::string_view variant) {
+  with_dtype("gemm", op.dtype, [](auto) {});
+  for (const char* rung : rungs(op)) {
+    if (variant == rung) return {.variant = rung};
+  }
+  unknown_rung("gemm", variant, "naive or shared_tile");
+}
+
+// The highest rung, whatever the shape: a product too small to fill a tile is too short for the
+// choice to matter, and the tile's width follows N. (No rung so far splits K over blocks, which a
+// large K with a small c would gain from.)
+Plan plan(const Gemm& op, const Device& device) { return plan_rung(op, device, rungs(op).back()); }
+
+void run(const Gemm& op, const Plan& plan, void*, const Stream& stream) {
+  if (op.batch * op.M * op.N == 0) return;
+  with_dtype("gemm", op.dtype, [&]<class T>(Type<T>) {
+    if (std::string_view(plan.variant) == "naive") return gemm_naive<T>(op, stream);
+    gemm_shared_tile<T>(op, stream);
+  });
+}
+
+}  // namespace convoy::CONVOY_TARGET

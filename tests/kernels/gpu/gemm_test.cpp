@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/gemm.h"
+
+#include <cmath>
+
+#include "kernels/gpu/ladder.h"
+#include "tests/support/gpu_case.h"
+#include "tests/support/reference/gemm.h"
+
+namespace convoy {
+CONVOY_LADDER(Gemm)
+}
+
+namespace convoy::testing {
+namespace {
+
+struct Sizes {
+  std::int64_t M, N, K;
+};
+
+// Rows of `columns` values and a gap of `gap` NaN behind each.
+std::vector<double> with_gaps(std::vector<double> values, std::int64_t columns, std::int64_t gap) {
+  const auto row = static_cast<std::size_t>(columns + gap);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i % row >= static_cast<std::size_t>(columns)) values[i] = std::nan("");
+  }
+  return values;
+}
+
+struct Flags {
+  bool transpose_a, transpose_b, bias, accumulate;
+};
+constexpr Flags flags(int bits) {
+  return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
+}
+
+void run_rung(const Gemm& op, const char* rung) {
+  run(op, on_sim::plan_rung(op, kSimDevice, rung), nullptr, Stream{kSimDevice});
+}
+
+// A batch of products whose rows and matrices have gaps: of NaN in a and b, where nothing may be
+// read; in c, where nothing may be written.
+void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung) {
+  const std::int64_t a_rows = f.transpose_a ? s.K : s.M, a_columns = f.transpose_a ? s.M : s.K;
+  const std::int64_t b_rows = f.transpose_b ? s.N : s.K, b_columns = f.transpose_b ? s.K : s.N;
+  Gemm op{.M = s.M, .N = s.N, .K = s.K, .batch = batch};
+  op.transpose_a = f.transpose_a, op.transpose_b = f.transpose_b, op.dtype = dtype;
+  op.lda = a_columns + 3, op.ldb = b_columns + 1, op.ldc = s.N + 2;
+  op.stride_a = (a_rows + 1) * op.lda, op.stride_b = (b_rows + 2) * op.ldb;
+  op.stride_c = (s.M + 1) * op.ldc;
+  const auto a_values = random_doubles(dtype, batch * op.stride_a, 1);
+  const auto b_values = random_doubles(dtype, batch * op.stride_b, 2);
+  const auto biases = random_doubles(dtype, s.N, 3);
+  const std::int64_t c_count = (batch + 1) * op.stride_c;  // one product's room too much
+  const auto before = f.accumulate
+                          ? random_doubles(dtype, c_count, 4)
+                          : std::vector<double>(static_cast<std::size_t>(c_count), std::nan(""));
+  const DeviceArray a(dtype, with_gaps(a_values, a_columns, 3));
+  const DeviceArray b(dtype, with_gaps(b_values, b_columns, 1));
+  const DeviceArray bias(dtype, biases), c(dtype, before);
+  op.a = a.data(), op.b = b.data(), op.c = c.data(), op.bias = f.bias ? bias.data() : nullptr;
+  op.accumulate = f.accumulate;
+  run_rung(op, rung);
+
+  std::vector<double> want = before;
+  for (std::int64_t i = 0; i < batch; ++i) {
+    const std::vector<double> ai(a_values.begin() + i * op.stride_a, a_values.end());
+    const std::vector<double> bi(b_values.begin() + i * op.stride_b, b_values.end());
+    const auto product =
+        reference::gemm(s.M, s.N, s.K, ai, f.transpose_a, op.lda, bi, f.transpose_b, op.ldb);
+    for (std::int64_t j = 0; j < s.M * s.N; ++j) {
+      const std::int64_t m = j / s.N, n = j % s.N;
+      double& place = want[static_cast<std::size_t>(i * op.stride_c + m * op.ldc + n)];
+      place = (f.accumulate ? place : 0) + product[static_cast<std::size_t>(j)] +
+              (f.bias ? biases[static_cast<std::size_t>(n)] : 0);
+    }
+  }
+  expect_close(c, want, sum_bound(static_cast<double>(s.K) + 2),
+               fmt::format("{} M={} N={} K={} batch={} {}{} bias={} accumulate={}", rung, s.M, s.N,
+                           s.K, batch, f.transpose_a ? 'T' : 'N', f.transpose_b ? 'T' : 'N', f.bias,
+                           f.accumulate));
+}
+
+void check_all_flags(const Sizes& s, std::int64_t batch) {
+  for_each_dtype([&](DType dtype) {
+    for (const char* rung : on_sim::rungs(Gemm{})) {
+      for (int bits = 0; bits < 16; ++bits) check(s, dtype, batch, flags(bits), rung);
+    }
+  });
+}
+
+GPU_CASE(GemmLadder, OneElement) { check_all_flags({1, 1, 1}, 1); }
+GPU_CASE(GemmLadder, Ragged) { check_all_flags({5, 7, 17}, 1); }
+GPU_CASE(GemmLadder, Batched) { check_all_flags({3, 18, 2}, 2); }
+GPU_CASE(GemmLadder, NothingToSum) { check_all_flags({3, 4, 0}, 2); }
+GPU_CASE(GemmLadder, EmptyResult) {
+  check_all_flags({0, 4, 3}, 1);
+  check_all_flags({4, 0, 3}, 1);
+  check_all_flags({4, 3, 2}, 0);
+}
+
+// Around the tiles' edges, both widths; each dtype and rung with each of the transposes.
+GPU_CASE(GemmLadder, SeveralTiles) {
+  int bits = 0;
+  for (const Sizes& s : {Sizes{65, 33, 33}, Sizes{63, 65, 16}, Sizes{129, 17, 31}}) {
+    for (const char* rung : on_sim::rungs(Gemm{})) {
+      for (int transposes = 0; transposes < 4; ++transposes, bits += 5) {
+        check(s, DType::f32, 1, flags(transposes | (bits & 12)), rung);
+      }
+      check(s, DType::f16, 1, flags(bits), rung);
+      check(s, DType::bf16, 1, flags(bits + 1), rung);
+    }
+  }
+}
+
+GPU_CASE(GemmLadder, OneFactorMayServeTheWholeBatch) {
+  const auto a = random_doubles(DType::f32, 2 * 6, 1), b = random_doubles(DType::f32, 3 * 4, 2);
+  const DeviceArray da(DType::f32, a), db(DType::f32, b);
+  for (const char* rung : on_sim::rungs(Gemm{})) {
+    const DeviceArray c(DType::f32, 2 * 8);
+    Gemm op = dense_gemm(2, 4, 3, da.data(), false, db.data(), false, c.data(), DType::f32);
+    op.batch = 2, op.stride_a = 6, op.stride_c = 8;
+    run_rung(op, rung);
+    // With one b for all, the batch is one product with more rows.
+    expect_close(c, reference::gemm(4, 4, 3, a, false, 3, b, false, 4), sum_bound(3), rung);
+  }
+}
+
+GPU_CASE(GemmLadder, TheSameCallGivesTheSameBits) {
+  const DeviceArray a(DType::f32, random_doubles(DType::f32, 65 * 40, 1));
+  const DeviceArray b(DType::f32, random_doubles(DType::f32, 40 * 33, 2));
+  for (const char* rung : on_sim::rungs(Gemm{})) {
+    const DeviceArray first(DType::f32, 65 * 33), again(DType::f32, 65 * 33);
+    for (const DeviceArray* c : {&first, &again}) {
+      run_rung(dense_gemm(65, 33, 40, a.data(), false, b.data(), false, c->data(), DType::f32),
+               rung);
+    }
+    expect_equal(again, first.values(), rung);
+  }
+}
+
+TEST(GemmLadder, ThePlanIsTheHighestRungThatTakesTheShape) {
+  const auto variant = [](std::int64_t M) {
+    return std::string(plan(Gemm{.M = M, .N = 1, .K = 1}, kSimDevice).variant);
+  };
+  EXPECT_EQ(variant(1), "shared_tile");
+  EXPECT_EQ(variant(std::int64_t{1} << 31), "naive");
+}
+
+TEST(GemmLadder, BadInputIsRefused) {
+  const auto text = [](DType dtype, const char* rung) -> std::string {
+    try {
+      on_sim::plan_rung(Gemm{.dtype = dtype}, kSimDevice, rung);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(text(DType::i32, "naive").find("gemm: dtype expects f32, f16 or bf16, found i32"),
+            std::string::npos);
+  EXPECT_NE(text(DType::f32, "none").find("gemm: variant expects naive or shared_tile, found none"),
+            std::string::npos);
+  EXPECT_THROW(plan(Gemm{.dtype = DType::f64}, kSimDevice), Error);
+}
+
+}  // namespace
+}  // namespace convoy::testing
