@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// How a flat kernel walks its arrays: thread i takes pack i of 16 bytes, and each thread behind the
+// last pack takes one of the elements that are left. Where an array is not aligned to 16 bytes
+// there are no packs, and every thread takes one element.
+//
+//   template <class T>
+//   __global__ void __launch_bounds__(kFlatThreads) scale_each(Flat flat, T* x, float by) {
+//     for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
+//       float v[N];
+//       load_floats(x + first, v);
+//       for (float& e : v) e *= by;
+//       store_floats(x + first, v);
+//     });
+//   }
+//   const Flat flat = flat_over<T>(count, x);
+//   launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, scale_each<T>, ...);
+
+#include "kernels/gpu/gpu.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+inline constexpr int kFlatThreads = 256;
+
+struct Flat {
+  std::int64_t count;  // elements
+  std::int64_t packs;  // the first so many elements, in packs of `width`
+  int width;
+
+  unsigned blocks() const { return blocks_for(count - packs * (width - 1), kFlatThreads); }
+};
+
+// The walk over arrays of `count` elements in packs of `width`.
+template <class... Pointers>
+Flat flat_in_packs(int width, std::int64_t count, const Pointers*... arrays) {
+  const bool aligned = (is_packed_aligned(arrays) && ...);
+  return {count, aligned ? count / width : 0, width};
+}
+template <class T, class... Pointers>
+Flat flat_over(std::int64_t count, const Pointers*... arrays) {
+  return flat_in_packs(Packed<T>::kCount, count, arrays...);
+}
+
+template <int N>
+struct Width {};
+
+// Calls f(Width<N>, first) for the N elements that are this thread's, if any: kPack or one.
+template <int kPack, class F>
+__device__ __forceinline__ void for_my_packs(const Flat& flat, F&& f) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
+  const std::int64_t element = i + flat.packs * (kPack - 1);
+  if (inside(i, flat.packs)) {
+    f(Width<kPack>{}, i * kPack);
+  } else if (inside(element, flat.count)) {
+    f(Width<1>{}, element);
+  }
+}
+template <class T, class F>
+__device__ __forceinline__ void for_my_elements(const Flat& flat, F&& f) {
+  for_my_packs<Packed<T>::kCount>(flat, f);
+}
+
+// One element, or a pack of 16 bytes.
+template <int N, class T>
+__device__ __forceinline__ void load_floats(const T* from, float (&v)[N],
+                                            Site site = Site::here()) {
+  if constexpr (N == 1) {
+    v[0] = widen(*from);
+  } else {
+    static_assert(N == Packed<T>::kCount);
+    const Packed<T> pack = load_packed(from, site);
+    for (int j = 0; j < N; ++j) v[j] = widen(pack.values[j]);
+  }
+}
+template <int N, class T>
+__device__ __forceinline__ void store_floats(T* to, const float (&v)[N], Site site = Site::here()) {
+  if constexpr (N == 1) {
+    *to = narrow<T>(v[0]);
+  } else {
+    static_assert(N == Packed<T>::kCount);
+    Packed<T> pack;
+    for (int j = 0; j < N; ++j) pack.values[j] = narrow<T>(v[j]);
+    store_packed(to, pack, site);
+  }
+}
+
+}  // namespace convoy::CONVOY_TARGET
