@@ -1,5 +1,6 @@
 # Every kernel file, for both compilers. Paths from this folder.
 set(kernel_sources
   copy.cu
+  elementwise.cu
   gemm.cu
 )

@@ -65,4 +65,24 @@ inline double unary_slope(UnaryFn fn, double x, double alpha, double beta) {
   return (8 * difference(h) - difference(2 * h)) / (12 * h);
 }
 
+// The same where the backward reads the output: the derivative as a function of y.
+inline double unary_slope_of_output(UnaryFn fn, double y) {
+  switch (fn) {
+    case UnaryFn::relu:
+      return y > 0 ? 1 : 0;
+    case UnaryFn::relu6:
+      return y > 0 && y < 6 ? 1 : 0;
+    case UnaryFn::sigmoid:
+      return y - y * y;
+    case UnaryFn::tanh:
+      return (1 - y) * (1 + y);
+    case UnaryFn::exp:
+      return y;
+    case UnaryFn::sqrt:
+      return 0.5 / y;
+    default:
+      return NAN;  // reads the input
+  }
+}
+
 }  // namespace convoy::reference
