@@ -1,5 +1,6 @@
 # Every kernel file, for both compilers. Paths from this folder.
 set(kernel_sources
+  binary.cu
   copy.cu
   elementwise.cu
   gemm.cu

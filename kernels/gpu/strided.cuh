@@ -9,12 +9,21 @@
 
 namespace convoy::CONVOY_TARGET {
 
+// Every operand lies as one dense run.
+template <int N>
+bool is_dense(const StridedLoop<N>& loop) {
+  bool dense = loop.rank == 1;
+  for (int k = 0; k < N; ++k) dense = dense && loop.stride[k][0] == 1;
+  return dense;
+}
+
 template <int N>
 struct Offsets {
   std::int64_t of[N];
 };
 
-// Element `index` counts row-major, dimension 0 fastest. One division per further dimension.
+// Element `index` counts row-major, dimension 0 fastest. One division per further dimension. Take
+// the loop as `const __grid_constant__`, or each thread makes a copy in order to index it.
 template <int N>
 __device__ __forceinline__ Offsets<N> offsets_of(const StridedLoop<N>& loop, std::int64_t index) {
   Offsets<N> at{};
