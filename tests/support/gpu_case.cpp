@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/gpu_case.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -51,6 +52,14 @@ double to_number(T stored) {
   }
 }
 
+// What a fence and memory that was not written hold: NaN, and -1.
+constexpr unsigned char kUnwritten = 0xff;
+constexpr std::size_t kFence = 1024;  // bytes before and behind an array
+
+bool fence_stands(const unsigned char* fence) {
+  return std::all_of(fence, fence + kFence, [](unsigned char c) { return c == kUnwritten; });
+}
+
 }  // namespace
 
 std::vector<double> rounded(DType dtype, std::vector<double> values) {
@@ -66,8 +75,10 @@ std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_
 
 DeviceArray::DeviceArray(DType dtype, std::int64_t count) : dtype_(dtype), count_(count) {
   const std::size_t bytes = static_cast<std::size_t>(count) * size_of(dtype);
-  data_ = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
-  std::memset(data_, 0xff, bytes);
+  const std::size_t size = (bytes + 2 * kFence + 255) / 256 * 256;
+  auto* const memory = static_cast<unsigned char*>(std::aligned_alloc(256, size));
+  std::memset(memory, kUnwritten, size);
+  data_ = memory + kFence;
 }
 
 DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
@@ -82,7 +93,14 @@ DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
 DeviceArray::DeviceArray(DeviceArray&& other) noexcept
     : dtype_(other.dtype_), count_(other.count_), data_(std::exchange(other.data_, nullptr)) {}
 
-DeviceArray::~DeviceArray() { std::free(data_); }
+DeviceArray::~DeviceArray() {
+  if (data_ == nullptr) return;
+  const auto bytes = static_cast<std::size_t>(count_) * size_of(dtype_);
+  unsigned char* const memory = static_cast<unsigned char*>(data_) - kFence;
+  EXPECT_TRUE(fence_stands(memory)) << "written before an array of " << count_;
+  EXPECT_TRUE(fence_stands(memory + kFence + bytes)) << "written behind an array of " << count_;
+  std::free(memory);
+}
 
 std::vector<double> DeviceArray::values() const {
   std::vector<double> result;

@@ -33,7 +33,8 @@ std::vector<double> rounded(DType dtype, std::vector<double> values);
 // In [-1, 1], rounded, the same for the same seed.
 std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_t seed);
 
-// Device memory of exactly the size of its values.
+// Device memory of exactly the size of its values, between two fences: what is written outside is a
+// failure when the array goes.
 class DeviceArray {
  public:
   DeviceArray(DType dtype, std::int64_t count);  // not written
