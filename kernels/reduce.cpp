@@ -22,4 +22,9 @@ std::uint32_t broadcast_axes(const Shape& from, const Shape& to) {
   return axes;
 }
 
+void require_choice(const ReduceMax& op) {
+  require(op.shape.count() > 0 || kept_extents(op.shape, op.axes).count() == 0,
+          "max: at least one element expected, found shape {}", op.shape);
+}
+
 }  // namespace convoy

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sums and maxima over any set of dimensions. Sums are taken in double precision in blocks whose
-// borders depend on the shape alone: the same bits for any number of threads.
+// Sums and maxima over any set of dimensions. The order of a sum depends on shape and device alone:
+// the same bits for any number of threads. On cpu sums are taken in double precision, in blocks. On
+// cuda and sim a thread adds in f32 and carries what is rounded off along, and threads' sums are
+// joined in double: either way the error is that of about one rounding of each term and one of
+// the result.
 //
 //   const std::uint32_t axes = 0b0111;                                  // N, H, W of NHWC
 //   run(ReduceSum{shape, x_strides, axes, x, y, DType::f32}, how, workspace, stream);   // y[C]
@@ -47,6 +50,7 @@ struct ReduceMax {
   DType dtype;
 };
 CONVOY_KERNEL_OP(ReduceMax)
+void require_choice(const ReduceMax& op);  // throws that Error
 
 // dx (+)= dy at the chosen elements, 0 elsewhere.
 struct ReduceMaxBackward {

@@ -262,8 +262,8 @@ void run(const ReduceSum& op, const Plan&, void* workspace, const Stream&) {
 Plan plan(const ReduceMax&, const Device&) { return {}; }
 
 void run(const ReduceMax& op, const Plan&, void*, const Stream&) {
-  if (kept_extents(op.shape, op.axes).count() == 0) return;
-  require(op.shape.count() > 0, "max: at least one element expected, found shape {}", op.shape);
+  require_choice(op);
+  if (op.shape.count() == 0) return;
   with_float(op.dtype, [&]<class T>(Type<T>) { max_typed<T>(op); });
 }
 

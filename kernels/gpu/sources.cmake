@@ -4,4 +4,5 @@ set(kernel_sources
   copy.cu
   elementwise.cu
   gemm.cu
+  reduce.cu
 )
