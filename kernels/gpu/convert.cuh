@@ -65,6 +65,34 @@ __host__ __device__ To to_integer(From value) {
   return static_cast<To>(value);
 }
 
+// Rounds once: to odd on the way to f32, so that the rounding to 16 bits is the only one that
+// shows.
+template <class Half>
+__device__ __forceinline__ Half narrow_double(double value) {
+  const float towards_zero = __double2float_rz(value);
+  const unsigned inexact = static_cast<double>(towards_zero) != value ? 1 : 0;
+  return narrow<Half>(__uint_as_float(__float_as_uint(towards_zero) | inexact));
+}
+
+template <class To, class From>
+__device__ __forceinline__ To convert(From value) {
+  if constexpr (std::is_same_v<To, From>) {
+    return value;
+  } else if constexpr (kIsHalf<From>) {
+    return convert<To>(widen(value));
+  } else if constexpr (kIsHalf<To> && sizeof(From) == 1) {
+    return narrow<To>(static_cast<float>(value));
+  } else if constexpr (kIsHalf<To> && std::is_same_v<From, float>) {
+    return narrow<To>(value);
+  } else if constexpr (kIsHalf<To>) {
+    return narrow_double<To>(static_cast<double>(value));
+  } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
+    return to_integer<To>(value);
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
 // A number of the host as the dtype holds it.
 template <class T>
 T stored(double value) {

@@ -60,28 +60,35 @@ __device__ __forceinline__ void for_my_elements(const Flat& flat, F&& f) {
   for_my_packs<Packed<T>::kCount>(flat, f);
 }
 
-// One element, or a pack of 16 bytes.
+// N elements moved by one access of up to 16 bytes. The address is a multiple of their size.
+template <class T, int N>
+struct alignas(N * sizeof(T)) Lanes {
+  T values[N];
+};
+template <int N, class T>
+__device__ __forceinline__ Lanes<T, N> load_lanes(const T* from, Site site = Site::here()) {
+  if constexpr (kSim) require_aligned(from, sizeof(Lanes<T, N>), site);
+  return *reinterpret_cast<const Lanes<T, N>*>(from);
+}
+template <int N, class T>
+__device__ __forceinline__ void store_lanes(T* to, const Lanes<T, N>& lanes,
+                                            Site site = Site::here()) {
+  if constexpr (kSim) require_aligned(to, sizeof(lanes), site);
+  *reinterpret_cast<Lanes<T, N>*>(to) = lanes;
+}
+
+// The same, computed with as float.
 template <int N, class T>
 __device__ __forceinline__ void load_floats(const T* from, float (&v)[N],
                                             Site site = Site::here()) {
-  if constexpr (N == 1) {
-    v[0] = widen(*from);
-  } else {
-    static_assert(N == Packed<T>::kCount);
-    const Packed<T> pack = load_packed(from, site);
-    for (int j = 0; j < N; ++j) v[j] = widen(pack.values[j]);
-  }
+  const Lanes<T, N> lanes = load_lanes<N>(from, site);
+  for (int j = 0; j < N; ++j) v[j] = widen(lanes.values[j]);
 }
 template <int N, class T>
 __device__ __forceinline__ void store_floats(T* to, const float (&v)[N], Site site = Site::here()) {
-  if constexpr (N == 1) {
-    *to = narrow<T>(v[0]);
-  } else {
-    static_assert(N == Packed<T>::kCount);
-    Packed<T> pack;
-    for (int j = 0; j < N; ++j) pack.values[j] = narrow<T>(v[j]);
-    store_packed(to, pack, site);
-  }
+  Lanes<T, N> lanes;
+  for (int j = 0; j < N; ++j) lanes.values[j] = narrow<T>(v[j]);
+  store_lanes(to, lanes, site);
 }
 
 }  // namespace convoy::CONVOY_TARGET
