@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/sim/cuda_runtime.h"
 #include "kernels/sim/shared_memory.h"
 
 namespace convoy::sim {
@@ -114,10 +115,12 @@ void run_grid(const Launch& launch) {
   if constexpr (access::kEnabled) access::launch_ends();
 }
 
-void enqueue(const Stream&, Launch launch) {
+void enqueue(const Stream& stream, Launch launch, std::source_location where) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
   check_launch(launch);
-  run_grid(launch);
+  if (stream.handle == nullptr) return run_grid(launch);
+  on_sim::submit(static_cast<on_sim::cudaStream_t>(stream.handle), "kernel", where,
+                 [launch = std::move(launch)] { run_grid(launch); });
 }
 
 }  // namespace convoy::sim

@@ -14,8 +14,9 @@
 
 namespace convoy::sim {
 
-// Checks the launch and puts it on the stream; runs it at once where nothing waits.
-void enqueue(const Stream& stream, Launch launch);
+// Checks the launch and puts it on the stream (streams.h says when it runs there); on a stream
+// without a handle it runs at once.
+void enqueue(const Stream& stream, Launch launch, std::source_location where);
 // Runs every block of the grid; throws the error of the lowest one that failed.
 void run_grid(const Launch& launch);
 // Blocks of this size that can be alive at once: what a resident launch may have.
@@ -33,6 +34,7 @@ struct LaunchConfig {
   int cluster = 1;            // blocks per cluster, along x
   bool programmatic = false;  // programmatic dependent launch: no difference here
   bool resident = false;      // every block is alive at once
+  std::source_location where = std::source_location::current();  // of the launch
 };
 
 inline int multiprocessor_count(const Device&) { return sim::kMultiprocessors; }
@@ -40,13 +42,15 @@ inline int multiprocessor_count(const Device&) { return sim::kMultiprocessors; }
 template <class... Parameters, class... Arguments>
 void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
   std::tuple<std::remove_const_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
-  sim::enqueue(config.stream, {.grid = config.grid,
-                               .block = config.block,
-                               .shared_bytes = config.shared_bytes,
-                               .cluster = static_cast<unsigned>(config.cluster),
-                               .resident = config.resident,
-                               .kernel = reinterpret_cast<const void*>(kernel),
-                               .thread = [kernel, values] { std::apply(kernel, values); }});
+  sim::enqueue(config.stream,
+               {.grid = config.grid,
+                .block = config.block,
+                .shared_bytes = config.shared_bytes,
+                .cluster = static_cast<unsigned>(config.cluster),
+                .resident = config.resident,
+                .kernel = reinterpret_cast<const void*>(kernel),
+                .thread = [kernel, values] { std::apply(kernel, values); }},
+               config.where);
 }
 
 }  // namespace convoy::on_sim
