@@ -7,6 +7,9 @@
 //   backend(device).copy(dst, src, bytes, current_stream(device));
 
 #include <cstddef>
+#include <exception>
+#include <mutex>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +20,8 @@ namespace convoy {
 
 class DeviceBackend {
  public:
+  using Where = std::source_location;
+
   virtual ~DeviceBackend() = default;
 
   // Raw device memory, 64-byte aligned at least; nullptr when there is none left. The caching
@@ -24,15 +29,60 @@ class DeviceBackend {
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory, std::size_t bytes) noexcept = 0;
 
-  // Copies between any two of host and device memory, in stream order. Host memory must stay
-  // until the stream has passed.
-  virtual void copy(void* to, const void* from, std::size_t bytes, const Stream& stream) = 0;
+  // Copies between any two of host and device memory, in stream order. Host memory must stay, and
+  // stay as it is, until the stream has passed.
+  virtual void copy(void* to, const void* from, std::size_t bytes, const Stream& stream,
+                    Where where = Where::current()) = 0;
   virtual void synchronize(const Stream& stream) = 0;
 
   virtual Stream default_stream() = 0;
   // True where the host can read device memory through the same pointer.
   virtual bool host_accessible() const = 0;
   virtual std::string description() const = 0;
+
+  // What follows is for devices whose work runs beside the host's. By default a device runs all of
+  // it in order as it is called, has one stream, and its events have always passed.
+  virtual bool is_asynchronous() const { return false; }
+
+  // Streams are kept when they are given back: memory that was used on one stays theirs
+  // (runtime/stream.h has owners for these).
+  virtual Stream take_stream() { return default_stream(); }
+  virtual void give_back(const Stream&) noexcept {}
+
+  virtual void* create_event() { return nullptr; }
+  virtual void destroy_event(void*) noexcept {}
+  virtual void record(void*, const Stream&, Where = Where::current()) {}
+  virtual void wait(const Stream&, void*, Where = Where::current()) {}
+  virtual bool has_passed(void*) { return true; }
+  virtual void synchronize_event(void*) {}
+
+  // Host memory that copies do not have to stage (runtime/pinned.h).
+  virtual void* allocate_pinned(std::size_t bytes);
+  virtual void release_pinned(void* memory, std::size_t bytes) noexcept;
+
+  // Between the two, work on the stream, and on streams that wait for its events, is written down
+  // instead of done (runtime/graph.h). Devices without graphs throw.
+  virtual void begin_capture(const Stream&, Where = Where::current());
+  virtual void* end_capture(const Stream&);
+  virtual bool is_capturing(const Stream&) { return false; }
+  virtual void launch_graph(void*, const Stream&, Where = Where::current()) {}
+  virtual void destroy_graph(void*) noexcept {}
+
+  // The caching allocator has taken a block back on a stream, or hands it out there: for a device
+  // that checks it.
+  virtual void note_released(void*, std::size_t, const Stream&, Where) noexcept {}
+  virtual void note_reused(void*, std::size_t, const Stream&, Where) {}
+
+  // An error where nothing may be thrown, such as a destructor: it is printed, and thrown by the
+  // next call that may.
+  void defer(std::exception_ptr error) noexcept;
+
+ protected:
+  void throw_deferred();
+
+ private:
+  std::mutex deferred_mutex_;
+  std::exception_ptr deferred_;
 };
 
 // The backend of a device; throws Error when this build or machine does not have it.
@@ -42,7 +92,7 @@ std::vector<Device> available_devices();
 // "cpu", "sim", "cuda", "cuda:1". Throws a usage error that lists what is available.
 Device parse_device(std::string_view text);
 
-// The stream on which this thread's ops run.
+// The stream on which this thread's ops run: the device's default one, or a StreamScope's.
 Stream current_stream(const Device& device);
 
 // Compute threads of oneDNN and of our loops. The default is what the affinity mask allows.

@@ -24,7 +24,7 @@ class CpuBackend final : public DeviceBackend {
   }
   void release(void* memory, std::size_t) noexcept override { std::free(memory); }
 
-  void copy(void* to, const void* from, std::size_t bytes, const Stream&) override {
+  void copy(void* to, const void* from, std::size_t bytes, const Stream&, Where) override {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
   void synchronize(const Stream&) override {}

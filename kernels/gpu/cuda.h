@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -31,6 +32,10 @@ struct Site {
 };
 
 int multiprocessor_count(const Device& device);
+
+// On the simulator the caching allocator says which blocks it takes back and hands out.
+inline void note_block_released(void*, std::size_t, cudaStream_t, const std::source_location&) {}
+inline void note_block_reused(void*, std::size_t, cudaStream_t, const std::source_location&) {}
 
 struct LaunchConfig {
   dim3 grid;

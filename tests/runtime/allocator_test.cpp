@@ -22,7 +22,7 @@ class SmallBackend final : public DeviceBackend {
     std::free(memory);
     free_ += bytes;
   }
-  void copy(void*, const void*, std::size_t, const Stream&) override {}
+  void copy(void*, const void*, std::size_t, const Stream&, Where) override {}
   void synchronize(const Stream&) override {}
   Stream default_stream() override { return {}; }
   bool host_accessible() const override { return true; }
