@@ -62,6 +62,14 @@ void copy_strided(const Tensor& from, const Tensor& to) {
 
 }  // namespace
 
+void Tensor::note_use() const {
+  const Storage& storage = *impl_->storage;
+  const Stream now = current_stream(storage.device);
+  if (now.handle != storage.block.stream) {
+    allocator(storage.device).record_use(storage.block, now);
+  }
+}
+
 std::int64_t Tensor::size(int dim) const { return shape()[normalize_dim("size", dim, rank())]; }
 
 Tensor empty(const Shape& shape, const TensorOptions& options) {

@@ -78,8 +78,10 @@ class Tensor {
   Stream stream() const { return current_stream(device()); }
   TensorOptions like() const { return {dtype(), device()}; }
 
-  // Address of the first element, in the device's memory.
+  // Address of the first element, in the device's memory. Asking for it counts as a use on this
+  // thread's current stream: memory that belongs to another waits for it before its reuse.
   void* data() const {
+    if (impl_->storage->device.type != DeviceType::cpu) note_use();
     return static_cast<char*>(impl_->storage->block.data) +
            impl_->offset * static_cast<std::int64_t>(size_of(impl_->dtype));
   }
@@ -121,6 +123,8 @@ class Tensor {
   const std::shared_ptr<TensorImpl>& impl() const { return impl_; }
 
  private:
+  void note_use() const;
+
   std::shared_ptr<TensorImpl> impl_;
 };
 

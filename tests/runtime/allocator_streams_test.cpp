@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// The caching allocator where streams run beside the host: on the simulator, in every order.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/runtime/sim_device.h"
+
+namespace convoy {
+namespace {
+
+using testing::contains;
+using testing::enqueue;
+using testing::error_of;
+using testing::over_modes;
+using testing::ScopedMode;
+using testing::sim_backend;
+
+constexpr const char* kFile = "tests/runtime/allocator_streams_test.cpp";
+constexpr std::size_t kCount = 256, kBytes = kCount * sizeof(float);
+
+bool caching() { return std::getenv("CONVOY_ALLOCATOR") == nullptr; }
+#define SKIP_WITHOUT_CACHE() \
+  if (!caching()) GTEST_SKIP() << "caching is switched off"
+
+void fill(const Stream& stream, const Block& block, float value) {
+  enqueue(stream, [data = static_cast<float*>(block.data), value] {
+    std::fill(data, data + kCount, value);
+  });
+}
+
+TEST(StreamAllocator, AStreamGetsItsOwnBlockBackAtOnce) {
+  SKIP_WITHOUT_CACHE();
+  over_modes([](const std::string& mode) {
+    Allocator memory(sim_backend());
+    const OwnedStream a(sim_backend());
+    const StreamScope on(a.get());
+    const Block x = memory.allocate(kBytes);
+    fill(a.get(), x, 1);
+    memory.release(x);
+    const Block y = memory.allocate(kBytes);
+    EXPECT_EQ(y.data, x.data) << mode;
+    EXPECT_EQ(y.stream, a.get().handle);
+    EXPECT_TRUE(std::isnan(testing::read(y.data, kCount, a.get())[0])) << "poison in between";
+    memory.release(y);
+  });
+}
+
+TEST(StreamAllocator, AnotherStreamGetsItOnceAnEventHasPassed) {
+  SKIP_WITHOUT_CACHE();
+  const ScopedMode mode(sim::Async::late);
+  Allocator memory(sim_backend());
+  const OwnedStream a(sim_backend()), b(sim_backend());
+  const auto allocate_on = [&](const OwnedStream& stream) {
+    const StreamScope on(stream.get());
+    return memory.allocate(kBytes);
+  };
+  const Block x = allocate_on(a);
+  fill(a.get(), x, 1);
+  memory.release(x);
+  const Block other = allocate_on(b);
+  EXPECT_NE(other.data, x.data) << "the work on it has not been waited for";
+  EXPECT_EQ(memory.stats().cached_bytes, x.bytes);
+  sim_backend().synchronize(a.get());
+  const Block again = allocate_on(b);
+  EXPECT_EQ(again.data, x.data);
+  EXPECT_EQ(memory.stats().device_allocations, 2);
+  memory.release(other);
+  memory.release(again);
+}
+
+// Blocks wander between streams at random; each user writes its number and must read it back.
+TEST(StreamAllocator, NobodyFindsAnothersNumbers) {
+  over_modes([](const std::string& mode) {
+    Allocator memory(sim_backend());
+    const OwnedStream a(sim_backend()), b(sim_backend()), c(sim_backend());
+    const OwnedStream* streams[] = {&a, &b, &c};
+    int wrong = 0;
+    for (int step = 0; step < 60; ++step) {
+      const Stream stream = streams[step * 7 % 3]->get();
+      const StreamScope on(stream);
+      const Block x = memory.allocate(kBytes);
+      fill(stream, x, static_cast<float>(step));
+      enqueue(stream, [&wrong, step, data = static_cast<float*>(x.data)] {
+        for (std::size_t i = 0; i < kCount; ++i) wrong += data[i] != static_cast<float>(step);
+      });
+      memory.release(x);
+      if (step % 9 == 8) sim_backend().synchronize(stream);
+    }
+    for (const OwnedStream* stream : streams) sim_backend().synchronize(stream->get());
+    EXPECT_EQ(wrong, 0) << mode;
+  });
+}
+
+TEST(StreamAllocator, AUseOnAnotherStreamIsWaitedFor) {
+  over_modes([](const std::string& mode) {
+    Allocator memory(sim_backend());
+    std::vector<float> back(kCount);
+    const OwnedStream a(sim_backend()), b(sim_backend());
+    const StreamScope on(a.get());
+    const Block x = memory.allocate(kBytes);
+    fill(a.get(), x, 5);
+    Event filled(sim_backend());
+    filled.record(a.get());
+    filled.hold(b.get());
+    sim_backend().copy(back.data(), x.data, kBytes, b.get());
+    memory.record_use(x, b.get());
+    memory.release(x);
+    for (int i = 0; i < 3; ++i) {  // whichever block it is, nobody's numbers are lost
+      const Block y = memory.allocate(kBytes);
+      fill(a.get(), y, 6);
+      memory.release(y);
+    }
+    sim_backend().synchronize(b.get());
+    for (const float value : back) ASSERT_EQ(value, 5.0f) << mode;
+    sim_backend().synchronize(a.get());
+    const Block z = memory.allocate(kBytes), w = memory.allocate(kBytes);
+    if (caching()) {
+      EXPECT_LE(memory.stats().device_allocations, 2) << "it came back";
+    }
+    memory.release(z);
+    memory.release(w);
+  });
+}
+
+TEST(StreamAllocator, AUseThatNobodyRecordedIsNamed) {
+  SKIP_WITHOUT_CACHE();
+  over_modes([](const std::string& mode) {
+    std::vector<float> back(kCount);
+    Allocator memory(sim_backend());
+    const OwnedStream a(sim_backend()), b(sim_backend());
+    const StreamScope on(a.get());
+    const Block x = memory.allocate(kBytes);
+    sim_backend().copy(back.data(), x.data, kBytes, b.get());
+    const int used = __LINE__ - 1;
+    ::testing::internal::CaptureStderr();
+    memory.release(x);  // without record_use
+    const int released = __LINE__ - 1;
+    const std::string printed = ::testing::internal::GetCapturedStderr();
+    const std::string error = error_of([&] { sim_backend().synchronize(a.get()); });
+    EXPECT_TRUE(contains(error, "a missing event wait: the release of a block")) << mode << error;
+    EXPECT_TRUE(contains(error, CONVOY_LINE(used))) << error;
+    EXPECT_TRUE(contains(error, fmt::format("[{}]", CONVOY_LINE(released)))) << error;
+    EXPECT_TRUE(contains(printed, error));
+    sim_backend().synchronize(b.get());
+  });
+}
+
+// An allocator that skips the wait, as one with a bug would.
+TEST(StreamAllocator, ABlockHandedOutTooEarlyIsNamed) {
+  over_modes([](const std::string& mode) {
+    const OwnedStream a(sim_backend()), b(sim_backend());
+    void* x = sim_backend().allocate(kBytes);
+    sim_backend().note_released(x, kBytes, a.get(), std::source_location::current());
+    const std::string error = error_of(
+        [&] { sim_backend().note_reused(x, kBytes, b.get(), std::source_location::current()); });
+    EXPECT_TRUE(contains(error, "a block recycled across streams")) << mode << ": " << error;
+    sim_backend().synchronize(a.get());
+    sim_backend().note_reused(x, kBytes, b.get(), std::source_location::current());
+    sim_backend().release(x, kBytes);
+  });
+}
+
+TEST(StreamAllocator, TrimGivesBackWhatWaits) {
+  SKIP_WITHOUT_CACHE();
+  over_modes([](const std::string& mode) {
+    Allocator memory(sim_backend());
+    const OwnedStream a(sim_backend()), b(sim_backend());
+    const StreamScope on(a.get());
+    const Block x = memory.allocate(kBytes);
+    fill(b.get(), x, 1);
+    memory.record_use(x, b.get());
+    memory.release(x);
+    memory.trim();
+    EXPECT_EQ(memory.stats().cached_bytes, 0u) << mode;
+    EXPECT_TRUE(contains(error_of([&] { sim_backend().copy(x.data, &x, 4, a.get()); }), "freed"));
+  });
+}
+
+}  // namespace
+}  // namespace convoy
