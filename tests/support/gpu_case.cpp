@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/gpu_case.h"
 
-#include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <random>
 #include <utility>
 
 #include "kernels/half.h"
+#include "kernels/sim/cuda_runtime.h"
 #include "kernels/sim/options.h"
 
 namespace convoy::testing {
@@ -52,12 +50,8 @@ double to_number(T stored) {
   }
 }
 
-// What a fence and memory that was not written hold: NaN, and -1.
-constexpr unsigned char kUnwritten = 0xff;
-constexpr std::size_t kFence = 1024;  // bytes before and behind an array
-
-bool fence_stands(const unsigned char* fence) {
-  return std::all_of(fence, fence + kFence, [](unsigned char c) { return c == kUnwritten; });
+void check(on_sim::cudaError_t status) {
+  require(status == on_sim::cudaSuccess, "test: {}", on_sim::cudaGetErrorString(status));
 }
 
 }  // namespace
@@ -75,10 +69,7 @@ std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_
 
 DeviceArray::DeviceArray(DType dtype, std::int64_t count) : dtype_(dtype), count_(count) {
   const std::size_t bytes = static_cast<std::size_t>(count) * size_of(dtype);
-  const std::size_t size = (bytes + 2 * kFence + 255) / 256 * 256;
-  auto* const memory = static_cast<unsigned char*>(std::aligned_alloc(256, size));
-  std::memset(memory, kUnwritten, size);
-  data_ = memory + kFence;
+  check(on_sim::cudaMalloc(&data_, bytes));
 }
 
 DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
@@ -93,13 +84,13 @@ DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
 DeviceArray::DeviceArray(DeviceArray&& other) noexcept
     : dtype_(other.dtype_), count_(other.count_), data_(std::exchange(other.data_, nullptr)) {}
 
+// A write outside of the array is said here, if not before.
 DeviceArray::~DeviceArray() {
-  if (data_ == nullptr) return;
-  const auto bytes = static_cast<std::size_t>(count_) * size_of(dtype_);
-  unsigned char* const memory = static_cast<unsigned char*>(data_) - kFence;
-  EXPECT_TRUE(fence_stands(memory)) << "written before an array of " << count_;
-  EXPECT_TRUE(fence_stands(memory + kFence + bytes)) << "written behind an array of " << count_;
-  std::free(memory);
+  try {
+    check(on_sim::cudaFree(data_));
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
+  }
 }
 
 std::vector<double> DeviceArray::values() const {
@@ -113,11 +104,14 @@ std::vector<double> DeviceArray::values() const {
 }
 
 void copy_to_device(void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+  check(on_sim::cudaMemcpyAsync(to, from, bytes, on_sim::cudaMemcpyHostToDevice, nullptr));
+  wait_for_device();
 }
 void copy_from_device(void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+  check(on_sim::cudaMemcpyAsync(to, from, bytes, on_sim::cudaMemcpyDeviceToHost, nullptr));
+  wait_for_device();
 }
+void wait_for_device() { check(on_sim::cudaStreamSynchronize(nullptr)); }
 
 double epsilon(DType dtype) {
   switch (dtype) {

@@ -79,6 +79,8 @@ class DeviceValues {
 
 void copy_to_device(void* to, const void* from, std::size_t bytes);
 void copy_from_device(void* to, const void* from, std::size_t bytes);
+// Errors of kernels are thrown here.
+void wait_for_device();
 
 template <class T>
 void DeviceValues<T>::write(const T* values) {
@@ -98,6 +100,7 @@ void run_on_device(const Op& op) {
   const Plan how = plan(op, kSimDevice);
   const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(how.workspace_bytes));
   run(op, how, how.workspace_bytes > 0 ? workspace.data() : nullptr, stream);
+  wait_for_device();
 }
 
 double epsilon(DType dtype);
