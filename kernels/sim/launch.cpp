@@ -84,18 +84,22 @@ Gang& gang_of_this_thread() {
 void run_gangs(const Launch& launch, std::uint64_t blocks, unsigned per_gang) {
   FirstError error;
   const std::uint64_t gangs = blocks / per_gang;
-  on_cpu::parallel_for(static_cast<std::int64_t>(gangs), access::kEnabled ? INT64_MAX : 1,
-                       [&](std::int64_t begin, std::int64_t end) {
-                         for (auto i = static_cast<std::uint64_t>(begin);
-                              i < static_cast<std::uint64_t>(end); ++i) {
-                           if (error.before(i)) return;
-                           try {
-                             gang_of_this_thread().run(launch, i * per_gang, per_gang);
-                           } catch (...) {
-                             error.note(i);
-                           }
-                         }
-                       });
+  // A launch of a few hundred threads is done before another core has woken up.
+  constexpr std::int64_t kThreadsWorthACore = 512;
+  const std::int64_t threads =
+      std::int64_t{launch.block.x} * launch.block.y * launch.block.z * per_gang;
+  const std::int64_t grain = access::kEnabled ? INT64_MAX : kThreadsWorthACore / threads + 1;
+  on_cpu::parallel_for(
+      static_cast<std::int64_t>(gangs), grain, [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = static_cast<std::uint64_t>(begin); i < static_cast<std::uint64_t>(end); ++i) {
+          if (error.before(i)) return;
+          try {
+            gang_of_this_thread().run(launch, i * per_gang, per_gang);
+          } catch (...) {
+            error.note(i);
+          }
+        }
+      });
   error.rethrow();
 }
 

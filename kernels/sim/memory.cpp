@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 
 #include "kernels/require.h"
@@ -58,7 +59,7 @@ class Memory {
     std::memset(slot, kGuardByte, slot_bytes(bytes));
     std::memset(made.begin, kPoison, bytes);
     for (const Zone& zone : guards(made)) poison(zone.begin, zone.bytes);
-    ++live_count_;
+    live_.insert(slot);
     live_bytes_ += bytes;
     return made.begin;
   }
@@ -73,7 +74,7 @@ class Memory {
     poison(found.begin, found.bytes);
     found.live = false;
     found.freed = where;
-    --live_count_;
+    live_.erase(found.begin - kGuard);
     live_bytes_ -= found.bytes;
     quarantine_.push_back(found.begin - kGuard);
     quarantine_bytes_ += slot_bytes(found.bytes);
@@ -98,16 +99,15 @@ class Memory {
 
   std::optional<std::string> find_damage() {
     const std::unique_lock lock(mutex_);
-    for (const auto& [slot, allocation] : allocations_) {
-      if (!allocation.live) continue;
-      if (auto damage = mend(allocation)) return damage;
+    for (char* slot : live_) {
+      if (auto damage = mend(allocations_.at(slot))) return damage;
     }
     return {};
   }
 
   std::size_t live_count() const {
     const std::shared_lock lock(mutex_);
-    return live_count_;
+    return live_.size();
   }
   std::size_t live_bytes() const {
     const std::shared_lock lock(mutex_);
@@ -209,9 +209,10 @@ class Memory {
   std::size_t size_ = 0;
   mutable std::shared_mutex mutex_;
   std::map<char*, Allocation> allocations_;  // by the beginning of their slot
+  std::set<char*> live_;  // slots; far fewer than allocations_, which remembers the freed ones
   std::map<char*, std::size_t> free_;
   std::deque<char*> quarantine_;
-  std::size_t quarantine_bytes_ = 0, live_count_ = 0, live_bytes_ = 0;
+  std::size_t quarantine_bytes_ = 0, live_bytes_ = 0;
   std::uint64_t generation_ = 0;
 };
 
