@@ -42,7 +42,8 @@ struct Pool2dGeometry {
   Shape output_shape() const { return {batch, h.out, w.out, channels}; }
 };
 
-// Throw Error, naming `op`, if x is not [N, H, W, C] or the options do not fit it.
+// Throw Error, naming `op`, if x is not [N, H, W, C], if the options do not fit it, or if an extent
+// or a row does not fit into 31 bits.
 Pool2dGeometry pool2d_geometry(const char* op, const Shape& x, const Pool2dOptions& options);
 Pool2dGeometry adaptive_pool2d_geometry(const char* op, const Shape& x, PoolSize output_size);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/pool2d.h"
 
+#include <algorithm>
+
 namespace convoy {
 namespace {
 
@@ -37,21 +39,42 @@ PoolAxis axis(const char* op, const Shape& x, const Pool2dOptions& o, int i) {
   require(a.padding >= 0 && a.padding <= extent / 2,
           "{}: {} padding expects 0 to half the kernel's extent {}, found {}", op, direction(i),
           extent, a.padding);
+  require(a.in + 2 * a.padding + extent <= INT32_MAX && a.stride <= INT32_MAX,
+          "{}: {} pixels, kernel's extent and stride expect at most 2^31 - 1, found {}, {} and {}",
+          op, direction(i), a.in, extent, a.stride);
   a.out = output_size(a, o.ceil_mode);
   require(a.out > 0, "{}: {} kernel of extent {} does not fit into {} pixels with padding {}", op,
           direction(i), extent, a.in, a.padding);
   return a;
 }
 
+PoolAxis adaptive_axis(const char* op, const Shape& x, PoolSize output_size, int i) {
+  const PoolAxis a{
+      .in = x[1 + i], .out = output_size[static_cast<std::size_t>(i)], .adaptive = true};
+  require(a.in <= INT32_MAX / a.out,
+          "{}: {} pixels times output_size expect at most 2^31 - 1, found {} x {}", op,
+          direction(i), a.in, a.out);
+  return a;
+}
+
+// Kernels count within one row, and in one direction, in 32 bits.
+Pool2dGeometry with_short_rows(const char* op, const Pool2dGeometry& g) {
+  const std::int64_t longest = std::max(g.w.in, g.w.out);
+  require(g.channels == 0 || longest <= INT32_MAX / g.channels,
+          "{}: a row of x and of the result expects at most 2^31 - 1 values, found {} x {}", op,
+          longest, g.channels);
+  return g;
+}
+
 }  // namespace
 
 Pool2dGeometry pool2d_geometry(const char* op, const Shape& x, const Pool2dOptions& options) {
   require_nhwc(op, x);
-  return {.batch = x[0],
-          .channels = x[3],
-          .h = axis(op, x, options, 0),
-          .w = axis(op, x, options, 1),
-          .count_include_pad = options.count_include_pad};
+  return with_short_rows(op, {.batch = x[0],
+                              .channels = x[3],
+                              .h = axis(op, x, options, 0),
+                              .w = axis(op, x, options, 1),
+                              .count_include_pad = options.count_include_pad});
 }
 
 Pool2dGeometry adaptive_pool2d_geometry(const char* op, const Shape& x, PoolSize output_size) {
@@ -59,10 +82,10 @@ Pool2dGeometry adaptive_pool2d_geometry(const char* op, const Shape& x, PoolSize
   require(output_size[0] > 0 && output_size[1] > 0,
           "{}: output_size expects values above 0, found {} x {}", op, output_size[0],
           output_size[1]);
-  return {.batch = x[0],
-          .channels = x[3],
-          .h = {.in = x[1], .out = output_size[0], .adaptive = true},
-          .w = {.in = x[2], .out = output_size[1], .adaptive = true}};
+  return with_short_rows(op, {.batch = x[0],
+                              .channels = x[3],
+                              .h = adaptive_axis(op, x, output_size, 0),
+                              .w = adaptive_axis(op, x, output_size, 1)});
 }
 
 }  // namespace convoy

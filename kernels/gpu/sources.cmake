@@ -4,5 +4,6 @@ set(kernel_sources
   copy.cu
   elementwise.cu
   gemm.cu
+  pool2d.cu
   reduce.cu
 )

@@ -57,29 +57,13 @@ const Adaptive kAdaptive[] = {
     {{0, 6, 6, 2}, {1, 1}},
 };
 
-reference::Pool2d reference_of(const Pool2dGeometry& g) {
-  reference::Pool2d r{g.batch,
-                      g.h.in,
-                      g.w.in,
-                      g.channels,
-                      g.h.out,
-                      g.w.out,
-                      {g.h.kernel, g.w.kernel},
-                      {g.h.stride, g.w.stride},
-                      {g.h.padding, g.w.padding},
-                      {g.h.dilation, g.w.dilation}};
-  r.adaptive = g.h.adaptive;
-  r.count_include_pad = g.count_include_pad;
-  return r;
-}
-
 template <class T>
 class Pool2d : public ::testing::Test {
  protected:
   void check_max(const Case& c) {
     SCOPED_TRACE(to_text(c.x));
     const Pool2dGeometry g = pool2d_geometry("max_pool2d", c.x, c.options);
-    const auto ref = reference_of(g);
+    const auto ref = reference::pool2d_of(g);
     std::vector<T> x = random_values<T>(c.x.count(), 1);
     for (T& v : x) v = std::round(v * 4);  // ties: the first one wins
     const std::vector<T> dy = random_values<T>(g.output_shape().count(), 2);
@@ -104,7 +88,7 @@ class Pool2d : public ::testing::Test {
   }
   void check_avg(const Pool2dGeometry& g) {
     SCOPED_TRACE(to_text(g.input_shape()) + " to " + to_text(g.output_shape()));
-    const auto ref = reference_of(g);
+    const auto ref = reference::pool2d_of(g);
     const std::vector<T> x = random_values<T>(g.input_shape().count(), 1);
     const std::vector<T> dy = random_values<T>(g.output_shape().count(), 2);
     std::vector<T> y(dy.size(), NAN), dx(x.size(), NAN);
@@ -191,6 +175,14 @@ TEST(Pool2dGeometry, RefusesWhatDoesNotFit) {
   refused({1, 4, 4, 3}, {.kernel_size = {5, 2}},
           "vertical kernel of extent 5 does not fit into 4 pixels with padding 0");
   EXPECT_THROW(adaptive_pool2d_geometry("adaptive_avg_pool2d", {1, 4, 4, 3}, {0, 1}), Error);
+  // What kernels could not count in 32 bits.
+  const std::int64_t large = std::int64_t{1} << 30;
+  EXPECT_THROW(adaptive_pool2d_geometry("adaptive_avg_pool2d", {1, 4, 4, 3}, {large, 1}), Error);
+  EXPECT_THROW(pool2d_geometry("max_pool2d", {1, 1, 4, large}, {}), Error);
+  EXPECT_THROW(pool2d_geometry("max_pool2d", {1, 4, 4, 3},
+                               {.kernel_size = {2 * large, 1}, .padding = {large, 0}}),
+               Error);
+  EXPECT_THROW(pool2d_geometry("max_pool2d", {1, 4, 4, 3}, {.stride = {4 * large, 1}}), Error);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/pool2d.h"
+
 namespace convoy::reference {
 
 struct Pool2d {
@@ -110,5 +112,21 @@ struct Pool2d {
     return dx;
   }
 };
+
+inline Pool2d pool2d_of(const Pool2dGeometry& g) {
+  Pool2d r{g.batch,
+           g.h.in,
+           g.w.in,
+           g.channels,
+           g.h.out,
+           g.w.out,
+           {g.h.kernel, g.w.kernel},
+           {g.h.stride, g.w.stride},
+           {g.h.padding, g.w.padding},
+           {g.h.dilation, g.w.dilation}};
+  r.adaptive = g.h.adaptive;
+  r.count_include_pad = g.count_include_pad;
+  return r;
+}
 
 }  // namespace convoy::reference
