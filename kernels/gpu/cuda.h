@@ -92,20 +92,23 @@ __device__ __forceinline__ void named_barrier_arrive(unsigned id, unsigned threa
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
+// Before compute capability 9.0 a block is its own cluster.
 __device__ __forceinline__ void cluster_sync(Site = {}) {
-  asm volatile(
-      "barrier.cluster.arrive.release.aligned;\n"
-      "barrier.cluster.wait.acquire.aligned;" ::
-          : "memory");
+  if constexpr (kArch >= 90) {
+    asm volatile(
+        "barrier.cluster.arrive.release.aligned;\n"
+        "barrier.cluster.wait.acquire.aligned;" ::
+            : "memory");
+  }
 }
 __device__ __forceinline__ unsigned cluster_rank() {
-  unsigned rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  unsigned rank = 0;
+  if constexpr (kArch >= 90) asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
 }
 __device__ __forceinline__ unsigned cluster_size() {
-  unsigned size;
-  asm volatile("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+  unsigned size = 1;
+  if constexpr (kArch >= 90) asm volatile("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
   return size;
 }
 
@@ -130,7 +133,7 @@ struct WorkGroups {
   __device__ void commit();
 };
 struct Thread {
-  WorkGroups copies, bulk_copies, products;
+  WorkGroups copies, products;
 };
 
 __device__ Thread* current_thread();
@@ -143,6 +146,25 @@ __device__ void read_shared(const char* what, const void* from, std::size_t, voi
 __device__ void write_shared(const char* what, void* to, std::size_t, const void* from, Site);
 __device__ void copy_async(void* to, const void* from, std::size_t, std::size_t, Site);
 __device__ void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, Site);
+
+__device__ void fence_proxy_async(Site);
+__device__ void mbarrier_init(void* word, std::uint32_t arrivals, Site);
+__device__ void mbarrier_invalidate(void* word, Site);
+__device__ void mbarrier_arrive(void* word, std::uint32_t bytes, Site);
+__device__ void mbarrier_expect(void* word, std::uint32_t bytes, Site);
+__device__ void mbarrier_wait(const void* word, std::uint32_t parity, Site);
+__device__ std::uint32_t map_to_rank(const void* place, std::uint32_t rank, Site);
+__device__ void mbarrier_arrive_remote(std::uint32_t address, Site);
+
+template <class Map, int kRank>
+__device__ void tma_load(const Map&, const int (&at)[kRank], void* to, void* barrier,
+                         std::uint32_t mask, Site);
+template <class Map, int kRank>
+__device__ void tma_store(const Map&, const int (&at)[kRank], const void* from, Site);
+__device__ void bulk_load(void* to, const void* from, std::uint32_t, void* barrier, Site);
+__device__ void bulk_commit();
+__device__ void bulk_wait_read(std::uint32_t keep, Site);
+__device__ void bulk_wait(std::uint32_t keep, Site);
 
 }  // namespace sim
 

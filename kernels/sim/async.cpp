@@ -15,7 +15,9 @@ void AsyncEngine::start(std::uint64_t seed) {
 
 Ticket AsyncEngine::submit(AsyncWork work, Completion complete) {
   work.ticket = next_++;
-  if constexpr (access::kEnabled) access::work_begins(work.ticket, *work.issuer, work.what);
+  if constexpr (access::kEnabled) {
+    access::work_begins(work.ticket, *work.issuer, work.what, work.async_proxy);
+  }
   if (options().async == Async::eager) {
     complete(work);
   } else {

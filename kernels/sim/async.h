@@ -23,7 +23,8 @@ struct AsyncWork {
   const char* what = "";
   Site site;
   Thread* issuer = nullptr;
-  std::uint64_t queue = 0;  // works of one queue complete in the order of issue; 0: in any order
+  std::uint64_t queue = 0;   // works of one queue complete in the order of issue; 0: in any order
+  bool async_proxy = false;  // TMA and wgmma: sees shared memory through Block::async_view
   Ticket ticket = 0;
 };
 
@@ -32,6 +33,7 @@ class AsyncEngine {
   using Completion = std::function<void(const AsyncWork&)>;  // runs without a current thread
 
   void start(std::uint64_t seed);
+  std::uint64_t new_queue() { return ++last_queue_; }
   Ticket submit(AsyncWork work, Completion complete);
   // This work, and before it all of its queue that was issued earlier.
   void complete(Ticket ticket);
@@ -53,6 +55,7 @@ class AsyncEngine {
 
   std::deque<Pending> pending_;  // of consecutive tickets; those that are done leave at the front
   Ticket next_ = 1;
+  std::uint64_t last_queue_ = 1u << 16;  // below: queues that have a number of their own
   std::uint64_t random_ = 1;
 };
 
@@ -60,17 +63,19 @@ class AsyncEngine {
 // commit are a group to be, and a wait names how many of the newest groups may go on.
 class WorkGroups {
  public:
-  void add(Ticket ticket) { works_.push_back({ticket, committed_}); }
+  void add(Ticket ticket, const Site& site) { works_.push_back({ticket, committed_, site}); }
   void commit() { ++committed_; }
   // The works of all committed groups but the newest `keep`, in the order of issue; they leave.
   std::vector<Ticket> take_all_but(std::uint32_t keep);
-  bool empty() const { return works_.empty(); }
+  // Where the oldest that nobody waited for was issued; null: there is none.
+  const Site* oldest() const { return works_.empty() ? nullptr : &works_.front().site; }
   void clear() { works_.clear(); }
 
  private:
   struct Member {
     Ticket ticket;
     std::uint32_t group;
+    Site site;
   };
   std::vector<Member> works_;
   std::uint32_t committed_ = 0;

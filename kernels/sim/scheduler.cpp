@@ -58,10 +58,7 @@ void Gang::run(const Launch& launch, std::uint64_t first, unsigned count) {
   active = this;
   schedule();
   active = nullptr;
-  if (!error_) {
-    async_.finish_all();
-    end_blocks();
-  }
+  if (!error_) end_blocks();
   tear_down();
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
@@ -115,15 +112,17 @@ void Gang::set_up_block(unsigned position, std::uint64_t number) {
     thread.rank = t;
     thread.block = &block;
     thread.state = Thread::State::fresh;
-    for (WorkGroups* groups : {&thread.copies, &thread.bulk_copies, &thread.products}) {
-      groups->clear();
-    }
+    thread.copies.clear();
+    thread.bulk_reads.clear();
+    thread.bulk_copies.clear();
+    thread.products.clear();
     if constexpr (access::kEnabled) access::thread_begins(thread);
   }
 }
 
 void Gang::end_blocks() {
   try {
+    async_.finish_all();
     for (Block& block : blocks()) {
       if constexpr (access::kEnabled) access::block_ends(block);
       check_guards(block);
@@ -267,6 +266,13 @@ bool is_whole_block(const Group& group) {
 }
 
 void Gang::finish(Thread& thread) {
+  if (const Site* store = thread.bulk_reads.oldest()) {
+    fault(thread, "TMA store: still reads shared memory when its thread exits; wait for its group",
+          *store);
+  }
+  if (const Site* product = thread.products.oldest()) {
+    fault(thread, "wgmma: still in flight when its thread exits; wait for its group", *product);
+  }
   thread.state = Thread::State::gone;
   Block& block = *thread.block;
   Warp& warp = block.warps[thread.warp()];

@@ -50,7 +50,7 @@ struct Thread {
   bool (*condition)(const void*) = nullptr;
   const void* condition_context = nullptr;
 
-  WorkGroups copies, bulk_copies, products;  // of cp.async, cp.async.bulk and wgmma
+  WorkGroups copies, bulk_reads, bulk_copies, products;  // of cp.async, TMA stores and wgmma
 
   access::ThreadClock clock;  // happens-before, in the preset simcheck
 
@@ -96,7 +96,8 @@ struct Block {
   unsigned first_of_cluster = 0;  // position in the gang of its cluster's first block
   unsigned threads = 0, alive = 0;
   std::byte* shared = nullptr;
-  std::byte* async_view = nullptr;  // shared memory as the async proxy sees it (async.h)
+  std::byte* async_view = nullptr;  // shared memory as the async proxy sees it, once it is used
+  bool fenced = false;              // a fence.proxy.async is behind what the view has
   std::size_t shared_bytes = 0;
   Thread* first = nullptr;
   Warp* warps = nullptr;

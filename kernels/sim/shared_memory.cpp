@@ -48,18 +48,47 @@ bool untouched(const std::byte* begin) {
 
 }  // namespace
 
-void open_shared_memory(Block& block, std::size_t bytes) {
-  block.shared_bytes = bytes;
-  block.shared = block.async_view = nullptr;
-  if (bytes == 0) return;
+namespace {
+
+std::byte* take_unwritten(std::size_t bytes) {
   if (spare.empty()) {
     spare.emplace_back(
         static_cast<std::byte*>(std::aligned_alloc(kAlignment, kArena / kAlignment * kAlignment)));
   }
-  block.shared = spare.back().release() + kGuard;
+  std::byte* memory = spare.back().release() + kGuard;
   spare.pop_back();
-  std::memset(block.shared, static_cast<int>(kUnwritten), bytes);
+  std::memset(memory, static_cast<int>(kUnwritten), bytes);
+  return memory;
+}
+
+}  // namespace
+
+void open_shared_memory(Block& block, std::size_t bytes) {
+  block.shared_bytes = bytes;
+  block.shared = block.async_view = nullptr;
+  block.fenced = false;
+  if (bytes == 0) return;
+  block.shared = take_unwritten(bytes);
   set_guards(block.shared, bytes, true);
+}
+
+std::byte* async_view(Block& block) {
+  if (block.async_view == nullptr) block.async_view = take_unwritten(block.shared_bytes);
+  return block.async_view;
+}
+
+void fence_proxy_async(const Site& site) {
+  if (skipped(site)) return;
+  Thread& self = *current_thread();
+  self.block->fenced = true;
+  if constexpr (access::kEnabled) access::proxy_fence(self);
+}
+
+// Not at the fence: hundreds of threads call it, each for its own few bytes.
+void publish_fenced(Block& block) {
+  if (!block.fenced) return;
+  std::memcpy(async_view(block), block.shared, block.shared_bytes);
+  block.fenced = false;
 }
 
 void close_shared_memory(Block& block) noexcept {

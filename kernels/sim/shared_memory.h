@@ -20,6 +20,13 @@ inline constexpr std::uint32_t kSharedWindow = 1u << 24;
 
 void open_shared_memory(Block& block, std::size_t bytes);
 void close_shared_memory(Block& block) noexcept;
+
+// Shared memory as the async proxy sees it: TMA and wgmma read this second copy. TMA loads write
+// both; what threads store gets there by fence.proxy.async only. It is made when it is first used.
+std::byte* async_view(Block& block);
+// What is stored so far is in the view before the next work of the async proxy is issued.
+void fence_proxy_async(const Site& site);
+void publish_fenced(Block& block);
 // Throws where the guard zones were written: a kernel stored outside of its Storage.
 void check_guards(const Block& block);
 

@@ -22,9 +22,11 @@
 
 #include "kernels/sim/instruction.h"
 #include "kernels/sim/launch.h"
+#include "kernels/sim/mbarrier.h"
 #include "kernels/sim/scheduler.h"
 #include "kernels/sim/shared_memory.h"
 #include "kernels/sim/site.h"
+#include "kernels/sim/tma.h"
 #include "kernels/sim/vector_types.h"
 
 #define __global__

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/sim/tma.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+
+#include "kernels/sim/async_source.h"
+#include "kernels/sim/instruction.h"
+#include "kernels/sim/mbarrier.h"
+#include "kernels/sim/shared_memory.h"
+
+namespace convoy::sim {
+namespace {
+
+constexpr int kPoison = 0xff;
+constexpr std::size_t kUnit = 16;  // bytes that swizzling keeps together
+constexpr std::uint32_t kMaxRow = 256 * 8;
+
+using Coordinates = std::array<std::int64_t, 4>;
+
+// One box of one tensor.
+struct Box {
+  TensorMap map;
+  Coordinates at{};
+
+  std::size_t row_bytes() const { return std::size_t{map.box[0]} * map.element_bytes; }
+  std::size_t rows() const { return std::size_t{map.box[1]} * map.box[2] * map.box[3]; }
+  std::size_t bytes() const { return row_bytes() * rows(); }
+
+  // The part of a row that lies inside of the tensor: [begin, end) in bytes of the row, and where
+  // in global memory it begins.
+  struct Inside {
+    std::size_t begin = 0, end = 0;
+    std::byte* data = nullptr;
+  };
+  Inside inside(std::size_t row) const {
+    const std::size_t of_row[] = {0, row % map.box[1], row / map.box[1] % map.box[2],
+                                  row / map.box[1] / map.box[2]};
+    std::byte* data = map.data;
+    for (std::size_t d = 1; d < 4; ++d) {
+      const std::int64_t i = at[d] + static_cast<std::int64_t>(of_row[d]);
+      if (i < 0 || i >= map.extent[d]) return {};
+      data += i * map.stride_bytes[d];
+    }
+    const std::int64_t begin = std::max<std::int64_t>(at[0], 0);
+    const std::int64_t end = std::min(at[0] + map.box[0], map.extent[0]);
+    if (begin >= end) return {};
+    return {static_cast<std::size_t>(begin - at[0]) * map.element_bytes,
+            static_cast<std::size_t>(end - at[0]) * map.element_bytes,
+            data + begin * map.element_bytes};
+  }
+  // Where a unit of the box lies, as an offset in shared memory; `offset` is the box's.
+  std::size_t place(std::size_t offset, std::size_t row, std::size_t in_row) const {
+    const std::size_t plain = offset + row * row_bytes() + in_row;
+    return map.swizzled ? plain ^ ((plain >> 7 & 7) << 4) : plain;
+  }
+};
+
+Box make_box(const TensorMap& map, std::span<const int> at, const char* what, const Site& site) {
+  expect(at.size() == map.rank, "TMA: expects as many coordinates as the tensor map has dimensions",
+         static_cast<std::int64_t>(at.size()), site);
+  Box box{.map = map};
+  std::copy(at.begin(), at.end(), box.at.begin());
+  if (box.row_bytes() > kMaxRow) fault(fmt::format("{}: the box is too wide", what), site);
+  return box;
+}
+
+// The checked offset of a box in the caller's shared memory.
+std::size_t own_offset(const void* place, std::size_t bytes, std::size_t alignment,
+                       const char* what, const Site& site) {
+  const Block& block = *current_thread()->block;
+  const auto* at = static_cast<const std::byte*>(place);
+  if (at < block.shared || at + bytes > block.shared + block.shared_bytes ||
+      static_cast<std::size_t>(at - block.shared) % alignment != 0) {
+    fault(
+        fmt::format("{}: expects {} bytes of the block's shared memory at a multiple of {}, found "
+                    "offset {} of {}",
+                    what, bytes, alignment, at - block.shared, block.shared_bytes),
+        site);
+  }
+  return static_cast<std::size_t>(at - block.shared);
+}
+
+std::size_t alignment_of(const TensorMap& map) { return map.swizzled ? 1024 : 128; }
+
+// Both views of a block's shared memory, for work that writes it.
+struct Target {
+  Block* block;
+  std::size_t offset, bytes;
+  std::byte* barrier;
+
+  void poison() const {
+    std::memset(block->shared + offset, kPoison, bytes);
+    std::memset(async_view(*block) + offset, kPoison, bytes);
+  }
+  void put(std::size_t to, const std::byte* from, std::size_t count) const {
+    std::memcpy(block->shared + to, from, count);
+    std::memcpy(async_view(*block) + to, from, count);
+  }
+  void finish(const AsyncWork& work) const {
+    if (block->alive == 0) {
+      fault(*work.issuer,
+            fmt::format("{}: writes the shared memory of block {}, which has exited", work.what,
+                        to_text(block->index)),
+            work.site);
+    }
+    if constexpr (access::kEnabled) {
+      access::work_writes(work.ticket, block->shared + offset, bytes, work.site);
+    }
+    mbarrier_complete(barrier, static_cast<std::uint32_t>(bytes), work);
+  }
+};
+
+void fill(const Box& box, const Target& target, const AsyncWork& work) {
+  for (std::size_t row = 0; row < box.rows(); ++row) {
+    std::byte buffer[kMaxRow] = {};
+    const Box::Inside inside = box.inside(row);
+    if (inside.data != nullptr) {
+      if constexpr (access::kEnabled) {
+        access::work_reads(work.ticket, inside.data, inside.end - inside.begin, work.site);
+      }
+      std::memcpy(buffer + inside.begin, inside.data, inside.end - inside.begin);
+    }
+    for (std::size_t i = 0; i < box.row_bytes(); i += kUnit) {
+      target.put(box.place(target.offset, row, i), buffer + i, kUnit);
+    }
+  }
+  target.finish(work);
+}
+
+AsyncWork work_of(const char* what, const Site& site) {
+  return {.what = what, .site = site, .issuer = current_thread(), .async_proxy = true};
+}
+
+// The units of a box that hold something of the tensor, by row.
+template <class F>
+void for_each_unit(const Box& box, F f) {
+  for (std::size_t row = 0; row < box.rows(); ++row) {
+    const Box::Inside inside = box.inside(row);
+    for (std::size_t i = inside.begin / kUnit * kUnit; i < inside.end; i += kUnit) {
+      const std::size_t begin = std::max(inside.begin, i), end = std::min(inside.end, i + kUnit);
+      f(row, i, inside.data + (begin - inside.begin), begin - i, end - begin);
+    }
+  }
+}
+
+void deliver(const Box& box, const AsyncSource& source, const AsyncWork& work) {
+  std::size_t next = 0;
+  for_each_unit(box,
+                [&](std::size_t, std::size_t, std::byte* to, std::size_t skip, std::size_t bytes) {
+                  if constexpr (access::kEnabled)
+                    access::work_writes(work.ticket, to, bytes, work.site);
+                  std::memcpy(to, source.unit(next++) + skip, bytes);
+                });
+}
+
+}  // namespace
+
+void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* barrier,
+              std::uint32_t mask, const Site& site) {
+  const Box box = make_box(map, at, "TMA load", site);
+  const std::size_t offset = own_offset(to, box.bytes(), alignment_of(map), "TMA load", site);
+  Gang& gang = current_gang();
+  const Block& self = *current_thread()->block;
+  expect(mask != 0 && mask >> gang.launch().cluster == 0,
+         "TMA load: expects a mask of blocks of the cluster", mask, site);
+  const std::ptrdiff_t barrier_offset =
+      mbarrier_place(self, barrier, "TMA load", site) - self.shared;
+  for (unsigned rank = 0; rank < gang.launch().cluster; ++rank) {
+    if ((mask >> rank & 1u) == 0) continue;
+    Block& block = gang.blocks()[self.first_of_cluster + rank];
+    const Target target{&block, offset, box.bytes(), block.shared + barrier_offset};
+    target.poison();
+    gang.async().submit(work_of("TMA load", site),
+                        [=](const AsyncWork& work) { fill(box, target, work); });
+  }
+}
+
+void bulk_load(void* to, const void* from, std::uint32_t bytes, void* barrier, const Site& site) {
+  expect(bytes % kUnit == 0 && reinterpret_cast<std::uintptr_t>(from) % kUnit == 0,
+         "bulk copy: expects a size and an address that are multiples of 16, size", bytes, site);
+  Block& block = *current_thread()->block;
+  const Target target{&block, own_offset(to, bytes, kUnit, "bulk copy", site), bytes,
+                      mbarrier_place(block, barrier, "bulk copy", site)};
+  target.poison();
+  current_gang().async().submit(work_of("bulk copy", site), [=](const AsyncWork& work) {
+    if constexpr (access::kEnabled) access::work_reads(work.ticket, from, bytes, work.site);
+    target.put(target.offset, static_cast<const std::byte*>(from), bytes);
+    target.finish(work);
+  });
+}
+
+void tma_store(const TensorMap& map, std::span<const int> at, const void* from, const Site& site) {
+  const Box box = make_box(map, at, "TMA store", site);
+  const std::size_t offset = own_offset(from, box.bytes(), alignment_of(map), "TMA store", site);
+  Thread& self = *current_thread();
+  const auto source = std::make_shared<AsyncSource>(*self.block);
+  for_each_unit(box,
+                [&](std::size_t row, std::size_t i, std::byte* to, std::size_t, std::size_t bytes) {
+                  source->take(box.place(offset, row, i), "TMA store", site);
+                  std::memset(to, kPoison, bytes);
+                });
+  // Two works, in order: the reads may be over long before the writes.
+  AsyncEngine& async = current_gang().async();
+  AsyncWork work = work_of("TMA store", site);
+  work.queue = async.new_queue();
+  self.bulk_reads.add(
+      async.submit(work, [=](const AsyncWork& read) { source->check_unchanged(read); }), site);
+  self.bulk_copies.add(
+      async.submit(work, [=](const AsyncWork& write) { deliver(box, *source, write); }), site);
+}
+
+void bulk_commit() {
+  current_thread()->bulk_reads.commit();
+  current_thread()->bulk_copies.commit();
+}
+
+void bulk_wait_read(std::uint32_t keep, const Site& site) {
+  wait_for_groups(&Thread::bulk_reads, keep, site);
+}
+
+void bulk_wait(std::uint32_t keep, const Site& site) {
+  wait_for_groups(&Thread::bulk_reads, keep, site);
+  wait_for_groups(&Thread::bulk_copies, keep, site);
+}
+
+}  // namespace convoy::sim
