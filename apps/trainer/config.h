@@ -75,6 +75,9 @@ struct TrainConfig {
   int threads = 0;  // 0: the cores that this process may use
   std::uint64_t seed = 42;
   bool no_fuse = false;
+  std::string sim_schedule = "ascending";
+  std::string sim_async = "eager";
+  std::uint64_t sim_seed = 0;
   std::string profile;  // file of a Chrome trace of the first steps
 };
 
@@ -96,10 +99,15 @@ void describe_data(DataConfig& c, Visitor&& v) {
 template <class Visitor>
 void describe_device(TrainConfig& c, Visitor&& v) {
   v.group("Device");
-  v("device", c.device, "cpu (this build's devices: convoy devices)");
+  v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");
   v("seed", c.seed, "of initialisation, shuffles, augmentation and dropout");
   v("no-fuse", c.no_fuse, "compose plain ops instead of the fused ones");
+  v("sim-schedule", c.sim_schedule,
+    "order of the simulator's warps: ascending, descending or seeded; results do not depend on it");
+  v("sim-async", c.sim_async,
+    "when the simulator does asynchronous work: eager, late or seeded; results do not depend on it");
+  v("sim-seed", c.sim_seed, "of the two above, where they are seeded");
   v("profile", c.profile, "write a Chrome trace of the first steps to this file");
 }
 

@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "kernels/require.h"
+#include "kernels/sim/options.h"
 #include "nn/models.h"
 #include "runtime/autograd.h"
 #include "runtime/device.h"
@@ -29,6 +31,26 @@ void report_skipped(const data::Loader& loader) {
   }
   fmt::print(stderr, "convoy: note: {} images could not be read and were skipped{}{}\n",
              loader.skipped().size(), first, loader.skipped().size() > 3 ? "; …" : "");
+}
+
+void set_simulator(const TrainConfig& c) {
+  using sim::Async;
+  using sim::Schedule;
+  const std::map<std::string, Schedule> schedules{{"ascending", Schedule::ascending},
+                                                  {"descending", Schedule::descending},
+                                                  {"seeded", Schedule::seeded}};
+  const std::map<std::string, Async> modes{
+      {"eager", Async::eager}, {"late", Async::late}, {"seeded", Async::seeded}};
+  if (!schedules.contains(c.sim_schedule)) {
+    fail_usage("--sim-schedule expects ascending, descending or seeded, found '{}'",
+               c.sim_schedule);
+  }
+  if (!modes.contains(c.sim_async)) {
+    fail_usage("--sim-async expects eager, late or seeded, found '{}'", c.sim_async);
+  }
+  sim::options() = {.schedule = schedules.at(c.sim_schedule),
+                    .async = modes.at(c.sim_async),
+                    .seed = c.sim_seed};
 }
 
 data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input) {

@@ -20,6 +20,9 @@ data::BadSamples bad_samples(const DataConfig& config);
 // One line on standard error: how many samples a loader has skipped, and the first three.
 void report_skipped(const data::Loader& loader);
 
+// --sim-schedule, --sim-async and --sim-seed; throws a usage error for another word.
+void set_simulator(const TrainConfig& config);
+
 data::LoaderOptions train_loading(const TrainConfig& config, const InputFormat& input);
 data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& input);
 

@@ -300,6 +300,7 @@ TrainResult train(const TrainConfig& config) {
   check(config);
   if (!config.profile.empty()) require_writable("profile", config.profile);
   if (config.threads > 0) set_compute_threads(config.threads);
+  set_simulator(config);
   nn::set_fusion(!config.no_fuse);
   return Trainer(config).run();
 }

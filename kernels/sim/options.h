@@ -19,9 +19,6 @@ struct Options {
   Schedule schedule = Schedule::ascending;
   Async async = Async::eager;
   std::uint64_t seed = 0;
-  // Blocks are spread over this many threads of the machine; 0: as many as there are cores. The
-  // access checker (preset simcheck) runs them on one.
-  int threads = 0;
 };
 
 // The process's options. Set them while nothing runs.
