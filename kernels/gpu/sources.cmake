@@ -1,6 +1,7 @@
 # Every kernel file, for both compilers. Paths from this folder.
 set(kernel_sources
   binary.cu
+  conv2d.cu
   copy.cu
   elementwise.cu
   gemm.cu

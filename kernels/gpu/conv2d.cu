@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The ladder of conv2d: which rung runs, and its launch. The kernels stand in kernels/gpu/conv2d/.
+#include "kernels/conv2d.h"
+
+#include "kernels/gpu/conv2d/1_direct.cuh"
+#include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
+#include "kernels/gpu/ladder.h"
+
+namespace convoy {
+CONVOY_LADDER(Conv2dForward)
+CONVOY_LADDER(Conv2dBackwardInput)
+CONVOY_LADDER(Conv2dBackwardWeight)
+}  // namespace convoy
+
+namespace convoy::CONVOY_TARGET {
+namespace {
+
+// Groups of fewer channels fill too little of a tile.
+constexpr std::int64_t kNarrowGroup = 8;
+
+bool is_direct(std::string_view variant) { return variant == "direct"; }
+
+std::vector<const char*> rungs_for(const Conv2dGeometry& g) {
+  if (!conv2d_fits_implicit_gemm(g)) return {"direct"};
+  return {"direct", "implicit_gemm"};
+}
+
+template <class Op>
+Plan plan_by_name(const Op& op, std::string_view variant) {
+  with_dtype("conv2d", op.dtype, [](auto) {});
+  for (const char* rung : rungs_for(op.g)) {
+    if (variant == rung) return {.variant = rung};
+  }
+  unknown_rung("conv2d", variant, "direct or implicit_gemm");
+}
+
+// By shape alone. The direct rung for depthwise convolutions and groups like them: a tile belongs
+// to one group, and most of it would be padding. Otherwise the highest rung that takes the shape.
+const char* choose(const Conv2dGeometry& g) {
+  if (g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
+  return rungs_for(g).back();
+}
+
+template <class Op>
+void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {
+  with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
+    if (is_direct(plan.variant)) return conv2d_direct<T>(op, workspace, stream);
+    conv2d_implicit_gemm<T>(op, workspace, stream);
+  });
+}
+
+}  // namespace
+
+std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op.g); }
+std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op.g); }
+std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op.g); }
+
+Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
+  return plan_by_name(op, variant);
+}
+Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
+  return plan_by_name(op, variant);
+}
+Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
+  Plan plan = plan_by_name(op, variant);
+  const Parts parts =
+      is_direct(variant) ? conv2d_direct_parts(op.g) : conv2d_implicit_gemm_parts(op.g);
+  plan.workspace_bytes =
+      static_cast<std::size_t>(parts.count * sums_per_part(op.g)) * sizeof(float);
+  return plan;
+}
+
+Plan plan(const Conv2dForward& op, const Device& device) {
+  return plan_rung(op, device, choose(op.g));
+}
+Plan plan(const Conv2dBackwardInput& op, const Device& device) {
+  return plan_rung(op, device, choose(op.g));
+}
+Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
+  return plan_rung(op, device, choose(op.g));
+}
+
+void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream& stream) {
+  run_rung(op, plan, workspace, stream);
+}
+void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream& stream) {
+  run_rung(op, plan, workspace, stream);
+}
+void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream& stream) {
+  run_rung(op, plan, workspace, stream);
+}
+
+}  // namespace convoy::CONVOY_TARGET

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/conv2d.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/gpu/ladder.h"
+#include "tests/support/gpu_case.h"
+#include "tests/support/reference/conv2d.h"
+
+namespace convoy {
+CONVOY_LADDER(Conv2dForward)
+CONVOY_LADDER(Conv2dBackwardInput)
+CONVOY_LADDER(Conv2dBackwardWeight)
+}  // namespace convoy
+
+namespace convoy::testing {
+namespace {
+
+using Values = std::vector<double>;
+
+// With a workspace whose end is watched.
+template <class Op>
+void run_rung(const Op& op, const char* rung) {
+  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const Values untouched(64, 0xff);
+  const DeviceArray workspace(DType::u8,
+                              static_cast<std::int64_t>(plan.workspace_bytes + untouched.size()));
+  run(op, plan, workspace.data(), Stream{kSimDevice});
+  const Values bytes = workspace.values();
+  EXPECT_EQ(Values(bytes.end() - 64, bytes.end()), untouched) << rung << " passed its workspace";
+}
+
+// A result with more room than it needs: what is there before, and a tail that must stay.
+constexpr std::int64_t kTail = 40;
+Values destination(DType dtype, std::int64_t count, bool accumulate) {
+  if (accumulate) return random_doubles(dtype, count + kTail, 77);
+  return Values(static_cast<std::size_t>(count + kTail), std::nan(""));
+}
+Values expected(const Values& result, Values before, bool accumulate) {
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    before[i] = accumulate ? before[i] + result[i] : result[i];
+  }
+  return before;
+}
+
+Bound bound(std::int64_t terms) { return sum_bound(static_cast<double>(terms) + 2); }
+
+struct Problem {
+  Conv2dGeometry g;
+  DType dtype;
+  Values x, weight, dy, bias;
+
+  Problem(const Shape& x_shape, const Shape& weight_shape, const Conv2dOptions& options, DType type)
+      : g(conv2d_geometry(x_shape, weight_shape, options)), dtype(type) {
+    x = random_doubles(dtype, x_shape.count(), 1);
+    weight = random_doubles(dtype, weight_shape.count(), 2);
+    dy = random_doubles(dtype, g.output_shape().count(), 3);
+    bias = random_doubles(dtype, g.K, 4);
+  }
+  std::int64_t taps() const { return g.R * g.S; }
+};
+
+void check_forward(const Problem& p, bool with_bias, const char* rung) {
+  const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), bias(p.dtype, p.bias);
+  const auto before = destination(p.dtype, p.g.output_shape().count(), false);
+  const DeviceArray y(p.dtype, before);
+  run_rung(Conv2dForward{p.g, x.data(), weight.data(), with_bias ? bias.data() : nullptr, y.data(),
+                         p.dtype},
+           rung);
+  const auto ref = reference::conv2d_forward(p.g, p.x, p.weight, with_bias ? p.bias : Values{});
+  expect_close(y, expected(ref, before, false), bound(p.taps() * p.g.C / p.g.groups), "forward");
+}
+
+void check_backward_input(const Problem& p, bool accumulate, const char* rung) {
+  const DeviceArray dy(p.dtype, p.dy), weight(p.dtype, p.weight);
+  const auto before = destination(p.dtype, p.g.input_shape().count(), accumulate);
+  const DeviceArray dx(p.dtype, before);
+  run_rung(Conv2dBackwardInput{p.g, dy.data(), weight.data(), dx.data(), accumulate, p.dtype},
+           rung);
+  const auto ref = reference::conv2d_backward_input(p.g, p.dy, p.weight);
+  expect_close(dx, expected(ref, before, accumulate), bound(p.taps() * p.g.K / p.g.groups),
+               "backward input");
+}
+
+void check_backward_weight(const Problem& p, bool wants_weight, bool wants_bias, bool accumulate,
+                           const char* rung) {
+  const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
+  const auto before = destination(p.dtype, p.g.weight_shape().count(), accumulate);
+  const auto bias_before = destination(p.dtype, p.g.K, !accumulate);
+  const DeviceArray dweight(p.dtype, before), dbias(p.dtype, bias_before);
+  run_rung(
+      Conv2dBackwardWeight{p.g, x.data(), dy.data(), wants_weight ? dweight.data() : nullptr,
+                           accumulate, wants_bias ? dbias.data() : nullptr, !accumulate, p.dtype},
+      rung);
+  const auto ref = reference::conv2d_backward_weight(p.g, p.x, p.dy);
+  const auto ref_bias = reference::conv2d_backward_bias(p.g, p.dy);
+  const Bound limit = bound(p.g.N * p.g.P * p.g.Q);
+  expect_close(dweight, wants_weight ? expected(ref, before, accumulate) : before, limit,
+               "backward weight");
+  expect_close(dbias, wants_bias ? expected(ref_bias, bias_before, !accumulate) : bias_before,
+               limit, "backward bias");
+}
+
+// Every pass and rung; `flag` is bias or accumulate.
+void check(const Problem& p, bool flag) {
+  for (const char* rung : {"direct", "implicit_gemm"}) {
+    SCOPED_TRACE(rung);
+    check_forward(p, flag, rung);
+    check_backward_input(p, flag, rung);
+    check_backward_weight(p, true, true, flag, rung);
+  }
+}
+void check_all(const Shape& x, const Shape& weight, const Conv2dOptions& options) {
+  for_each_dtype([&](DType dtype) {
+    const Problem p(x, weight, options, dtype);
+    for (const bool flag : {false, true}) check(p, flag);
+  });
+}
+
+GPU_CASE(Conv2dLadder, OneOfEverything) { check_all({1, 1, 1, 1}, {1, 1, 1, 1}, {}); }
+GPU_CASE(Conv2dLadder, EmptyBatch) { check_all({0, 5, 4, 3}, {4, 3, 2, 3}, {}); }
+GPU_CASE(Conv2dLadder, AllOptionsAtOnce) {
+  check_all({2, 6, 8, 6}, {9, 3, 2, 2},
+            {.stride = {2, 3}, .padding = {2, 1}, .dilation = {2, 1}, .groups = 3});
+}
+
+// Each combination of stride, padding and dilation, all unequal in height and width.
+GPU_CASE(Conv2dLadder, StridePaddingDilationGroups) {
+  for (int bits = 0; bits < 16; ++bits) {
+    Conv2dOptions o;
+    if ((bits & 1) != 0) o.stride = {2, 3};
+    if ((bits & 2) != 0) o.padding = {2, 1};
+    if ((bits & 4) != 0) o.dilation = {1, 2};
+    if ((bits & 8) != 0) o.groups = 2;
+    SCOPED_TRACE(bits);
+    check(Problem({2, 5, 6, 4}, {6, 3, 2, 4 / o.groups}, o, DType::f32), (bits & 1) != 0);
+  }
+}
+
+// More than one tile in each direction, both widths, channels in and out of vectors' sizes.
+GPU_CASE(Conv2dLadder, SeveralTiles) {
+  check(Problem({2, 7, 5, 9}, {33, 2, 3, 9}, {.padding = {1, 1}}, DType::f32), true);
+  check(Problem({3, 5, 5, 35}, {17, 1, 2, 35}, {}, DType::f16), false);
+  check(Problem({1, 3, 3, 66}, {65, 1, 1, 66}, {}, DType::bf16), true);
+}
+
+// Enough outputs for several parts of the weights' gradient.
+GPU_CASE(Conv2dLadder, SeveralParts) {
+  const Problem p({2, 17, 19, 1}, {3, 2, 2, 1}, {.padding = {1, 0}}, DType::f32);
+  for (const char* rung : {"direct", "implicit_gemm"}) {
+    SCOPED_TRACE(rung);
+    check_backward_weight(p, true, true, false, rung);
+  }
+}
+
+GPU_CASE(Conv2dLadder, Depthwise) {
+  check(Problem({2, 5, 4, 5}, {5, 3, 3, 1}, {.padding = {1, 1}, .groups = 5}, DType::f32), true);
+  check(Problem({1, 5, 4, 3}, {6, 3, 2, 1}, {.stride = {2, 1}, .groups = 3}, DType::f16), false);
+}
+
+GPU_CASE(Conv2dLadder, EitherGradientOfTheParametersMayBeLeftOut) {
+  const Problem p({2, 4, 5, 3}, {5, 3, 2, 3}, {}, DType::f32);
+  for (const char* rung : {"direct", "implicit_gemm"}) {
+    for (const bool accumulate : {false, true}) {
+      check_backward_weight(p, true, false, accumulate, rung);
+      check_backward_weight(p, false, true, accumulate, rung);
+      check_backward_weight(p, false, false, accumulate, rung);
+    }
+  }
+}
+
+// An infinity reaches the results that use it and no other: a tile's overhang multiplies nothing
+// that is there.
+GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const std::int64_t kernel : {1, 2}) {
+    for (std::size_t place : {std::size_t{3}, std::size_t{6}, std::size_t{9}, std::size_t{255}}) {
+      Problem p({2, 12, 13, 3}, {3, kernel, 1, 3}, {}, DType::f32);
+      p.x[place] = infinity;
+      check_forward(p, false, "implicit_gemm");
+      Problem in_weight({2, 12, 13, 3}, {3, kernel, 1, 3}, {}, DType::f32);
+      in_weight.weight[place % 9] = infinity;
+      check_forward(in_weight, false, "implicit_gemm");
+      // With longer kernels the border's zeros meet it, as in every implicit product.
+      if (kernel == 1) check_backward_input(in_weight, false, "implicit_gemm");
+      Problem in_dy({2, 12, 13, 3}, {3, kernel, 1, 3}, {}, DType::f32);
+      in_dy.dy[place] = infinity;
+      check_backward_input(in_dy, false, "implicit_gemm");
+    }
+  }
+}
+
+GPU_CASE(Conv2dLadder, TheSameCallGivesTheSameBits) {
+  const Problem p({2, 17, 17, 3}, {5, 3, 3, 3}, {.padding = {1, 1}}, DType::f32);
+  const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
+  for (const char* rung : {"direct", "implicit_gemm"}) {
+    const std::int64_t count = p.g.weight_shape().count();
+    const DeviceArray first(p.dtype, count), again(p.dtype, count);
+    for (const DeviceArray* dweight : {&first, &again}) {
+      run_rung(Conv2dBackwardWeight{p.g, x.data(), dy.data(), dweight->data(), false, nullptr,
+                                    false, p.dtype},
+               rung);
+    }
+    expect_equal(again, first.values(), rung);
+  }
+}
+
+TEST(Conv2dLadder, ThePlanFollowsTheShape) {
+  const auto variant = [](const Shape& x, const Shape& weight, std::int64_t groups) {
+    const Conv2dGeometry g = conv2d_geometry(x, weight, {.groups = groups});
+    const Conv2dForward op{g, nullptr, nullptr, nullptr, nullptr, DType::f16};
+    return std::string(plan(op, kSimDevice).variant);
+  };
+  EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "implicit_gemm");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "implicit_gemm");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "direct");
+  EXPECT_EQ(variant({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, 1), "direct");
+}
+
+TEST(Conv2dLadder, EveryPassHasItsRungs) {
+  const auto expect_rungs = [](auto op) {
+    using Names = std::vector<std::string>;
+    const auto names = [&] {
+      const auto rungs = on_sim::rungs(op);
+      return Names(rungs.begin(), rungs.end());
+    };
+    op.g = conv2d_geometry({2, 5, 5, 4}, {4, 3, 3, 4}, {});
+    EXPECT_EQ(names(), (Names{"direct", "implicit_gemm"}));
+    op.g = conv2d_geometry({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, {});
+    EXPECT_EQ(names(), Names{"direct"});
+  };
+  expect_rungs(Conv2dForward{});
+  expect_rungs(Conv2dBackwardInput{});
+  expect_rungs(Conv2dBackwardWeight{});
+}
+
+TEST(Conv2dLadder, BadInputIsRefused) {
+  const auto text = [](DType dtype, const char* rung) -> std::string {
+    try {
+      const Conv2dGeometry g = conv2d_geometry({1, 2, 2, 1}, {1, 1, 1, 1}, {});
+      on_sim::plan_rung(Conv2dBackwardInput{g, nullptr, nullptr, nullptr, false, dtype}, kSimDevice,
+                        rung);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(text(DType::f64, "direct").find("conv2d: dtype expects f32, f16 or bf16, found f64"),
+            std::string::npos);
+  EXPECT_NE(
+      text(DType::f32, "fft").find("conv2d: variant expects direct or implicit_gemm, found fft"),
+      std::string::npos);
+}
+
+}  // namespace
+}  // namespace convoy::testing
