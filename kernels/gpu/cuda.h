@@ -166,6 +166,19 @@ __device__ void bulk_commit();
 __device__ void bulk_wait_read(std::uint32_t keep, Site);
 __device__ void bulk_wait(std::uint32_t keep, Site);
 
+struct WgmmaOperand {
+  float* d;
+  const unsigned* a_registers;
+  std::uint64_t a, b;
+  bool accumulate, a_is_m_major, b_is_n_major, bf16;
+  std::uint32_t n;
+};
+__device__ void wgmma(const WgmmaOperand&, Site);
+__device__ void wgmma_fence(Site);
+__device__ void wgmma_commit();
+__device__ void wgmma_wait(std::uint32_t keep, Site);
+__device__ void set_registers(std::uint32_t count, bool increase, Site);
+
 }  // namespace sim
 
 #endif  // __CUDACC__

@@ -80,4 +80,34 @@ void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, const Site&
   }
 }
 
+void set_registers(std::uint32_t count, bool increase, const Site& site) {
+  constexpr unsigned kThreads = 128;
+  const Thread& self = *current_thread();
+  RegisterPool& pool = self.block->registers;
+  std::uint32_t& held = pool.of_warpgroup[self.rank / kThreads];
+  expect(count % 8 == 0 && count >= 24 && count <= 256,
+         "setmaxnreg: expects a multiple of 8 from 24 to 256", count, site);
+  expect(self.block->threads % kThreads == 0, "setmaxnreg: expects whole warpgroups, threads",
+         self.block->threads, site);
+  bool raise = increase;
+  collective(warpgroup(), "setmaxnreg", site, raise, [&](auto) {
+    expect(increase ? count >= held : count <= held,
+           increase ? "setmaxnreg.inc: expects no fewer registers than the warps hold"
+                    : "setmaxnreg.dec: expects no more registers than the warps hold",
+           count, site);
+    if (increase) return;
+    pool.free += (held - count) * kThreads;
+    held = count;
+  });
+  const auto taken = [&, count] {
+    if (held == count) return true;
+    const std::uint32_t more = (count - held) * kThreads;
+    if (more > pool.free) return false;
+    pool.free -= more;
+    held = count;
+    return true;
+  };
+  wait_until(taken, "registers that other warps of the block give back", site);
+}
+
 }  // namespace convoy::sim

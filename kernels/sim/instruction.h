@@ -27,4 +27,8 @@ void copy_async(void* to, const void* from, std::size_t bytes, std::size_t sourc
 // Completes all committed groups but the newest `keep`; the caller then sees what they wrote.
 void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, const Site& site);
 
+// setmaxnreg: the caller's four warps change to so many registers per thread. Giving some back is
+// done at once; taking more waits until others of the block have given.
+void set_registers(std::uint32_t count, bool increase, const Site& site);
+
 }  // namespace convoy::sim

@@ -17,6 +17,9 @@ constinit thread_local dim3 blockDim, gridDim;
 namespace convoy::sim {
 namespace {
 
+// Of a multiprocessor, and at most of a thread.
+constexpr unsigned kRegisters = 64 << 10, kMaxRegisters = 256;
+
 thread_local Thread* current = nullptr;
 thread_local Gang* active = nullptr;
 
@@ -95,6 +98,11 @@ void Gang::set_up_block(unsigned position, std::uint64_t number) {
   block.warps = &warps_[position * warps];
   block.gang = this;
   block.open.clear();
+  block.accumulators.clear();
+  // As many as the compiler may give each thread where one block fills the multiprocessor.
+  block.registers.free = 0;
+  std::ranges::fill(block.registers.of_warpgroup,
+                    std::min(kMaxRegisters, kRegisters / threads / 8 * 8));
   for (unsigned w = 0; w < warps; ++w) {
     const unsigned lanes = std::min(kWarpSize, threads - w * kWarpSize);
     Warp& warp = block.warps[w];
@@ -116,6 +124,7 @@ void Gang::set_up_block(unsigned position, std::uint64_t number) {
     thread.bulk_reads.clear();
     thread.bulk_copies.clear();
     thread.products.clear();
+    thread.products_fenced = false;
     if constexpr (access::kEnabled) access::thread_begins(thread);
   }
 }

@@ -33,6 +33,7 @@ inline constexpr unsigned kWarpSize = 32;
 struct Block;
 class Gang;
 struct Meeting;
+struct Accumulators;
 
 struct Thread {
   enum class State : std::uint8_t { fresh, ready, waiting, gone };
@@ -51,6 +52,7 @@ struct Thread {
   const void* condition_context = nullptr;
 
   WorkGroups copies, bulk_reads, bulk_copies, products;  // of cp.async, TMA stores and wgmma
+  bool products_fenced = false;  // a wgmma.fence is behind the last use of registers
 
   access::ThreadClock clock;  // happens-before, in the preset simcheck
 
@@ -90,6 +92,12 @@ struct Warp {
   std::vector<std::unique_ptr<Meeting>> open;
 };
 
+// Registers per thread of each warpgroup, and how many of the block nobody holds: setmaxnreg.
+struct RegisterPool {
+  std::uint32_t free = 0;
+  std::uint32_t of_warpgroup[8] = {};
+};
+
 struct Block {
   on_sim::uint3 index{};
   unsigned rank_in_cluster = 0;
@@ -102,7 +110,9 @@ struct Block {
   Thread* first = nullptr;
   Warp* warps = nullptr;
   Gang* gang = nullptr;
-  std::vector<std::unique_ptr<Meeting>> open;  // barriers and warpgroups
+  std::vector<std::unique_ptr<Meeting>> open;               // barriers and warpgroups
+  std::vector<std::shared_ptr<Accumulators>> accumulators;  // of wgmma, in flight
+  RegisterPool registers;
 };
 
 struct Launch {

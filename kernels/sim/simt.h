@@ -28,6 +28,7 @@
 #include "kernels/sim/site.h"
 #include "kernels/sim/tma.h"
 #include "kernels/sim/vector_types.h"
+#include "kernels/sim/wgmma.h"
 
 #define __global__
 #define __device__
