@@ -114,6 +114,33 @@ TEST(StreamScope, HoldsForItsThreadAndNests) {
   EXPECT_EQ(current_stream(kSim).handle, a.get().handle);
 }
 
+// As a loader's threads and the training loop do it.
+TEST(GpuBackend, ManyHostThreadsShareTheDevice) {
+  over_modes([](const std::string& mode) {
+    Allocator memory(sim_backend());
+    const auto work = [&](int number) {
+      std::vector<float> there(kCount, static_cast<float>(number)), back(kCount);
+      const OwnedStream stream(sim_backend());
+      const StreamScope on(stream.get());
+      for (int i = 0; i < 10; ++i) {
+        const Block x = memory.allocate(kBytes);
+        Event done(sim_backend());
+        sim_backend().copy(x.data, there.data(), kBytes, stream.get());
+        enqueue(stream.get(), [x = static_cast<float*>(x.data)] { x[kCount - 1] += 1; });
+        sim_backend().copy(back.data(), x.data, kBytes, stream.get());
+        done.record(stream.get());
+        while (!done.has_passed()) std::this_thread::yield();
+        EXPECT_EQ(back[0], static_cast<float>(number)) << mode;
+        EXPECT_EQ(back[kCount - 1], static_cast<float>(number + 1)) << mode;
+        memory.release(x);
+      }
+    };
+    std::vector<std::thread> threads;
+    for (int number = 0; number < 4; ++number) threads.emplace_back(work, number);
+    for (std::thread& thread : threads) thread.join();
+  });
+}
+
 TEST(GpuBackend, NamesOurCallersLineForAMissingEventWait) {
   over_modes([](const std::string& mode) {
     std::vector<float> values(kCount);
