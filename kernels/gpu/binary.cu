@@ -76,8 +76,7 @@ void run(const Binary& op, const Plan&, void*, const Stream& stream) {
                        static_cast<T*>(op.y)};
     if (is_dense(loop)) {
       const Flat flat = flat_over<T>(count, op.a, op.b, op.y);
-      return launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream},
-                    binary_dense<T>, flat, work);
+      return launch_flat(flat, stream, binary_dense<T>, work);
     }
     launch({.grid = blocks_for(count, kFlatThreads), .block = kFlatThreads, .stream = stream},
            binary_strided<T>, loop, count, work);

@@ -71,8 +71,7 @@ void run_copy(const Copy& op, const Stream& stream) {
   T* const y = static_cast<T*>(op.y);
   if (is_dense(loop)) {
     const Flat flat = flat_over<T>(count, x, y);
-    return launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream},
-                  copy_dense<T, kAccumulate>, flat, x, y);
+    return launch_flat(flat, stream, copy_dense<T, kAccumulate>, x, y);
   }
   launch({.grid = blocks_for(count, kFlatThreads), .block = kFlatThreads, .stream = stream},
          copy_strided<T, kAccumulate>, loop, count, x, y);
@@ -86,8 +85,8 @@ void run(const Fill& op, const Plan&, void*, const Stream& stream) {
   with_any_dtype(op.dtype, [&]<class Value>(Type<Value>) {
     using T = Bits<sizeof(Value)>;
     const Flat flat = flat_over<T>(op.count, op.y);
-    launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, fill_each<T>, flat,
-           static_cast<T*>(op.y), std::bit_cast<T>(stored<Value>(op.value)));
+    launch_flat(flat, stream, fill_each<T>, static_cast<T*>(op.y),
+                std::bit_cast<T>(stored<Value>(op.value)));
   });
 }
 
@@ -116,8 +115,8 @@ void run(const Cast& op, const Plan&, void*, const Stream& stream) {
   with_any_dtype(op.dtype, [&]<class From>(Type<From>) {
     with_any_dtype(op.out_dtype, [&]<class To>(Type<To>) {
       const Flat flat = flat_in_packs(kCastWidth<From, To>, op.count, op.x, op.y);
-      launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, cast_each<From, To>,
-             flat, static_cast<const From*>(op.x), static_cast<To*>(op.y));
+      launch_flat(flat, stream, cast_each<From, To>, static_cast<const From*>(op.x),
+                  static_cast<To*>(op.y));
     });
   });
 }

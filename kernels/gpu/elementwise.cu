@@ -46,9 +46,8 @@ Plan plan(const Unary&, const Device&) { return {.variant = "pack_per_thread"}; 
 void run(const Unary& op, const Plan&, void*, const Stream& stream) {
   with_dtype("unary", op.dtype, [&]<class T>(Type<T>) {
     const Flat flat = flat_over<T>(op.count, op.x, op.y);
-    launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, unary_each<T>, flat,
-           op.fn, static_cast<const T*>(op.x), static_cast<T*>(op.y), static_cast<float>(op.alpha),
-           static_cast<float>(op.beta));
+    launch_flat(flat, stream, unary_each<T>, op.fn, static_cast<const T*>(op.x),
+                static_cast<T*>(op.y), static_cast<float>(op.alpha), static_cast<float>(op.beta));
   });
 }
 
@@ -59,10 +58,9 @@ void run(const UnaryBackward& op, const Plan&, void*, const Stream& stream) {
   const void* saved = gradient_is_constant(op.fn) ? op.dy : op.saved;
   with_dtype("unary backward", op.dtype, [&]<class T>(Type<T>) {
     const Flat flat = flat_over<T>(op.count, saved, op.dy, op.dx);
-    launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, unary_backward_each<T>,
-           flat, op.fn, static_cast<const T*>(saved), static_cast<const T*>(op.dy),
-           static_cast<T*>(op.dx), static_cast<float>(op.alpha), static_cast<float>(op.beta),
-           op.accumulate);
+    launch_flat(flat, stream, unary_backward_each<T>, op.fn, static_cast<const T*>(saved),
+                static_cast<const T*>(op.dy), static_cast<T*>(op.dx), static_cast<float>(op.alpha),
+                static_cast<float>(op.beta), op.accumulate);
   });
 }
 

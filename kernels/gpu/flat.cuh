@@ -13,8 +13,7 @@
 //       store_floats(x + first, v);
 //     });
 //   }
-//   const Flat flat = flat_over<T>(count, x);
-//   launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, scale_each<T>, ...);
+//   launch_flat(flat_over<T>(count, x), stream, scale_each<T>, x, 2.0f);
 
 #include "kernels/gpu/gpu.cuh"
 
@@ -39,6 +38,13 @@ Flat flat_in_packs(int width, std::int64_t count, const Pointers*... arrays) {
 template <class T, class... Pointers>
 Flat flat_over(std::int64_t count, const Pointers*... arrays) {
   return flat_in_packs(Packed<T>::kCount, count, arrays...);
+}
+
+template <class... Parameters, class... Arguments>
+void launch_flat(const Flat& flat, const Stream& stream, void (*kernel)(Flat, Parameters...),
+                 Arguments&&... arguments) {
+  launch({.grid = flat.blocks(), .block = kFlatThreads, .stream = stream}, kernel, flat,
+         std::forward<Arguments>(arguments)...);
 }
 
 template <int N>
