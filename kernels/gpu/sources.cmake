@@ -5,6 +5,9 @@ set(kernel_sources
   copy.cu
   elementwise.cu
   gemm.cu
+  optimizer.cu
+  optimizer_lars.cu
+  optimizer_norm.cu
   pool2d.cu
   reduce.cu
 )

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// What is asked of all gradients before a step: are they finite, how long are they, by how much are
+// they clipped.
+#include <algorithm>
+#include <limits>
+
+#include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/warp.cuh"
+#include "kernels/optimizer.h"
+
+namespace convoy::CONVOY_TARGET {
+namespace {
+
+constexpr int kThreads = 256;
+
+template <class T>
+__global__ void __launch_bounds__(kFlatThreads)
+    check_each(Flat flat, const T* x, StepState* state) {
+  for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
+    float v[N];
+    load_floats(x + first, v);
+    bool finite = true;
+    for (const float e : v) finite = finite && fabsf(e) <= std::numeric_limits<float>::max();
+    if (!finite) atomicExch(&state->found_inf, 1);  // all who write, write the same
+  });
+}
+
+struct NormStorage {
+  BlockScratch<double, kThreads> sum;
+};
+
+// A function of count alone, as the order of the sum is.
+int norm_blocks(std::int64_t count) {
+  constexpr std::int64_t kMost = 1024, kPerBlock = 16 * kThreads;
+  return static_cast<int>(std::clamp((count + kPerBlock - 1) / kPerBlock, std::int64_t{1}, kMost));
+}
+
+// Each thread sums packs, a grid apart, and at the end of the array at most one single element.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    squares_per_block(std::int64_t count, bool aligned, const T* x, double* of_block) {
+  constexpr int N = Packed<T>::kCount;
+  auto& s = shared<NormStorage>();
+  const std::int64_t me = std::int64_t{blockIdx.x} * kThreads + threadIdx.x, packs = count / N;
+  double sum = 0;
+  const auto add = [&](float v) { sum += static_cast<double>(v) * static_cast<double>(v); };
+  for (std::int64_t i = me; inside(i, packs); i += std::int64_t{gridDim.x} * kThreads) {
+    float v[N];
+    if (aligned) {
+      load_floats(x + i * N, v);
+    } else {
+      for (int j = 0; j < N; ++j) v[j] = widen(x[i * N + j]);
+    }
+    for (const float e : v) add(e);
+  }
+  if (inside(packs * N + me, count)) add(widen(x[packs * N + me]));
+  sum = block_sum(sum, s.sum);
+  if (threadIdx.x == 0) of_block[blockIdx.x] = sum;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    sum_of_blocks(int blocks, const double* of_block, double* y, bool accumulate) {
+  auto& s = shared<NormStorage>();
+  double sum = 0;
+  for (int i = static_cast<int>(threadIdx.x); inside(i, blocks); i += kThreads) sum += of_block[i];
+  sum = block_sum(sum, s.sum);
+  if (threadIdx.x == 0) *y = accumulate ? *y + sum : sum;
+}
+
+__global__ void __launch_bounds__(1)
+    clip_once(const double* squared_norm, double max_norm, StepState* state) {
+  const double norm = sqrt(*squared_norm) * fabs(static_cast<double>(state->gradient_factor));
+  if (!(norm <= std::numeric_limits<double>::max())) {
+    state->found_inf = 1;
+    return;
+  }
+  const double factor = max_norm / (norm + 1e-6);
+  state->clip_factor = factor < 1 ? static_cast<float>(factor) : 1.0f;
+}
+
+}  // namespace
+
+Plan plan(const CheckFinite&, const Device&) { return {.variant = "pack_per_thread"}; }
+
+void run(const CheckFinite& op, const Plan&, void*, const Stream& stream) {
+  with_dtype("check finite", op.dtype, [&]<class T>(Type<T>) {
+    launch_flat(flat_over<T>(op.count, op.x), stream, check_each<T>, static_cast<const T*>(op.x),
+                op.state);
+  });
+}
+
+Plan plan(const SquaredNorm& op, const Device&) {
+  return {.variant = "block_sums",
+          .workspace_bytes = static_cast<std::size_t>(norm_blocks(op.count)) * sizeof(double)};
+}
+
+void run(const SquaredNorm& op, const Plan&, void* workspace, const Stream& stream) {
+  const int blocks = norm_blocks(op.count);
+  double* const of_block = static_cast<double*>(workspace);
+  constexpr std::size_t kShared = sizeof(NormStorage);
+  with_dtype("squared norm", op.dtype, [&]<class T>(Type<T>) {
+    launch({.grid = static_cast<unsigned>(blocks),
+            .block = kThreads,
+            .shared_bytes = kShared,
+            .stream = stream},
+           squares_per_block<T>, op.count, is_packed_aligned(op.x), static_cast<const T*>(op.x),
+           of_block);
+  });
+  launch({.grid = 1, .block = kThreads, .shared_bytes = kShared, .stream = stream}, sum_of_blocks,
+         blocks, of_block, op.y, op.accumulate);
+}
+
+Plan plan(const ClipFactor&, const Device&) { return {.variant = "one_thread"}; }
+
+void run(const ClipFactor& op, const Plan&, void*, const Stream& stream) {
+  launch({.grid = 1, .block = 1, .stream = stream}, clip_once, op.squared_norm, op.max_norm,
+         op.state);
+}
+
+}  // namespace convoy::CONVOY_TARGET

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What the optimizers' kernels read from StepState.
+
+#include "kernels/gpu/gpu.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+struct StepValues {
+  float learning_rate;
+  float gradient_factor;  // times clip_factor
+};
+
+__device__ __forceinline__ StepValues step_values(const StepState& state, int group) {
+  return {state.learning_rate[group], state.gradient_factor * state.clip_factor};
+}
+
+}  // namespace convoy::CONVOY_TARGET
