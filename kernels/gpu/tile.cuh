@@ -22,10 +22,10 @@ struct Tile {
 
   // Two stages: while slow threads still read one, quick ones fill the other, so that a step has
   // one barrier. The widths keep strips of a aligned to 16 bytes, and let lanes that stage
-  // neighbouring k store to different banks.
+  // neighbouring k store to different banks (in a, two lanes to one bank).
   struct Storage {
     float a[2][kK][kM + 4];
-    float b[2][kK][kN + 1];
+    float b[2][kK][kN + 2];
   };
 };
 
