@@ -44,6 +44,10 @@ bool is_floating(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
 }
 
+DType statistics_dtype(DType dtype) {
+  return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype;
+}
+
 const char* name(DeviceType type) {
   switch (type) {
     case DeviceType::cpu:

@@ -22,6 +22,9 @@ enum class DType : std::uint8_t { f32, f16, bf16, f64, u8, i32, i64 };
 std::size_t size_of(DType dtype);  // bytes per element
 const char* name(DType dtype);     // "f32"
 bool is_floating(DType dtype);
+// What losses, and statistics that are kept for a gradient or over steps, are stored in: f32 for
+// f16 and bf16, otherwise the dtype itself.
+DType statistics_dtype(DType dtype);
 inline std::string to_text(DType dtype) { return name(dtype); }
 
 enum class DeviceType : std::uint8_t { cpu, sim, cuda };

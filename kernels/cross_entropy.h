@@ -9,6 +9,11 @@
 //
 // mean divides the sum by the total of w_y over the rows that count (class index), or by the number
 // of rows (soft targets, whatever the weights). Of nothing at all the mean is NaN, the sum 0.
+//
+// Losses, lse and the divisor have the logits' statistics_dtype.
+//
+// A class outside [0, classes) that is not ignore_index is an error. On cpu it throws Error naming
+// row and value; kernels on cuda and sim cannot throw, there the row's loss and gradient are NaN.
 
 #include <array>
 
@@ -27,7 +32,6 @@ struct CrossEntropyTarget {
   std::int64_t ignore_index = -100;  // class index only
 };
 
-// A class outside [0, classes) that is not ignore_index throws Error naming row and value.
 struct CrossEntropyForward {
   std::int64_t rows = 0, classes = 0;
   const void* logits = nullptr;  // [rows, classes]
@@ -40,6 +44,7 @@ struct CrossEntropyForward {
   DType dtype = DType::f32;
 };
 CONVOY_KERNEL_OP(CrossEntropyForward)
+void require_target_dtype(const CrossEntropyForward& op);  // throws Error
 
 struct CrossEntropyBackward {
   std::int64_t rows = 0, classes = 0;
@@ -58,6 +63,7 @@ CONVOY_KERNEL_OP(CrossEntropyBackward)
 // Counts rows whose class is among the k best logits: correct[i] for k[i], and correct[2], the rows
 // that counted. Of equal logits the lower class stands before; a NaN stands before any number, and
 // a row whose own class has NaN is wrong. Exact integers: sums over batches do not depend on order.
+// Of a class outside the range cpu throws Error; on cuda and sim such a row counts and is wrong.
 struct TopKCount {
   std::int64_t rows = 0, classes = 0;
   const void* logits = nullptr;  // [rows, classes]
@@ -70,5 +76,8 @@ struct TopKCount {
   DType dtype = DType::f32;
 };
 CONVOY_KERNEL_OP(TopKCount)
+void require_target_dtype(const TopKCount& op);  // throws Error
+
+bool is_class_index(DType dtype);  // i32 or i64
 
 }  // namespace convoy

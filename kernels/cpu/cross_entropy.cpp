@@ -20,8 +20,6 @@ struct ClassIndex {
   }
 };
 
-bool is_index(DType dtype) { return dtype == DType::i32 || dtype == DType::i64; }
-
 // Before any thread starts: an exception cannot leave a parallel loop.
 void require_classes(const char* op, const ClassIndex& target, std::int64_t rows,
                      std::int64_t classes, std::int64_t ignore_index) {
@@ -41,7 +39,7 @@ class Targets {
       : t_(t),
         classes_(classes),
         index_{t.target, t.dtype},
-        soft_(is_index(t.dtype) ? nullptr : static_cast<const T*>(t.target)),
+        soft_(is_class_index(t.dtype) ? nullptr : static_cast<const T*>(t.target)),
         weight_(static_cast<const T*>(t.class_weight)),
         smooth_(t.label_smoothing / static_cast<double>(std::max<std::int64_t>(classes, 1))) {}
 
@@ -162,13 +160,10 @@ Plan plan(const CrossEntropyBackward&, const Device&) { return {.variant = "row"
 Plan plan(const TopKCount&, const Device&) { return {.variant = "row"}; }
 
 void run(const CrossEntropyForward& op, const Plan&, void*, const Stream&) {
-  if (is_index(op.target.dtype)) {
+  require_target_dtype(op);
+  if (is_class_index(op.target.dtype)) {
     require_classes("cross_entropy", {op.target.target, op.target.dtype}, op.rows, op.classes,
                     op.target.ignore_index);
-  } else {
-    require(op.target.dtype == op.dtype,
-            "cross_entropy: target expects i32, i64 or the logits' dtype {}, found {}", op.dtype,
-            op.target.dtype);
   }
   with_float(op.dtype, [&]<class T>(Type<T>) {
     const Targets<T> targets(op.target, op.classes);
@@ -182,7 +177,7 @@ void run(const CrossEntropyBackward& op, const Plan&, void*, const Stream&) {
 }
 
 void run(const TopKCount& op, const Plan&, void*, const Stream&) {
-  require(is_index(op.target_dtype), "top_k: target expects i32 or i64, found {}", op.target_dtype);
+  require_target_dtype(op);
   const ClassIndex target{op.target, op.target_dtype};
   require_classes("top_k", target, op.rows, op.classes, op.ignore_index);
   if (!op.accumulate) std::fill_n(op.correct, 3, 0);

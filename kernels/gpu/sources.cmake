@@ -3,6 +3,7 @@ set(kernel_sources
   binary.cu
   conv2d.cu
   copy.cu
+  cross_entropy.cu
   elementwise.cu
   gemm.cu
   optimizer.cu
@@ -10,4 +11,5 @@ set(kernel_sources
   optimizer_norm.cu
   pool2d.cu
   reduce.cu
+  softmax.cu
 )

@@ -20,10 +20,6 @@ Rows rows_of(const char* op, const Tensor& logits) {
   return r;
 }
 
-bool is_index(const Tensor& target) {
-  return target.dtype() == DType::i32 || target.dtype() == DType::i64;
-}
-
 void require_index(const char* op, const Tensor& target, const Tensor& logits, const Rows& r) {
   require(target.shape() == r.shape,
           "{}: class indices expect shape {} for logits of shape {}, found {}", op, r.shape,
@@ -32,7 +28,7 @@ void require_index(const char* op, const Tensor& target, const Tensor& logits, c
 
 void check_operands(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& o,
                     const Rows& r) {
-  if (is_index(target)) {
+  if (is_class_index(target.dtype())) {
     require_index("cross_entropy", target, logits, r);
   } else {
     require(target.dtype() == logits.dtype() && target.shape() == logits.shape(),
@@ -67,9 +63,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target,
   const Tensor z = logits.contiguous(), t = target.contiguous();
   const Tensor w = options.class_weight.defined() ? options.class_weight.contiguous() : Tensor();
   const bool reduced = options.reduction != Reduction::none;
-  const Tensor row_loss = empty(r.shape, z.like()), lse = empty(r.shape, z.like());
-  const Tensor loss = reduced ? empty({}, z.like()) : row_loss;
-  const Tensor divisor = reduced ? empty({}, z.like()) : Tensor();
+  const TensorOptions statistics{statistics_dtype(z.dtype()), z.device()};
+  const Tensor row_loss = empty(r.shape, statistics), lse = empty(r.shape, statistics);
+  const Tensor loss = reduced ? empty({}, statistics) : row_loss;
+  const Tensor divisor = reduced ? empty({}, statistics) : Tensor();
   const CrossEntropyTarget rule{.dtype = t.dtype(),
                                 .label_smoothing = options.label_smoothing,
                                 .ignore_index = options.ignore_index};

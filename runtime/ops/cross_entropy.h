@@ -21,8 +21,9 @@ struct CrossEntropyOptions {
   Reduction reduction = Reduction::mean;
 };
 
-// A scalar (shape []), or with Reduction::none the loss of each row [...]. Throws Error for
-// operands that do not fit, and for a class out of range, with its row.
+// A scalar (shape []), or with Reduction::none the loss of each row [...], in f32 where the logits
+// are f16 or bf16. Throws Error for operands that do not fit, and on cpu for a class out of range,
+// with its row; elsewhere its loss is NaN.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target,
                      const CrossEntropyOptions& options = {});
 

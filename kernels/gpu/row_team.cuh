@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A team of threads works on one row: a few lanes of a warp where rows are short, so that a warp
+// takes several, a warp, or a block of its own.
+//
+//   with_team(op.classes, [&]<class Team>(Team) {
+//     launch({.grid = blocks_for(op.rows, Team::kRows), .block = Team::kThreads, ...},
+//            softmax_row<T, Team>, ...);
+//   });
+//   // in the kernel: every thread folds, rows that are not there included
+//   const std::int64_t row = Team::row();
+//   for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) ...
+//   const float largest = Team::fold(mine, s.largest, Maximum{});
+
+#include "kernels/gpu/warp.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+template <int size>
+struct RowTeam {
+  static constexpr int kSize = size;
+  static constexpr int kThreads = size <= kWarp ? 4 * kWarp : size;
+  static constexpr int kRows = kThreads / size;  // of a block
+  template <class T>
+  using Scratch = BlockScratch<T, kThreads>;
+
+  __device__ static std::int64_t row() {
+    return std::int64_t{blockIdx.x} * kRows + static_cast<int>(threadIdx.x) / kSize;
+  }
+  __device__ static int rank() { return static_cast<int>(threadIdx.x) % kSize; }
+  // Every thread of the block calls and gets the fold over its team. A scratch is as block_fold's.
+  template <class T, class Fold>
+  __device__ static T fold(T value, Scratch<T>& scratch, Fold f) {
+    if constexpr (kSize <= kWarp) {
+      return warp_fold<kSize>(value, f);
+    } else {
+      return block_fold(value, scratch, f);
+    }
+  }
+};
+
+// Calls f with the team for rows of this length.
+template <class F>
+void with_team(std::int64_t length, F&& f) {
+  if (length <= 64) return f(RowTeam<8>{});
+  if (length <= 1024) return f(RowTeam<32>{});
+  return f(RowTeam<256>{});
+}
+
+}  // namespace convoy::CONVOY_TARGET
