@@ -96,8 +96,8 @@ __device__ __forceinline__ void named_barrier_arrive(unsigned id, unsigned threa
 __device__ __forceinline__ void cluster_sync(Site = {}) {
   if constexpr (kArch >= 90) {
     asm volatile(
-        "barrier.cluster.arrive.release.aligned;\n"
-        "barrier.cluster.wait.acquire.aligned;" ::
+        "barrier.cluster.arrive.release;\n"
+        "barrier.cluster.wait.acquire;" ::
             : "memory");
   }
 }

@@ -43,6 +43,12 @@ bool AsyncEngine::complete_some() {
   if (options().async == Async::seeded) {
     position = random() % pending_.size();
     while (!pending_[position].complete) --position;  // the front is never done
+  } else {
+    const auto first = std::find_if(pending_.begin(), pending_.end(), [](const Pending& p) {
+      return p.complete && !p.work.in_group;
+    });
+    if (first == pending_.end()) return false;
+    position = static_cast<std::size_t>(first - pending_.begin());
   }
   complete_at(first_of_queue(position));
   return true;
@@ -53,8 +59,7 @@ void AsyncEngine::perhaps_complete() {
 }
 
 void AsyncEngine::finish_all() {
-  while (complete_some()) {
-  }
+  while (!pending_.empty()) complete_at(0);
 }
 
 std::size_t AsyncEngine::first_of_queue(std::size_t position) const {

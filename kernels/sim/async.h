@@ -23,7 +23,9 @@ struct AsyncWork {
   const char* what = "";
   Site site;
   Thread* issuer = nullptr;
-  std::uint64_t queue = 0;   // works of one queue complete in the order of issue; 0: in any order
+  std::uint64_t queue = 0;  // works of one queue complete in the order of issue; 0: in any order
+  // Only a wait of the issuer's for its group asks for it; otherwise it completes on an mbarrier.
+  bool in_group = true;
   bool async_proxy = false;  // TMA and wgmma: sees shared memory through Block::async_view
   Ticket ticket = 0;
 };
@@ -37,7 +39,8 @@ class AsyncEngine {
   Ticket submit(AsyncWork work, Completion complete);
   // This work, and before it all of its queue that was issued earlier.
   void complete(Ticket ticket);
-  // Nobody can run: the oldest work, or with Async::seeded any that may be next. False: none left.
+  // Nobody can run: the oldest work on an mbarrier, or with Async::seeded any work. False: there is
+  // none that somebody could be waiting for.
   bool complete_some();
   // With Async::seeded, now and then one at random. Called wherever a thread waits.
   void perhaps_complete();

@@ -79,6 +79,7 @@ void Gang::set_up(const Launch& launch, std::uint64_t first, unsigned count) {
   random_ = (options().seed + 1) * 0x9E3779B97F4A7C15u ^ (first + 1) * 0xD1B54A32D192ED03u;
   async_.start(random());
   polled_.clear();
+  cluster_open_.clear();  // of a gang that ended in an error
   next_ = nullptr;
   current_warp_ = 0;
   on_sim::blockDim = launch.block;

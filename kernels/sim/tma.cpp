@@ -175,8 +175,9 @@ void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* bar
     Block& block = gang.blocks()[self.first_of_cluster + rank];
     const Target target{&block, offset, box.bytes(), block.shared + barrier_offset};
     target.poison();
-    gang.async().submit(work_of("TMA load", site),
-                        [=](const AsyncWork& work) { fill(box, target, work); });
+    AsyncWork work = work_of("TMA load", site);
+    work.in_group = false;
+    gang.async().submit(work, [=](const AsyncWork& load) { fill(box, target, load); });
   }
 }
 
@@ -187,10 +188,12 @@ void bulk_load(void* to, const void* from, std::uint32_t bytes, void* barrier, c
   const Target target{&block, own_offset(to, bytes, kUnit, "bulk copy", site), bytes,
                       mbarrier_place(block, barrier, "bulk copy", site)};
   target.poison();
-  current_gang().async().submit(work_of("bulk copy", site), [=](const AsyncWork& work) {
-    if constexpr (access::kEnabled) access::work_reads(work.ticket, from, bytes, work.site);
+  AsyncWork work = work_of("bulk copy", site);
+  work.in_group = false;
+  current_gang().async().submit(work, [=](const AsyncWork& copy) {
+    if constexpr (access::kEnabled) access::work_reads(copy.ticket, from, bytes, copy.site);
     target.put(target.offset, static_cast<const std::byte*>(from), bytes);
-    target.finish(work);
+    target.finish(copy);
   });
 }
 
