@@ -39,17 +39,39 @@ std::size_t Allocator::size_class(std::size_t bytes) {
 Block Allocator::allocate(std::size_t bytes, Where where) {
   if (bytes == 0) return {};
   const std::size_t size = size_class(bytes);
+  Block block{nullptr, size};
+  if (!asynchronous_) {
+    const std::lock_guard lock(mutex_);
+    block.data = take_in_order(size);
+    if (block.data == nullptr) block.data = take_from_device(size, bytes);
+    count_live(size);
+    return block;
+  }
   const Stream stream = current_stream(device_);
-  const PoolId id = pool_of_this_thread();
+  block.stream = stream.handle;
+  block.pool = pool_of_this_thread();
   const std::lock_guard lock(mutex_);
-  Pool& pool = id == 0 ? shared_ : pools_.at(id);
-  void* data = take(pool, size, stream.handle);
-  if (data == nullptr) data = take_slowly(pool, size, bytes, stream);
-  if (asynchronous_) backend_.note_reused(data, size, stream, where);
+  Pool& pool = block.pool == 0 ? shared_ : pools_.at(block.pool);
+  block.data = take(pool, size, stream.handle);
+  if (block.data == nullptr) block.data = take_slowly(pool, size, bytes, stream);
+  backend_.note_reused(block.data, size, stream, where);
+  count_live(size);
+  return block;
+}
+
+void Allocator::count_live(std::size_t bytes) {
   ++stats_.allocations;
-  stats_.live_bytes += size;
+  stats_.live_bytes += bytes;
   stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
-  return {data, size, stream.handle, id};
+}
+
+void* Allocator::take_in_order(std::size_t bytes) {
+  const auto found = in_order_.find(bytes);
+  if (found == in_order_.end() || found->second.empty()) return nullptr;
+  void* data = found->second.back();
+  found->second.pop_back();
+  stats_.cached_bytes -= bytes;
+  return data;
 }
 
 PoolId Allocator::pool_of_this_thread() const { return scope_allocator == this ? scope_pool : 0; }
@@ -70,7 +92,6 @@ void* Allocator::take(Pool& pool, std::size_t bytes, void* stream) {
 // Nothing free on the stream: what has become free, other streams, and last the device.
 void* Allocator::take_slowly(Pool& pool, std::size_t bytes, std::size_t asked,
                              const Stream& stream) {
-  if (!asynchronous_) return take_from_device(bytes, asked);
   require(!backend_.is_capturing(stream),
           "allocator: no block of {} bytes is left in the pool of the graph that is captured, and "
           "the device may not be asked; run the same step eagerly in this graph first",
@@ -135,13 +156,17 @@ void Allocator::release(const Block& block, Where where) noexcept {
   if (block.data == nullptr) return;
   const std::lock_guard lock(mutex_);
   stats_.live_bytes -= block.bytes;
+  if (!caching_) {
+    other_uses_.erase(block.data);
+    return backend_.release(block.data, block.bytes);
+  }
+  if (!asynchronous_) {
+    in_order_[block.bytes].push_back(block.data);
+    stats_.cached_bytes += block.bytes;
+    return;
+  }
   try {
-    if (!caching_) {
-      other_uses_.erase(block.data);
-      return backend_.release(block.data, block.bytes);
-    }
-    if (asynchronous_ && wait_for_uses(block, where)) return;
-    put(block, where);
+    if (!wait_for_uses(block, where)) put(block, where);
   } catch (...) {
     // The block is lost; so, most likely, is the device.
     backend_.defer(std::current_exception());
@@ -150,17 +175,20 @@ void Allocator::release(const Block& block, Where where) noexcept {
 
 // Into the cache of its stream, or back to the device where its pool is no more.
 void Allocator::put(const Block& block, Where where) {
-  const auto own = pools_.find(block.pool);
-  if (block.pool != 0 && own == pools_.end()) return backend_.release(block.data, block.bytes);
-  Pool& pool = block.pool == 0 ? shared_ : own->second;
+  Pool* pool = &shared_;
+  if (block.pool != 0) {
+    const auto own = pools_.find(block.pool);
+    if (own == pools_.end()) return backend_.release(block.data, block.bytes);
+    pool = &own->second;
+  }
   std::uint64_t number = 0;
-  if (asynchronous_ && !pool.sealed) {
+  if (!pool->sealed) {
     backend_.note_released(block.data, block.bytes, {device_, block.stream}, where);
     number = ++progress_[block.stream].released;
   }
-  std::vector<FreeOnStream>& streams = pool.free[block.bytes];
-  auto at = std::find_if(streams.begin(), streams.end(),
-                         [&](const FreeOnStream& f) { return f.stream == block.stream; });
+  std::vector<FreeOnStream>& streams = pool->free[block.bytes];
+  auto at = streams.begin();
+  while (at != streams.end() && at->stream != block.stream) ++at;
   if (at == streams.end()) at = streams.insert(at, FreeOnStream{block.stream, {}});
   at->blocks.push_back({block.data, number});
   stats_.cached_bytes += block.bytes;
@@ -236,6 +264,11 @@ void Allocator::trim_locked() noexcept {
     backend_.defer(std::current_exception());
   }
   give_to_device(shared_);
+  for (auto& [bytes, blocks] : in_order_) {
+    for (void* block : blocks) backend_.release(block, bytes);
+    stats_.cached_bytes -= bytes * blocks.size();
+    blocks.clear();
+  }
 }
 
 void Allocator::give_to_device(Pool& pool) noexcept {

@@ -107,6 +107,8 @@ class Allocator {
   };
 
   PoolId pool_of_this_thread() const;
+  void count_live(std::size_t bytes);
+  void* take_in_order(std::size_t bytes);
   void* take(Pool& pool, std::size_t bytes, void* stream);
   void* take_elsewhere(Pool& pool, std::size_t bytes, const Stream& stream);
   void* take_from_device(std::size_t bytes, std::size_t asked);
@@ -123,6 +125,7 @@ class Allocator {
   bool caching_;
   bool asynchronous_;
   mutable std::mutex mutex_;
+  std::unordered_map<std::size_t, std::vector<void*>> in_order_;  // of a device without streams
   Pool shared_;
   std::map<PoolId, Pool> pools_;  // of graphs
   PoolId next_pool_ = 1;

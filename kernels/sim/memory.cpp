@@ -114,6 +114,14 @@ class Memory {
     return live_bytes_;
   }
 
+  std::size_t address_bytes() const {
+    const std::shared_lock lock(mutex_);
+    std::size_t sum = 0;
+    for (const auto& [begin, bytes] : free_) sum += bytes;
+    for (const auto& [slot, allocation] : allocations_) sum += slot_bytes(allocation.bytes);
+    return sum;
+  }
+
  private:
   // First fit; what is left over stays free.
   char* take(std::size_t bytes) {
@@ -235,6 +243,7 @@ bool is_simulated(const void* address) { return memory().contains(address); }
 std::optional<std::string> find_damage() { return memory().find_damage(); }
 std::size_t live_allocations() { return memory().live_count(); }
 std::size_t live_bytes() { return memory().live_bytes(); }
+std::size_t address_bytes() { return memory().address_bytes(); }
 
 std::string place(const std::source_location& where) {
   return Error("", ErrorKind::failure, where).where();

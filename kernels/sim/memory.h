@@ -55,6 +55,8 @@ std::string describe(const Allocation& allocation);
 std::optional<std::string> find_damage();
 std::size_t live_allocations();
 std::size_t live_bytes();
+// Addresses in use, freed lately and free, guard zones included: always the same sum.
+std::size_t address_bytes();
 
 // "tests/a.cpp:12", from the repository's root.
 std::string place(const std::source_location& where);

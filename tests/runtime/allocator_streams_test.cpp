@@ -69,6 +69,31 @@ TEST(StreamAllocator, AnotherStreamGetsItOnceAnEventHasPassed) {
   memory.release(again);
 }
 
+// The event that lets x go was recorded before y was released.
+TEST(StreamAllocator, AnEventCoversOnlyWhatWasReleasedBeforeIt) {
+  SKIP_WITHOUT_CACHE();
+  const ScopedMode mode(sim::Async::late);
+  Allocator memory(sim_backend());
+  const OwnedStream a(sim_backend()), b(sim_backend());
+  Block x, y;
+  {
+    const StreamScope on(a.get());
+    x = memory.allocate(kBytes);
+    y = memory.allocate(kBytes);
+  }
+  memory.release(x);
+  const StreamScope on(b.get());
+  std::vector<Block> taken{memory.allocate(kBytes)};  // asks for x: an event is recorded
+  memory.release(y);
+  while (taken.back().data != x.data) {
+    ASSERT_LT(taken.size(), 10u) << "x has not come";
+    taken.push_back(memory.allocate(kBytes));
+  }
+  taken.push_back(memory.allocate(kBytes));
+  EXPECT_NE(taken.back().data, y.data) << "nobody has waited for its release";
+  for (const Block& block : taken) memory.release(block);
+}
+
 // Blocks wander between streams at random; each user writes its number and must read it back.
 TEST(StreamAllocator, NobodyFindsAnothersNumbers) {
   over_modes([](const std::string& mode) {

@@ -121,6 +121,9 @@ TEST(Graph, WorkOnASecondStreamTakesPart) {
       join.record(side.get());
       join.hold(own);
       memory.release(y);
+      const Block z = memory.allocate(kBytes);  // not where y was, however fast `side` is
+      enqueue(own, [z = floats(z)] { std::fill(z, z + kCount, 0.0f); });
+      memory.release(z);
     };
     {
       Graph graph(sim_backend(), memory);

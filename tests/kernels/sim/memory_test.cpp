@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -40,6 +41,7 @@ TEST(SimMemory, AFreedAddressIsNotHandedOutSoon) {
 
 TEST(SimMemory, AddressesComeBackInTheEnd) {
   // Blocks of all sizes, kept for a while: what is freed is merged and found again.
+  const std::size_t addresses = address_bytes();
   std::vector<void*> kept;
   for (std::size_t i = 0; i < 3000; ++i) {
     kept.push_back(allocate(1 + i * 7919 % 200000));
@@ -51,6 +53,7 @@ TEST(SimMemory, AddressesComeBackInTheEnd) {
     }
   }
   for (void* memory : kept) release(memory);
+  EXPECT_EQ(address_bytes(), addresses) << "nothing is lost where free ranges meet";
   EXPECT_EQ(allocate(std::size_t{1} << 50), nullptr);
 }
 
@@ -99,6 +102,13 @@ TEST(SimMemory, NamesAWrongPointer) {
 }
 
 #ifndef __SANITIZE_ADDRESS__
+TEST(SimMemory, IsNotANumberOnceItIsFreed) {
+  auto* x = static_cast<float*>(allocate(400));
+  std::fill(x, x + 100, 1.0f);
+  release(x);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(std::isnan(x[i]));
+}
+
 TEST(SimMemory, SeesAWriteOneByteOutside) {
   for (const int offset : {-256, -1, 100, 101, 400}) {
     char* x = static_cast<char*>(allocate(100));

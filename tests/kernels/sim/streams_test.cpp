@@ -379,6 +379,21 @@ TEST(SimStreams, AReleasedBlockIsPoison) {
   });
 }
 
+TEST(SimStreams, FreeingWaitsForAllThatIsEnqueued) {
+  over_modes([](const std::string& mode) {
+    Parts p;
+    int* x = nullptr;
+    int seen = 0;
+    cudaMalloc(reinterpret_cast<void**>(&x), 4);
+    submit(p.a, "kernel", Where::current(), [x, &seen] {
+      *x = 3;
+      seen = *x;
+    });
+    cudaFree(x);
+    EXPECT_EQ(seen, 3) << mode;
+  });
+}
+
 TEST(SimStreams, AnErrorDropsWhatIsEnqueuedAndLeavesTheDeviceUsable) {
   over_modes([](const std::string& mode) {
     Parts p;
@@ -389,7 +404,8 @@ TEST(SimStreams, AnErrorDropsWhatIsEnqueuedAndLeavesTheDeviceUsable) {
       cudaStreamSynchronize(p.a);
     });
     EXPECT_TRUE(contains(error, "kernel: went wrong")) << mode;
-    EXPECT_FALSE(ran);
+    cudaStreamSynchronize(p.a);
+    EXPECT_FALSE(ran) << mode;
     submit(p.a, "kernel later", Where::current(), [&] { ran = true; });
     cudaStreamSynchronize(p.a);
     EXPECT_TRUE(ran);
