@@ -10,7 +10,6 @@
 #include <bit>
 #include <limits>
 
-#include "kernels/copy.h"
 #include "kernels/gpu/long_sum.cuh"
 #include "kernels/gpu/strided.cuh"
 #include "kernels/gpu/warp.cuh"
@@ -115,24 +114,37 @@ __device__ typename Op::Partial fold_block(const Op&, typename Op::Partial mine,
   return mine;
 }
 
+// The output of this thread, and f(where in x, where in the factor, term) for its terms.
+__device__ __forceinline__ std::int64_t my_output(const Cut& cut) {
+  return std::int64_t{blockIdx.x} * cut.width + static_cast<int>(threadIdx.x) % cut.width;
+}
+template <int kThreads, class F>
+__device__ __forceinline__ void for_my_terms(const Problem& p, const Cut& cut, std::int64_t k,
+                                             F&& f) {
+  const std::int64_t first = std::int64_t{blockIdx.y} * cut.split_terms;
+  const std::int64_t end = min(first + cut.split_terms, p.terms);
+  const Offsets<2> base = offsets_of(p.kept, k);
+  const int thread = static_cast<int>(threadIdx.x), step = kThreads / cut.width;
+  for (std::int64_t i = first + thread / cut.width; inside(i, end); i += step) {
+    const Offsets<2> at = offsets_of(p.reduced, i);
+    f(base.of[0] + at.of[0], base.of[1] + at.of[1], i);
+  }
+}
+
 template <int kThreads, class Op>
 __global__ void __launch_bounds__(kThreads)
     reduce_outputs_side_by_side(Op op, Problem p, Cut cut, typename Op::Partial* partial) {
-  const int thread = static_cast<int>(threadIdx.x), step = kThreads / cut.width;
-  const std::int64_t k = std::int64_t{blockIdx.x} * cut.width + thread % cut.width;
+  const std::int64_t k = my_output(cut);
   const bool works = inside(k, p.outputs);
   typename Op::State state = Op::start();
   if (works) {
-    const std::int64_t first = std::int64_t{blockIdx.y} * cut.split_terms;
-    const std::int64_t end = min(first + cut.split_terms, p.terms);
-    const Offsets<2> base = offsets_of(p.kept, k);
-    for (std::int64_t i = first + thread / cut.width; inside(i, end); i += step) {
-      const Offsets<2> at = offsets_of(p.reduced, i);
-      op.take(state, base.of[0] + at.of[0], base.of[1] + at.of[1], i);
-    }
+    for_my_terms<kThreads>(p, cut, k,
+                           [&](std::int64_t x_at, std::int64_t factor_at, std::int64_t term) {
+                             op.take(state, x_at, factor_at, term);
+                           });
   }
   const typename Op::Partial total = fold_block<kThreads>(op, Op::result(state), cut.width);
-  if (!works || thread >= cut.width) return;
+  if (!works || static_cast<int>(threadIdx.x) >= cut.width) return;
   if (partial == nullptr) {
     op.put(k, total);
   } else {
@@ -150,13 +162,22 @@ __global__ void __launch_bounds__(kBlock)
   op.put(k, total);
 }
 
-template <class T>
-__global__ void __launch_bounds__(kBlock)
-    add_at_index(Problem p, const T* dy, const std::int64_t* index, T* dx) {
-  const std::int64_t k = std::int64_t{blockIdx.x} * kBlock + threadIdx.x;
+// The same walk, the other way.
+template <int kThreads, class T>
+__global__ void __launch_bounds__(kThreads)
+    give_to_the_chosen(Problem p, Cut cut, const T* dy, const std::int64_t* index, T* dx,
+                       bool accumulate) {
+  const std::int64_t k = my_output(cut);
   if (!inside(k, p.outputs)) return;
-  T& to = dx[offsets_of(p.kept, k).of[0] + offsets_of(p.reduced, index[k]).of[0]];
-  to = narrow<T>(widen(to) + widen(dy[k]));
+  const std::int64_t chosen = index[k];
+  const float g = widen(dy[k]);
+  for_my_terms<kThreads>(p, cut, k, [&](std::int64_t at, std::int64_t, std::int64_t term) {
+    if (!accumulate) {
+      dx[at] = narrow<T>(term == chosen ? g : 0.0f);
+    } else if (term == chosen) {
+      dx[at] = narrow<T>(widen(dx[at]) + g);
+    }
+  });
 }
 
 Problem problem_of(const Shape& shape, std::uint32_t axes, const Strides& x,
@@ -250,17 +271,17 @@ void run(const ReduceMax& op, const Plan&, void* workspace, const Stream& stream
   });
 }
 
-Plan plan(const ReduceMaxBackward&, const Device&) { return {.variant = "thread_per_output"}; }
+Plan plan(const ReduceMaxBackward&, const Device&) { return {.variant = "walk"}; }
 
 void run(const ReduceMaxBackward& op, const Plan&, void*, const Stream& stream) {
   const Strides dense = contiguous_strides(op.shape);
   const Problem p = problem_of(op.shape, op.axes, dense, dense);
-  if (!op.accumulate) {
-    CONVOY_TARGET::run(Fill{op.shape.count(), op.dx, 0.0, op.dtype}, {}, nullptr, stream);
-  }
+  const Cut cut = cut_of(p, stream.device);
+  const dim3 grid(blocks_for(p.outputs, cut.width), cut.splits);
   with_dtype("max", op.dtype, [&]<class T>(Type<T>) {
-    launch({.grid = blocks_for(p.outputs, kBlock), .block = kBlock, .stream = stream},
-           add_at_index<T>, p, static_cast<const T*>(op.dy), op.index, static_cast<T*>(op.dx));
+    launch({.grid = grid, .block = static_cast<unsigned>(cut.threads), .stream = stream},
+           cut.threads == kWarp ? give_to_the_chosen<kWarp, T> : give_to_the_chosen<kBlock, T>, p,
+           cut, static_cast<const T*>(op.dy), op.index, static_cast<T*>(op.dx), op.accumulate);
   });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/gpu_case.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <utility>
@@ -69,7 +70,8 @@ std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_
 
 DeviceArray::DeviceArray(DType dtype, std::int64_t count) : dtype_(dtype), count_(count) {
   const std::size_t bytes = static_cast<std::size_t>(count) * size_of(dtype);
-  check(on_sim::cudaMalloc(&data_, bytes));
+  // Never null: a mutant that reads an empty array must fail, not end the mutation run.
+  check(on_sim::cudaMalloc(&data_, std::max<std::size_t>(bytes, 1)));
 }
 
 DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
