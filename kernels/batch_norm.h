@@ -7,7 +7,8 @@
 //
 // Training takes mean and the biased variance of the batch, and moves the running estimates by
 // running += momentum * (batch - running), with the unbiased variance. Inference takes the running
-// estimates. Sums are exact to about one rounding whatever the mean: see cpu/batch_norm.cpp.
+// estimates. Sums are exact to about one rounding whatever the mean: see cpu/batch_norm.cpp. Means,
+// variances and rstd, running ones too, have the statistics_dtype of `dtype`.
 
 #include "kernels/base.h"
 
@@ -32,6 +33,7 @@ struct BatchNormForward {
   DType dtype = DType::f32;
 };
 CONVOY_KERNEL_OP(BatchNormForward)
+void require_statistics(const BatchNormForward& op);  // throws that Error, or one if none are given
 
 // With relu the gradient passes where the output was above zero. That is read from y if y is given
 // (it must be, where there was a residual), else recomputed from x, which saves a pass over y.

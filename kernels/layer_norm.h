@@ -4,6 +4,8 @@
 // and Hinton, arXiv:1607.06450).
 //
 //   y = scale * (x - mean) * rstd + bias,   rstd = 1 / sqrt(var + eps)
+//
+// mean and rstd have the statistics_dtype of `dtype`.
 
 #include "kernels/base.h"
 

@@ -185,11 +185,7 @@ Plan plan(const BatchNormForward& op, const Device&) {
 }
 
 void run(const BatchNormForward& op, const Plan&, void* workspace, const Stream&) {
-  require(!op.training || op.rows != 1,
-          "batch_norm: training expects more than one value per channel, found 1; use inference, "
-          "or a larger batch");
-  require(op.training || (op.running_mean != nullptr && op.running_var != nullptr),
-          "batch_norm: inference expects running_mean and running_var, found none");
+  require_statistics(op);
   with_float(op.dtype, [&]<class T>(Type<T>) {
     if (op.rows > 0 && op.channels > 0) return forward<T>(op, workspace);
     if (op.mean != nullptr) std::fill_n(static_cast<T*>(op.mean), op.channels, T{0});

@@ -18,6 +18,12 @@ struct LongSum {
     lost += (total - (next - taken)) + (x - taken);
     total = next;
   }
+  // a * b, and what the product rounds off.
+  __device__ __forceinline__ void add_product(float a, float b) {
+    const float product = a * b;
+    add(product);
+    lost += fmaf(a, b, -product);
+  }
   // An infinite total has no remainder: what was lost on the way to it is NaN.
   __device__ __forceinline__ double value() const {
     return lost == lost ? static_cast<double>(total) + static_cast<double>(lost) : total;

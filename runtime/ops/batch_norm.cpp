@@ -10,21 +10,21 @@
 namespace convoy {
 namespace {
 
-void require_channels(const char* what, const Tensor& t, const Tensor& x) {
+void require_channels(const char* what, const Tensor& t, const Tensor& x, DType dtype) {
   if (!t.defined()) return;
-  require(t.shape() == Shape{x.shape().back()} && t.dtype() == x.dtype(),
+  require(t.shape() == Shape{x.shape().back()} && t.dtype() == dtype,
           "batch_norm: {} expects {} of shape [{}] for x of shape {}, found {} of shape {}", what,
-          x.dtype(), x.shape().back(), x.shape(), t.dtype(), t.shape());
+          dtype, x.shape().back(), x.shape(), t.dtype(), t.shape());
 }
 
 void check_operands(const Tensor& x, const Tensor& scale, const Tensor& bias, const Tensor& mean,
                     const Tensor& var, const Tensor& residual) {
   require(x.rank() >= 2, "batch_norm: x expects shape [..., C] of 2 or more dimensions, found {}",
           x.shape());
-  require_channels("scale", scale, x);
-  require_channels("bias", bias, x);
-  require_channels("running_mean", mean, x);
-  require_channels("running_var", var, x);
+  require_channels("scale", scale, x, x.dtype());
+  require_channels("bias", bias, x, x.dtype());
+  require_channels("running_mean", mean, x, statistics_dtype(x.dtype()));
+  require_channels("running_var", var, x, statistics_dtype(x.dtype()));
   require(mean.defined() == var.defined(),
           "batch_norm: running_mean and running_var expect to be given together, found only one");
   require(!mean.defined() || (mean.is_contiguous() && var.is_contiguous()),
@@ -99,7 +99,8 @@ Tensor batch_norm_act(const Tensor& x, const Tensor& scale, const Tensor& bias,
   check_operands(x, scale, bias, running_mean, running_var, residual);
   const std::int64_t channels = x.shape().back(), rows = channels > 0 ? x.count() / channels : 0;
   const Tensor xc = x.contiguous(), rc = dense(residual), sc = dense(scale), bc = dense(bias);
-  const Tensor mean = empty({channels}, x.like()), rstd = empty({channels}, x.like());
+  const TensorOptions statistics{statistics_dtype(x.dtype()), x.device()};
+  const Tensor mean = empty({channels}, statistics), rstd = empty({channels}, statistics);
   const Tensor y = empty(x.shape(), x.like());
   run(BatchNormForward{.rows = rows,
                        .channels = channels,

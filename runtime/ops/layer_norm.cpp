@@ -26,7 +26,8 @@ Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& bias, doub
   const Tensor xc = x.contiguous(), y = empty(x.shape(), x.like());
   const Tensor sc = scale.defined() ? scale.contiguous() : scale;
   const Tensor bc = bias.defined() ? bias.contiguous() : bias;
-  const Tensor mean = empty({rows}, x.like()), rstd = empty({rows}, x.like());
+  const TensorOptions statistics{statistics_dtype(x.dtype()), x.device()};
+  const Tensor mean = empty({rows}, statistics), rstd = empty({rows}, statistics);
   run(LayerNormForward{.rows = rows,
                        .channels = channels,
                        .x = xc.data(),
