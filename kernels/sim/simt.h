@@ -294,6 +294,8 @@ inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline float __fdividef(float a, float b) { return a / b; }
+inline double sinpi(double x) { return std::sin(x * 3.141592653589793); }
+inline double cospi(double x) { return std::cos(x * 3.141592653589793); }
 template <class T>
 T __ldg(const T* p) {
   return *p;
