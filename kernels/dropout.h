@@ -27,5 +27,6 @@ struct Dropout {
   bool accumulate = false;
 };
 CONVOY_KERNEL_OP(Dropout)
+void require_valid(const Dropout& op);  // p in [0, 1] and row at least 1, else throws Error
 
 }  // namespace convoy

@@ -23,12 +23,13 @@ struct ImageRow {
 
 struct ImageNormalize {
   std::int64_t batch;
-  std::int64_t images;                   // stored; every index is below it
+  std::int64_t images;                   // stored
   std::int64_t height, width, channels;  // of the stored images; 1 to 4 channels
   std::int64_t out_height, out_width;
   std::int64_t out_channels;  // at least channels; the rest is filled with 0
   const std::uint8_t* x;      // [images, height, width, channels]
-  const std::int64_t* index;  // [batch]: which image each row takes; null: row n takes image n
+  const std::int64_t* index;  // [batch]: which image each row takes; null: row n takes image n.
+                              // One that is not there throws on cpu, and gives NaN elsewhere
   const ImageRow* rows;       // [batch]; null: offset 0, no flip
   void* y;                    // [batch, out_height, out_width, out_channels]
   DType out_dtype;
@@ -36,5 +37,6 @@ struct ImageNormalize {
   float std[kMaxImageChannels] = {1, 1, 1, 1};
 };
 CONVOY_KERNEL_OP(ImageNormalize)
+void require_valid(const ImageNormalize& op);  // throws Error, but for what `index` holds
 
 }  // namespace convoy

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Arrays of random numbers from Philox (kernels/random.h). Element i depends on (key, step, i)
-// alone; f32 holds the rounded f64 values. For initialisation and shuffling: `step` is part of the
-// op, not of StepState.
+// alone; f32, f16 and bf16 hold the rounded f64 values. Uniform numbers and permutations are the
+// same on every device; normal ones where logarithms, cosines and error functions are, which is but
+// for the last bits of an f64. For initialisation and shuffling: `step` is part of the op, not of
+// StepState.
 //
 //   run(NormalFill{n, w, DType::f32, key, 0.0, 0.02}, {}, nullptr, stream);
 
@@ -49,6 +51,7 @@ struct TruncatedNormalFill {
   std::uint64_t step = 0;
 };
 CONVOY_KERNEL_OP(TruncatedNormalFill)
+void require_valid(const TruncatedNormalFill& op);  // std > 0 and low < high, else throws Error
 
 // The numbers 0 … count - 1 in an order that depends on (key, step) alone: Fisher and Yates'
 // shuffle, sequential. A shuffle per epoch takes the epoch as its step. count is below 2^32.
@@ -59,5 +62,6 @@ struct PermutationFill {
   std::uint64_t step = 0;
 };
 CONVOY_KERNEL_OP(PermutationFill)
+void require_valid(const PermutationFill& op);
 
 }  // namespace convoy

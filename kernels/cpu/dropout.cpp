@@ -59,9 +59,7 @@ void drop_rows(const Dropout& op, T scale) {
 Plan plan(const Dropout&, const Device&) { return {}; }
 
 void run(const Dropout& op, const Plan&, void*, const Stream&) {
-  require(op.p >= 0 && op.p <= 1 && op.row >= 1,
-          "dropout: p in [0, 1] and rows of 1 or more expected, found p {} and row {}", op.p,
-          op.row);
+  require_valid(op);
   with_float(op.dtype, [&]<class T>(Type<T>) {
     const T scale = static_cast<T>(op.p < 1 ? 1 / (1 - op.p) : 0);
     op.row == 1 ? drop_elements<T>(op, scale) : drop_rows<T>(op, scale);

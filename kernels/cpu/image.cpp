@@ -61,15 +61,11 @@ void normalize(const ImageNormalize& op) {
 Plan plan(const ImageNormalize&, const Device&) { return {}; }
 
 void run(const ImageNormalize& op, const Plan&, void*, const Stream&) {
-  require(op.channels >= 1 && op.channels <= kMaxImageChannels && op.out_channels >= op.channels,
-          "image: 1 to {} channels and at least as many output channels expected, found {} and {}",
-          kMaxImageChannels, op.channels, op.out_channels);
+  require_valid(op);
   for (std::int64_t n = 0; op.index && n < op.batch; ++n) {
     require(op.index[n] >= 0 && op.index[n] < op.images,
             "image: index {} expects to be below {} images, found {}", n, op.images, op.index[n]);
   }
-  require(op.index || op.batch <= op.images,
-          "image: a batch of {} expects as many images, found {}", op.batch, op.images);
   if (op.batch * op.out_height * op.out_width == 0) return;
   with_float(op.out_dtype, [&]<class T>(Type<T>) { normalize<T>(op); });
 }

@@ -69,7 +69,7 @@ void run(const UniformFill& op, const Plan&, void*, const Stream&) {
   fill_blocks(op, [&](const PhiloxWords& words) {
     std::array<double, 4> y;
     for (std::size_t i = 0; i < 4; ++i) {
-      y[i] = std::min(op.low + width * double{to_uniform(words[i])}, top);
+      y[i] = std::min(std::fma(width, double{to_uniform(words[i])}, op.low), top);
     }
     return y;
   });
@@ -89,10 +89,7 @@ void run(const NormalFill& op, const Plan&, void*, const Stream&) {
 Plan plan(const TruncatedNormalFill&, const Device&) { return {}; }
 
 void run(const TruncatedNormalFill& op, const Plan&, void*, const Stream&) {
-  require(op.std > 0 && op.low < op.high,
-          "truncated_normal: std > 0 and low < high expected, "
-          "found std {}, low {}, high {}",
-          op.std, op.low, op.high);
+  require_valid(op);
   const double first = normal_cdf((op.low - op.mean) / op.std);
   const double last = normal_cdf((op.high - op.mean) / op.std);
   fill_blocks(op, [&](const PhiloxWords& words) {
@@ -108,8 +105,7 @@ void run(const TruncatedNormalFill& op, const Plan&, void*, const Stream&) {
 Plan plan(const PermutationFill&, const Device&) { return {}; }
 
 void run(const PermutationFill& op, const Plan&, void*, const Stream&) {
-  require(op.count < std::int64_t{1} << 32,
-          "permutation: fewer than 2^32 numbers expected, found {}", op.count);
+  require_valid(op);
   for (std::int64_t i = 0; i < op.count; ++i) op.y[i] = i;
   for (std::int64_t i = op.count - 1; i > 0; --i) {
     const auto element = static_cast<std::uint64_t>(i);
