@@ -12,6 +12,7 @@ set(kernel_sources
   optimizer_lars.cu
   optimizer_norm.cu
   pool2d.cu
+  random_fill.cu
   reduce.cu
   softmax.cu
 )
