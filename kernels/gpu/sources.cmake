@@ -7,6 +7,7 @@ set(kernel_sources
   cross_entropy.cu
   elementwise.cu
   gemm.cu
+  image.cu
   layer_norm.cu
   optimizer.cu
   optimizer_lars.cu
