@@ -178,8 +178,8 @@ std::shared_ptr<Accumulators> accumulators(Block& block, unsigned warpgroup, Ope
   }
   expect((*at)->n == any.n, "wgmma: expects the shape of what is in flight, n",
          static_cast<std::int64_t>(any.n), site);
-  expect((*at)->settled == 0, "wgmma: expects all threads to wait for the same groups, waited",
-         (*at)->settled, site);
+  expect((*at)->settled.none(), "wgmma: expects all threads to wait for the same groups, waited",
+         static_cast<std::int64_t>((*at)->settled.count()), site);
   for (const WgmmaOperand* operand : operands) check_untouched(operand->d, any.n / 2, site);
   return *at;
 }
@@ -247,13 +247,15 @@ void wgmma_wait(std::uint32_t keep, const Site& site) {
   const unsigned rank = self.rank % kThreads;
   std::erase_if(self.block->accumulators, [&](const auto& sum) {
     if (sum->warpgroup != self.rank / kThreads || sum->last > covered.back()) return false;
+    if (sum->settled[rank]) return false;
     float* d = sum->home[rank];
     check_untouched(d, sum->n / 2, site);
     for (unsigned i = 0; i < sum->n / 2; ++i) {
       d[i] = sum->values[row_of(rank, i) * sum->n + column_of(rank, i)];
     }
     self.products_fenced = false;
-    return ++sum->settled == kThreads;
+    sum->settled.set(rank);
+    return sum->settled.all();
   });
 }
 

@@ -10,6 +10,7 @@
 // 1024 bytes, or not fenced (async_source.h).
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,7 +38,7 @@ struct Accumulators {
   std::array<float*, 128> home{};  // the threads' fragments
   std::vector<float> values;       // 64 x n
   Ticket last = 0;                 // of the products that add to them
-  std::uint32_t settled = 0;       // so many threads have them back
+  std::bitset<128> settled;        // threads that have them back
 };
 
 void wgmma(const WgmmaOperand& operand, const Site& site);

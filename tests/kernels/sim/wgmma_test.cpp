@@ -309,5 +309,68 @@ TEST(Wgmma, AnOperandThatIsWrittenInFlightIsNamed) {
   });
 }
 
+__device__ void fill_small(Small& s) {
+  const int thread = static_cast<int>(threadIdx.x);
+  for (int i = thread; i < 64 * 64; i += 128) s.a[i / 64][i % 64] = from_float<F16>(1.0f);
+  for (int i = thread; i < 8 * 64; i += 128) s.b[i / 64][i % 64] = from_float<F16>(2.0f);
+  fence_proxy_async();
+  __syncthreads();
+}
+
+LINE_HERE(kTwice)
+__global__ void multiply_twice_with_one_fence() {
+  auto& s = shared<Small>();
+  fill_small(s);
+  const std::uint64_t a = swizzled_descriptor<Major::k>(s.a);
+  const std::uint64_t b = swizzled_descriptor<Major::k>(s.b);
+  float d[4];
+  wgmma_fence(d);
+  wgmma<F16, 8>(d, a, b, false);
+  wgmma<F16, 8>(d, a + kNextK16<Major::k>, b + kNextK16<Major::k>, true);  // in flight: no fence
+  wgmma_commit();
+  wgmma_wait<0>(d);
+  d[0] *= 2;
+  wgmma<F16, 8>(d, a, b, true);
+  wgmma_commit();
+  wgmma_wait<0>(d);
+}
+
+TEST(Wgmma, RegistersThatWereUsedNeedAnotherFence) {
+  EXPECT_FAULT(
+      [] {
+        launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Small), .stream = kSimStream},
+               multiply_twice_with_one_fence);
+      },
+      "expects a wgmma.fence behind the last use", kTwice + 13);
+}
+
+// Two products in two groups: after a wait for all but one the first is there, the other is not.
+__global__ void look_between(float* y) {
+  auto& s = shared<Small>();
+  fill_small(s);
+  const std::uint64_t a = swizzled_descriptor<Major::k>(s.a);
+  const std::uint64_t b = swizzled_descriptor<Major::k>(s.b);
+  float first[4], second[4];
+  wgmma_fence(first);
+  wgmma_fence(second);
+  wgmma<F16, 8>(first, a, b, false);
+  wgmma_commit();
+  wgmma<F16, 8>(second, a, b, false);
+  wgmma_commit();
+  wgmma_wait<1>(first);
+  y[2 * threadIdx.x] = first[3] + (std::isnan(second[3]) ? 0.0f : 1000.0f);
+  wgmma_wait<0>(second);
+  y[2 * threadIdx.x + 1] = second[3];
+}
+
+TEST(Wgmma, AWaitGivesBackTheAccumulatorsOfItsGroups) {
+  over_schedules([] {
+    std::vector<float> y(256);
+    launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Small), .stream = kSimStream},
+           look_between, y.data());
+    EXPECT_EQ(y, std::vector<float>(256, 32.0f));
+  });
+}
+
 }  // namespace
 }  // namespace convoy::on_sim
