@@ -19,14 +19,17 @@ inline constexpr std::int64_t kAligned = 0, kMisaligned = 1;
 
 class FencedArray {
  public:
-  // Filled with NaN, or where the dtype has none with the fence's value.
+  // Filled with NaN, or where the dtype has none with zeros.
   FencedArray(DType dtype, std::int64_t count, std::int64_t shift = kAligned)
       : FencedArray(
             dtype,
-            std::vector<double>(static_cast<std::size_t>(count), is_floating(dtype) ? NAN : kFence),
+            std::vector<double>(static_cast<std::size_t>(count), is_floating(dtype) ? NAN : 0),
             shift) {}
   FencedArray(DType dtype, const std::vector<double>& values, std::int64_t shift = kAligned)
-      : begin_(kPad + shift), count_(std::ssize(values)), all_(dtype, surround(values)) {}
+      : fence_(next_fence()),
+        begin_(kPad + shift),
+        count_(std::ssize(values)),
+        all_(dtype, surround(values)) {}
 
   DType dtype() const { return all_.dtype(); }
   std::int64_t count() const { return count_; }
@@ -44,21 +47,28 @@ class FencedArray {
     for (auto it = all.begin(); it != all.end(); ++it) {
       if (it == first) it = last;
       if (it == all.end()) break;
-      if (*it != kFence) ADD_FAILURE() << "element " << it - first << " was written, of " << count_;
+      if (*it != fence_) ADD_FAILURE() << "element " << it - first << " was written, of " << count_;
     }
     return {first, last};
   }
 
  private:
-  static constexpr double kFence = 42;
+  // Each array has its own, which every dtype can hold: what is copied from one fence to another
+  // shows.
+  static double next_fence() {
+    static int count = 0;
+    return 100 + count++ % 100;
+  }
+
   static constexpr std::int64_t kPad = 32;  // elements: a multiple of 16 bytes
 
   std::vector<double> surround(const std::vector<double>& values) const {
-    std::vector<double> all(static_cast<std::size_t>(begin_ + count_ + kPad), kFence);
+    std::vector<double> all(static_cast<std::size_t>(begin_ + count_ + kPad), fence_);
     std::copy(values.begin(), values.end(), all.begin() + begin_);
     return all;
   }
 
+  double fence_;
   std::int64_t begin_, count_;
   DeviceArray all_;
 };

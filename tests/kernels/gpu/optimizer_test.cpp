@@ -265,7 +265,7 @@ GPU_CASE(CheckFiniteKernel, FindsOneBadValueAnywhere) {
     const double largest = dtype == DType::f16    ? 65504
                            : dtype == DType::bf16 ? 0x1.fep127
                                                   : 0x1.fffffep127;
-    for (const std::int64_t count : {0, 1, 9, 257, 1000}) {
+    for (const std::int64_t count : {0, 1, 257}) {
       for (const std::int64_t shift : {kAligned, kMisaligned}) {
         std::vector<double> x(static_cast<std::size_t>(count), -largest);
         EXPECT_EQ(found_inf(dtype, x, 0, shift), 0);
@@ -284,8 +284,9 @@ GPU_CASE(CheckFiniteKernel, FindsOneBadValueAnywhere) {
 }
 
 GPU_CASE(CheckFiniteKernel, LooksAtNothingElse) {
-  // Around this array lies NaN.
-  const DeviceArray x(DType::f16, random_doubles(DType::f16, 257, 1));
+  std::vector<double> values = random_doubles(DType::f16, 257, 1);
+  values.push_back(NAN);
+  const DeviceArray x(DType::f16, values);
   const DeviceValues<StepState> state({StepState{}});
   run_on_device(CheckFinite{257, x.data(), state.data(), DType::f16});
   EXPECT_EQ(state.values()[0].found_inf, 0);
