@@ -117,8 +117,9 @@ double below(double high) {
   }
 }
 
-__global__ void __launch_bounds__(kFlatThreads) count_up(Flat flat, std::int64_t* y) {
-  for_my_packs<1>(flat, [&](Width<1>, std::int64_t i) { y[i] = i; });
+__global__ void __launch_bounds__(kFlatThreads) count_up(std::int64_t count, std::int64_t* y) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
+  if (inside(i, count)) y[i] = i;
 }
 
 // Fisher and Yates' shuffle swaps one after the other, and the order is part of what it gives: one
@@ -170,7 +171,8 @@ Plan plan(const PermutationFill&, const Device&) { return {.variant = "one_threa
 
 void run(const PermutationFill& op, const Plan&, void*, const Stream& stream) {
   require_valid(op);
-  launch_flat(flat_in_packs(1, op.count, op.y), stream, count_up, op.y);
+  launch({.grid = blocks_for(op.count, kFlatThreads), .block = kFlatThreads, .stream = stream},
+         count_up, op.count, op.y);
   launch({.grid = op.count > 1 ? 1u : 0u, .block = 1, .stream = stream}, shuffle_sequentially,
          op.count, op.key, op.step, op.y);
 }
