@@ -5,6 +5,7 @@ set(kernel_sources
   conv2d.cu
   copy.cu
   cross_entropy.cu
+  dropout.cu
   elementwise.cu
   gemm.cu
   image.cu
