@@ -17,4 +17,5 @@ set(kernel_sources
   random_fill.cu
   reduce.cu
   softmax.cu
+  upsample.cu
 )
