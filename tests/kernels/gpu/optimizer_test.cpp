@@ -265,7 +265,7 @@ GPU_CASE(CheckFiniteKernel, FindsOneBadValueAnywhere) {
     const double largest = dtype == DType::f16    ? 65504
                            : dtype == DType::bf16 ? 0x1.fep127
                                                   : 0x1.fffffep127;
-    for (const std::int64_t count : {0, 1, 257}) {
+    for (const std::int64_t count : {0, 9, 257}) {
       for (const std::int64_t shift : {kAligned, kMisaligned}) {
         std::vector<double> x(static_cast<std::size_t>(count), -largest);
         EXPECT_EQ(found_inf(dtype, x, 0, shift), 0);
