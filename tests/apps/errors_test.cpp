@@ -50,6 +50,8 @@ TEST(Errors, AnUnknownModelOrDevice) {
   expect_error(convoy_run(folder, "summary --model resnet19"), 2, {"resnet19", "resnet18"});
   expect_error(convoy_run(folder, kTinyTrain + "--device cuda"), 2, {"cuda"});
   expect_error(convoy_run(folder, kTinyTrain + "--opt sdg"), 2, {"sdg", "sgd"});
+  expect_error(convoy_run(folder, kTinyTrain + "--sim-async soon"), 2, {"--sim-async", "late"});
+  expect_error(convoy_run(folder, kTinyTrain + "--sim-schedule up"), 2, {"ascending"});
   expect_error(convoy_run(folder, kTinyTrain + "--mean 0.5,0.5"), 2, {"--mean", "3", "2"});
 }
 

@@ -37,6 +37,28 @@ TEST(SharedData, Lenet5LearnsMnistAndRepeatsItsBytes) {
   }
 }
 
+// The mean loss of steps [first, first + 5) in the run's metrics.
+double mean_loss(const Folder& folder, int first) {
+  std::stringstream lines(read_file(folder / "sim/metrics.jsonl"));
+  std::string line;
+  double sum = 0;
+  for (int step = 1; std::getline(lines, line); ++step) {
+    if (step >= first && step < first + 5) sum += json::parse(line)["loss"].get<double>();
+  }
+  return sum / 5;
+}
+
+// The hand-written kernels, from the command line.
+TEST(SharedData, Lenet5TrainsOnTheSimulator) {
+  SKIP_WITHOUT("mnist");
+  const Folder folder;
+  const Outcome run = convoy_run(
+      folder, "train --device sim --dataset mnist --data-dir " + (kData / "mnist").string() +
+                  " --model lenet5 --max-steps 30 --output sim");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_LT(mean_loss(folder, 26), mean_loss(folder, 1) - 0.02);
+}
+
 // The logits [count, 10] that --save-logits wrote: the last bytes of the file.
 std::vector<float> read_logits(const std::string& file, std::size_t count) {
   std::vector<float> values(count);
