@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Where the simulator tells the access checker what happens. In the preset simcheck kernels are
-// compiled with a call for every load and store (access_hooks.cpp has the other end); elsewhere
+// compiled with a call for every load and store (access/hooks.cpp has the other end); elsewhere
 // kEnabled is false and nothing of this runs. Every call stands behind `if constexpr (kEnabled)`.
 //
 // The checker knows who comes before whom only from here: join, release and acquire, fence, and
@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "kernels/sim/site.h"
@@ -30,19 +31,32 @@ inline constexpr bool kEnabled = false;
 #endif
 
 class History;
+struct BlockShadow;
+
+// Works of one thread that are known to be over: all up to `base`, and of the 64 behind it those
+// whose bit is set.
+struct WorkMarks {
+  std::uint32_t base = 0;
+  std::uint64_t beyond = 0;
+};
 
 // Who accesses: a thread, or asynchronous work.
 struct Actor {
   std::uint32_t block = 0;       // number of its block, different for any two in the process
-  std::uint32_t slot = 0;        // its place in the block: a thread's rank; works come behind
-  std::uint32_t now = 0;         // counts what it releases to others
+  std::uint32_t slot = 0;        // a thread's rank in the block; of a work kWorkSlot + its issuer's
+  std::uint32_t now = 0;         // counts what it releases to others; of a work which of its issuer
   std::uint32_t floor = 0;       // every thread of the block is known up to here: the last barrier
   std::uint32_t warp_floor = 0;  // every lane of the warp is: the last full shuffle
-  const History* known = nullptr;     // everything else that comes before
-  const History* fenced = nullptr;    // what came before its last fence.proxy.async
-  const History* released = nullptr;  // what came before its last __threadfence
-  const History* acquired = nullptr;  // what relaxed atomics saw; the next __threadfence takes it
+  std::uint32_t issued = 0;      // works
+  WorkMarks works;               // of its own that it has waited for since the last barrier
+  BlockShadow* home = nullptr;
+  bool async_proxy = false;
+  std::shared_ptr<const History> known;     // everything else that comes before
+  std::shared_ptr<const History> fenced;    // what came before a fence.proxy.async
+  std::shared_ptr<const History> released;  // what came before its last __threadfence
+  std::shared_ptr<const History> acquired;  // what relaxed atomics saw; the next fence takes it
 };
+inline constexpr std::uint32_t kWorkSlot = 1024;
 
 #ifdef CONVOY_SIMCHECK
 using ThreadClock = Actor;
@@ -61,17 +75,26 @@ void parameters(const void* begin, std::size_t bytes);
 // Memory that fibers run on, and which is nobody's business.
 void stack_made(const void* begin, std::size_t bytes);
 
+// Device memory that was given back. What is allocated starts without values, by itself.
+void memory_freed(const void* begin, std::size_t bytes);
+
+Actor* set_running(Actor* actor);  // gives back who ran before
+
 // What runs in its scope is not the running thread's doing: meanings of collectives, completions
 // of asynchronous work. Only what is told counts.
 class Unobserved {
  public:
-  Unobserved();
-  ~Unobserved();
+  Unobserved() {
+    if constexpr (kEnabled) actor_ = set_running(nullptr);
+  }
+  ~Unobserved() {
+    if constexpr (kEnabled) set_running(actor_);
+  }
   Unobserved(const Unobserved&) = delete;
   Unobserved& operator=(const Unobserved&) = delete;
 
  private:
-  Actor* actor_;
+  Actor* actor_ = nullptr;
 };
 
 // Everything that any of them did before is before everything that any of them does next.
@@ -98,8 +121,9 @@ void write(Thread& thread, const void* address, std::size_t bytes, const Site& s
 // those of every thread, the issuer too, that has not learned of its end. A thread learns of it
 // by a wait for the work's group, or by acquiring the mbarrier that the work released itself into.
 //
-// What it touches may be told when it completes, not at its issue. Poison that the issue puts into
-// the target is not told. `async_proxy`: TMA and wgmma; not cp.async, which is generic.
+// What it writes is told at its issue, so that who looks too early meets it; what it reads then or
+// when it completes. Poison that the issue puts into the target is not told. `async_proxy`: TMA and
+// wgmma; not cp.async, which is generic.
 void work_begins(std::uint64_t work, Thread& issuer, const char* what, bool async_proxy = false);
 void work_reads(std::uint64_t work, const void* address, std::size_t bytes, const Site& site);
 void work_writes(std::uint64_t work, const void* address, std::size_t bytes, const Site& site);

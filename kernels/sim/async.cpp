@@ -19,6 +19,7 @@ Ticket AsyncEngine::submit(AsyncWork work, Completion complete) {
     access::work_begins(work.ticket, *work.issuer, work.what, work.async_proxy);
   }
   if (options().async == Async::eager) {
+    const access::Unobserved own_doing;
     complete(work);
   } else {
     pending_.push_back({work, std::move(complete)});
@@ -75,6 +76,7 @@ void AsyncEngine::complete_at(std::size_t position) {
   const Completion complete = std::exchange(pending_[position].complete, nullptr);
   const AsyncWork work = pending_[position].work;
   while (!pending_.empty() && !pending_.front().complete) pending_.pop_front();
+  const access::Unobserved own_doing;
   complete(work);
 }
 

@@ -4,6 +4,8 @@
 #include <boost/context/protected_fixedsize_stack.hpp>
 #include <utility>
 
+#include "kernels/sim/access.h"
+
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -43,6 +45,7 @@ struct Stack : GuardedStack {
   boost::context::stack_context allocate() {
     const auto stack = GuardedStack::allocate();
     *place = {static_cast<const char*>(stack.sp) - stack.size, stack.size};
+    if constexpr (access::kEnabled) access::stack_made(place->data(), place->size());
     return stack;
   }
 };

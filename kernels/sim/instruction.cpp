@@ -58,17 +58,16 @@ void copy_async(void* to, const void* from, std::size_t bytes, std::size_t sourc
          static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % bytes), site);
   std::memset(place, kPoison, bytes);
   Thread& self = *current_thread();
-  self.copies.add(current_gang().async().submit(
-                      {.what = "cp.async", .site = site, .issuer = &self},
-                      [=](const AsyncWork& work) {
-                        if constexpr (access::kEnabled) {
-                          access::work_reads(work.ticket, from, source_bytes, work.site);
-                          access::work_writes(work.ticket, place, bytes, work.site);
-                        }
-                        if (source_bytes > 0) std::memcpy(place, from, source_bytes);
-                        std::memset(place + source_bytes, 0, bytes - source_bytes);
-                      }),
-                  site);
+  const Ticket ticket = current_gang().async().submit(
+      {.what = "cp.async", .site = site, .issuer = &self}, [=](const AsyncWork& work) {
+        if constexpr (access::kEnabled) {
+          access::work_reads(work.ticket, from, source_bytes, work.site);
+        }
+        if (source_bytes > 0) std::memcpy(place, from, source_bytes);
+        std::memset(place + source_bytes, 0, bytes - source_bytes);
+      });
+  if constexpr (access::kEnabled) access::work_writes(ticket, place, bytes, site);
+  self.copies.add(ticket, site);
 }
 
 void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, const Site& site) {

@@ -103,6 +103,18 @@ void run_gangs(const Launch& launch, std::uint64_t blocks, unsigned per_gang) {
   error.rethrow();
 }
 
+class WatchedLaunch {
+ public:
+  explicit WatchedLaunch(const Launch& launch) {
+    if constexpr (access::kEnabled) access::launch_begins(launch);
+  }
+  ~WatchedLaunch() {
+    if constexpr (access::kEnabled) access::launch_ends();
+  }
+  WatchedLaunch(const WatchedLaunch&) = delete;
+  WatchedLaunch& operator=(const WatchedLaunch&) = delete;
+};
+
 }  // namespace
 
 unsigned resident_blocks(unsigned threads, std::size_t shared_bytes) {
@@ -114,9 +126,8 @@ unsigned resident_blocks(unsigned threads, std::size_t shared_bytes) {
 
 void run_grid(const Launch& launch) {
   const std::uint64_t blocks = std::uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
-  if constexpr (access::kEnabled) access::launch_begins(launch);
+  const WatchedLaunch watched(launch);
   run_gangs(launch, blocks, launch.resident ? static_cast<unsigned>(blocks) : launch.cluster);
-  if constexpr (access::kEnabled) access::launch_ends();
 }
 
 void enqueue(const Stream& stream, Launch launch, std::source_location where) {

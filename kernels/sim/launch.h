@@ -41,7 +41,12 @@ inline int multiprocessor_count(const Device&) { return sim::kMultiprocessors; }
 
 template <class... Parameters, class... Arguments>
 void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  std::tuple<std::remove_const_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
+  std::tuple<void (*)(Parameters...), std::remove_const_t<Parameters>...> call(
+      kernel, std::forward<Arguments>(arguments)...);
+  auto thread = [call] {
+    if constexpr (sim::access::kEnabled) sim::access::parameters(&call, sizeof call);
+    std::apply([](auto* run, const auto&... values) { run(values...); }, call);
+  };
   sim::enqueue(config.stream,
                {.grid = config.grid,
                 .block = config.block,
@@ -49,7 +54,7 @@ void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments
                 .cluster = static_cast<unsigned>(config.cluster),
                 .resident = config.resident,
                 .kernel = reinterpret_cast<const void*>(kernel),
-                .thread = [kernel, values] { std::apply(kernel, values); }},
+                .thread = std::move(thread)},
                config.where);
 }
 

@@ -13,6 +13,7 @@
 #include <shared_mutex>
 
 #include "kernels/require.h"
+#include "kernels/sim/access.h"
 #include "kernels/sim/sanitizer.h"
 
 namespace convoy::sim {
@@ -72,6 +73,7 @@ class Memory {
     }
     std::memset(found.begin, kPoison, found.bytes);
     poison(found.begin, found.bytes);
+    if constexpr (access::kEnabled) access::memory_freed(found.begin, found.bytes);
     found.live = false;
     found.freed = where;
     live_.erase(found.begin - kGuard);
@@ -92,6 +94,7 @@ class Memory {
     return allocation;
   }
 
+  AddressRange addresses() const { return {begin_, size_}; }
   bool contains(const void* address) const {
     const auto* at = static_cast<const char*>(address);
     return at >= begin_ && at < begin_ + size_;
@@ -239,6 +242,7 @@ void release(void* pointer, MemoryKind kind, std::source_location where) {
   memory().release(pointer, kind, where);
 }
 std::optional<Allocation> find(const void* address) { return memory().find(address); }
+AddressRange simulated_addresses() { return memory().addresses(); }
 bool is_simulated(const void* address) { return memory().contains(address); }
 std::optional<std::string> find_damage() { return memory().find_damage(); }
 std::size_t live_allocations() { return memory().live_count(); }

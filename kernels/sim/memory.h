@@ -48,6 +48,11 @@ void release(void* memory, MemoryKind kind = MemoryKind::device,
 std::optional<Allocation> find(const void* address);
 // Whether the address lies where allocations are made at all.
 bool is_simulated(const void* address);
+struct AddressRange {
+  const char* begin;
+  std::size_t bytes;
+};
+AddressRange simulated_addresses();
 std::string describe(const Allocation& allocation);
 
 // Says where somebody wrote outside a live allocation, and mends the zone so that it is said once.

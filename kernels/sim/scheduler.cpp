@@ -38,6 +38,7 @@ on_sim::uint3 coordinates(std::uint64_t number, const on_sim::dim3& extent) {
 
 void activate(Thread* thread) {
   current = thread;
+  if constexpr (access::kEnabled) access::thread_runs(thread);
   if (thread == nullptr) return;
   on_sim::threadIdx = thread->index;
   on_sim::blockIdx = thread->block->index;
@@ -215,6 +216,7 @@ bool Gang::wake_waiting() {
   bool any = false;
   std::erase_if(polled_, [&](Thread* thread) {
     activate(thread);
+    const access::Unobserved polling;
     const bool ready = thread->condition(thread->condition_context);
     if (ready) make_ready(*thread);
     any |= ready;
@@ -311,6 +313,17 @@ void Gang::suspend(Thread& thread) {
   thread.fiber->suspend();
 }
 
+void Gang::abandon(std::exception_ptr error) {
+  error_ = std::move(error);
+  // Never destroyed, since that would unwind it.
+  static auto& abandoned = *new std::vector<std::unique_ptr<Fiber>>;
+  Thread& self = *current;
+  Fiber& fiber = *self.fiber;
+  abandoned.push_back(std::move(self.fiber));
+  fiber.suspend();
+  std::abort();
+}
+
 void Gang::block_on(bool (*condition)(const void*), const void* context, const char* what,
                     Site site) {
   Thread& self = *current;
@@ -399,12 +412,27 @@ Meeting& Gang::find_meeting(const Group& group, const char* what, Site site, con
   return meeting;
 }
 
+// Tells the access checker who learns what: those who wait, of all.
+void join_histories([[maybe_unused]] Meeting& meeting, [[maybe_unused]] Thread* last) {
+  if constexpr (access::kEnabled) {
+    if (last != nullptr) meeting.waiting.push_back(last);
+    access::join(meeting.waiting);
+    for (Thread* thread : meeting.waiting) access::acquire(*thread, &meeting);
+    access::forget(&meeting);
+    if (last != nullptr) meeting.waiting.pop_back();
+  }
+}
+
 void Gang::meet(const Group& group, const char* what, Site site, void* operand, bool wait,
                 void (*meaning)(void*, std::span<void* const>), void* context) {
   Thread& self = *current;
   check_members(group, what, site, self);
   Meeting& meeting = find_meeting(group, what, site, self);
   meeting.threads.push_back(&self);
+  if constexpr (access::kEnabled) {
+    // Who does not wait brings what it did so far, and learns nothing.
+    if (!wait) access::release(self, &meeting);
+  }
   if (!meeting.operands.empty()) meeting.operands[self.rank % meeting.operands.size()] = operand;
   if (++meeting.arrived < group.count) {
     if (!wait) return;
@@ -415,8 +443,11 @@ void Gang::meet(const Group& group, const char* what, Site site, void* operand, 
     suspend(self);
     return;
   }
-  if (meaning != nullptr) meaning(context, meeting.operands);
-  if constexpr (access::kEnabled) access::join(meeting.threads);
+  if (meaning != nullptr) {
+    const access::Unobserved in_common;
+    meaning(context, meeting.operands);
+  }
+  join_histories(meeting, wait ? &self : nullptr);
   for (Thread* thread : meeting.waiting) {
     thread->meeting = nullptr;
     make_ready(*thread);

@@ -135,6 +135,9 @@ class Gang {
   std::uint32_t random();
 
   // The calling thread's side.
+
+  // Ends the gang with the error, and the thread without unwinding its stack.
+  [[noreturn]] void abandon(std::exception_ptr error);
   void block_on(bool (*condition)(const void*), const void* context, const char* what, Site site);
   void meet(const Group& group, const char* what, Site site, void* operand, bool wait,
             void (*meaning)(void* context, std::span<void* const> operands), void* context);

@@ -16,7 +16,7 @@
 namespace convoy::sim {
 namespace {
 
-constexpr std::size_t kAlignment = 1024, kGuard = 1024;
+constexpr std::size_t kAlignment = 1024, kGuard = kSharedGuard;
 constexpr std::size_t kArena = kMaxSharedBytes + 2 * kGuard + kAlignment;
 constexpr std::byte kUnwritten{0xff}, kGuardByte{0xfd};
 

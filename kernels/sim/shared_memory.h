@@ -18,6 +18,9 @@ inline constexpr std::size_t kMaxSharedBytes = 227 << 10;
 inline constexpr std::uint32_t kSharedBase = 1024;
 inline constexpr std::uint32_t kSharedWindow = 1u << 24;
 
+// Bytes before and behind it that nobody may write.
+inline constexpr std::size_t kSharedGuard = 1024;
+
 void open_shared_memory(Block& block, std::size_t bytes);
 void close_shared_memory(Block& block) noexcept;
 

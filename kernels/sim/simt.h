@@ -112,8 +112,10 @@ inline void cluster_sync(Site site = Site::here()) {
 inline unsigned cluster_rank() { return sim::current_thread()->block->rank_in_cluster; }
 inline unsigned cluster_size() { return sim::current_gang().launch().cluster; }
 
-inline void __threadfence() {}
-inline void __threadfence_block() {}
+inline void __threadfence() {
+  if constexpr (sim::access::kEnabled) sim::access::fence(*sim::current_thread());
+}
+inline void __threadfence_block() { __threadfence(); }
 
 // ---- shuffles, votes, reductions over a warp ----
 

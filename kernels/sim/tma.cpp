@@ -101,15 +101,15 @@ struct Target {
     std::memcpy(block->shared + to, from, count);
     std::memcpy(async_view(*block) + to, from, count);
   }
+  void tell([[maybe_unused]] Ticket work, [[maybe_unused]] const Site& site) const {
+    if constexpr (access::kEnabled) access::work_writes(work, block->shared + offset, bytes, site);
+  }
   void finish(const AsyncWork& work) const {
     if (block->alive == 0) {
       fault(*work.issuer,
             fmt::format("{}: writes the shared memory of block {}, which has exited", work.what,
                         to_text(block->index)),
             work.site);
-    }
-    if constexpr (access::kEnabled) {
-      access::work_writes(work.ticket, block->shared + offset, bytes, work.site);
     }
     mbarrier_complete(barrier, static_cast<std::uint32_t>(bytes), work);
   }
@@ -177,7 +177,8 @@ void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* bar
     target.poison();
     AsyncWork work = work_of("TMA load", site);
     work.in_group = false;
-    gang.async().submit(work, [=](const AsyncWork& load) { fill(box, target, load); });
+    target.tell(gang.async().submit(work, [=](const AsyncWork& load) { fill(box, target, load); }),
+                site);
   }
 }
 
@@ -190,11 +191,12 @@ void bulk_load(void* to, const void* from, std::uint32_t bytes, void* barrier, c
   target.poison();
   AsyncWork work = work_of("bulk copy", site);
   work.in_group = false;
-  current_gang().async().submit(work, [=](const AsyncWork& copy) {
+  const auto complete = [=](const AsyncWork& copy) {
     if constexpr (access::kEnabled) access::work_reads(copy.ticket, from, bytes, copy.site);
     target.put(target.offset, static_cast<const std::byte*>(from), bytes);
     target.finish(copy);
-  });
+  };
+  target.tell(current_gang().async().submit(work, complete), site);
 }
 
 void tma_store(const TensorMap& map, std::span<const int> at, const void* from, const Site& site) {

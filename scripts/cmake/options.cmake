@@ -17,6 +17,20 @@ if(CONVOY_SANITIZE)
   target_link_options(convoy_options INTERFACE -fsanitize=${CONVOY_SANITIZE})
 endif()
 
+# convoy_watch_accesses(TARGET): with CONVOY_SIMCHECK every load and store of the target's sources is a call,
+# of which kernels/sim/access is the other end: no sanitizer's library is linked. What merges or invents
+# accesses is off, so that each is the kernel's own.
+if(CONVOY_SIMCHECK)
+  target_compile_definitions(convoy_options INTERFACE CONVOY_SIMCHECK)
+  target_compile_options(convoy_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-g1>)
+endif()
+function(convoy_watch_accesses target)
+  if(CONVOY_SIMCHECK)
+    target_compile_options(${target} PRIVATE -O2 -fsanitize=thread,alignment --param tsan-instrument-func-entry-exit=0
+      -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns)
+  endif()
+endfunction()
+
 # convoy_library(NAME SOURCES...): one static library per folder, seen by others as convoy::NAME.
 function(convoy_library name)
   add_library(convoy_${name} STATIC ${ARGN})

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// The access checker: what lies outside, what nobody wrote, what is not aligned. A planted fault
+// has its own error, at its line, in every order; the same kernel without it has none.
+#include "tests/kernels/sim/access_support.h"
+
+namespace convoy::on_sim {
+namespace {
+
+using namespace convoy::testing;
+
+struct Tile {
+  float values[kThreads];
+  float more[kThreads];
+};
+
+template <class... Parameters, class... Arguments>
+void run(void (*kernel)(Parameters...), Arguments... arguments) {
+  launch({.grid = 1, .block = kThreads, .shared_bytes = sizeof(Tile), .stream = kSimStream}, kernel,
+         arguments...);
+}
+
+int line;
+
+// ---- bounds ----
+
+__global__ void reads_shared(float* y, int shift) {
+  auto& s = shared<Tile>();
+  s.more[threadIdx.x] = 1;
+  __syncthreads();
+  LINE_BEHIND(line);
+  y[threadIdx.x] = (s.more + shift)[threadIdx.x];
+}
+
+TEST(AccessBounds, ReadBehindSharedMemory) {
+  DeviceMemory<float> y(kThreads);
+  expect_silence([&] { run(reads_shared, y.data(), 0); });
+  expect_error([&] { run(reads_shared, y.data(), 1); },
+               {"kernel reads_shared, thread (63,0,0) of block (0,0,0): out of bounds: reads 4 "
+                "bytes at offset 512 of shared memory, which has 512 bytes",
+                &line});
+}
+
+__global__ void writes_shared(int shift) {
+  auto& s = shared<Tile>();
+  LINE_BEHIND(line);
+  s.values[static_cast<int>(threadIdx.x) + shift] = 1;
+}
+
+TEST(AccessBounds, WriteBeforeSharedMemory) {
+  expect_silence([&] { run(writes_shared, 0); });
+  expect_error([&] { run(writes_shared, -1); },
+               {"thread (0,0,0) of block (0,0,0): out of bounds: writes 4 bytes at offset -4 of "
+                "shared memory, which has 512 bytes",
+                &line});
+}
+
+__global__ void writes_global(float* y, int shift) {
+  LINE_BEHIND(line);
+  y[static_cast<int>(threadIdx.x) + shift] = 1;
+}
+
+TEST(AccessBounds, GlobalMemoryByOneElement) {
+  DeviceMemory<float> y(kThreads);
+  expect_silence([&] { run(writes_global, y.data(), 0); });
+  expect_error(
+      [&] { run(writes_global, y.data(), -1); },
+      {"kernel writes_global, thread (0,0,0)",
+       "out of bounds: writes 4 bytes at byte -4 of the device allocation of 256 bytes", &line});
+  expect_error(
+      [&] { run(writes_global, y.data(), 1); },
+      {"kernel writes_global, thread (63,0,0)",
+       "out of bounds: writes 4 bytes at byte 256 of the device allocation of 256 bytes", &line});
+}
+
+TEST(AccessBounds, FreedMemory) {
+  float* freed = DeviceMemory<float>(kThreads).data();
+  expect_error([&] { run(writes_global, freed, 0); },
+               {"after free: writes 4 bytes at byte", "and freed at", &line});
+}
+
+TEST(AccessBounds, HostMemory) {
+  std::vector<float> host(kThreads);
+  expect_error([&] { run(writes_global, host.data(), 0); }, {"host memory: writes 4 bytes", &line});
+}
+
+// ---- values ----
+
+__global__ void reads_after_some_wrote(float* y, int writers) {
+  auto& s = shared<Tile>();
+  if (static_cast<int>(threadIdx.x) < writers) s.values[threadIdx.x] = 1;
+  LINE_BEHIND(line);
+  y[threadIdx.x] = s.values[threadIdx.x];
+}
+
+TEST(AccessValues, UnwrittenSharedMemory) {
+  DeviceMemory<float> y(kThreads);
+  expect_silence([&] { run(reads_after_some_wrote, y.data(), kThreads); });
+  expect_error(
+      [&] { run(reads_after_some_wrote, y.data(), kThreads - 1); },
+      {"thread (63,0,0) of block (0,0,0): unwritten: reads 4 bytes at offset 252 of shared "
+       "memory",
+       &line});
+}
+
+__global__ void copies(const float* x, float* y) {
+  LINE_BEHIND(line);
+  y[threadIdx.x] = x[threadIdx.x];
+}
+
+TEST(AccessValues, UnwrittenGlobalMemory) {
+  DeviceMemory<float> x(kThreads), y(kThreads), z(kThreads);
+  expect_error([&] { run(copies, x.data(), y.data()); },
+               {"unwritten: reads 4 bytes at byte", "of the device allocation", &line});
+  x.write_zeros();
+  expect_silence([&] {
+    run(copies, x.data(), y.data());
+    run(copies, y.data(), z.data());
+  });
+}
+
+__global__ void loads_vector(const float* x, float* y) {
+  LINE_BEHIND(line);
+  const float4 v = reinterpret_cast<const float4*>(x)[threadIdx.x];
+  y[threadIdx.x] = v.x + v.y + v.z + v.w;
+}
+
+TEST(AccessValues, MisalignedVectorLoad) {
+  DeviceMemory<float> x(4 * kThreads + 4), y(kThreads);
+  x.write_zeros();
+  expect_silence([&] { run(loads_vector, x.data() + 4, y.data()); });
+  expect_error(
+      [&] { run(loads_vector, x.data() + 1, y.data()); },
+      {"kernel loads_vector, thread", "misaligned access at byte", "not a multiple of 16", &line});
+}
+
+}  // namespace
+}  // namespace convoy::on_sim
