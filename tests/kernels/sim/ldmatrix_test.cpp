@@ -50,7 +50,7 @@ __global__ void load_matrices(unsigned* fragments) {
 template <int kCount, bool kTransposed>
 void check_load() {
   over_schedules([] {
-    std::vector<unsigned> found(64 * kCount);
+    DeviceVector<unsigned> found(64 * kCount);
     for (int warp = 0; warp < 2; ++warp) {
       launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Rows), .stream = kSimStream},
              load_matrices<kCount, kTransposed>, found.data() + 32 * kCount * warp);
@@ -90,7 +90,7 @@ __global__ void store_matrices(std::uint16_t* elements) {
 TEST(Stmatrix, IsTheWayBack) {
   over_schedules([] {
     for (auto* kernel : {store_matrices<false>, store_matrices<true>}) {
-      std::vector<std::uint16_t> found(32 * 8);
+      DeviceVector<std::uint16_t> found(32 * 8);
       launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Rows), .stream = kSimStream}, kernel,
              found.data());
       for (int i = 0; i < 256; ++i) ASSERT_EQ(found[i], element(i / 64, i / 8 % 8, i % 8));
@@ -105,6 +105,7 @@ struct Unaligned {
 LINE_HERE(kUnaligned)
 __global__ void load_unaligned() {
   auto& s = shared<Unaligned>();
+  for (std::uint16_t& x : s.row[threadIdx.x]) x = 0;
   unsigned fragment[1];
   ldmatrix(fragment, &s.row[threadIdx.x]);
 }
@@ -115,12 +116,14 @@ TEST(Ldmatrix, AnUnalignedRowIsNamed) {
         launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Unaligned), .stream = kSimStream},
                load_unaligned);
       },
-      "ldmatrix: expects a shared address that is a multiple of 16", kUnaligned + 4);
+      "ldmatrix: expects a shared address that is a multiple of 16", kUnaligned + 5);
 }
 
 LINE_HERE(kPastTheEnd)
 __global__ void load_past_the_end() {
   auto& s = shared<Rows>();
+  for (std::uint16_t& x : s.row[threadIdx.x + 32]) x = 0;
+  __syncwarp();
   unsigned fragment[4];
   ldmatrix(fragment, &s.row[threadIdx.x + 40]);
 }
@@ -131,7 +134,7 @@ TEST(Ldmatrix, ARowOutsideOfSharedMemoryIsNamed) {
         launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Rows), .stream = kSimStream},
                load_past_the_end);
       },
-      "ldmatrix: expects 16 bytes of the block's shared memory", kPastTheEnd + 4);
+      "ldmatrix: expects 16 bytes of the block's shared memory", kPastTheEnd + 6);
 }
 
 // A row that another lane wrote needs a __syncwarp: without it somebody reads what is not there.
@@ -149,10 +152,13 @@ __global__ void load_neighbours(unsigned* fragments) {
 TEST(Ldmatrix, AMissingSyncwarpGivesPoison) {
   over_schedules([] {
     for (const bool sync : {true, false}) {
-      std::vector<unsigned> found(128);
-      launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Rows), .stream = kSimStream},
-             sync ? load_neighbours<true> : load_neighbours<false>, found.data());
-      EXPECT_EQ(std::count(found.begin(), found.end(), ~0u) > 0, !sync);
+      DeviceVector<unsigned> found(128);
+      const auto has_poison = [&] {
+        launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Rows), .stream = kSimStream},
+               sync ? load_neighbours<true> : load_neighbours<false>, found.data());
+        return std::count(found.begin(), found.end(), ~0u) > 0;
+      };
+      EXPECT_EQ(shows(has_poison), !sync);
     }
   });
 }

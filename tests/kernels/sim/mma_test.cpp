@@ -14,9 +14,9 @@ namespace {
 using namespace convoy::testing;
 
 struct Matrices {
-  std::vector<float> a = std::vector<float>(16 * 16);
-  std::vector<float> b = std::vector<float>(16 * 8);
-  std::vector<float> d = std::vector<float>(16 * 8);
+  DeviceVector<float> a = DeviceVector<float>(16 * 16);
+  DeviceVector<float> b = DeviceVector<float>(16 * 8);
+  DeviceVector<float> d = DeviceVector<float>(16 * 8);
 };
 
 // "row = groupID for a0, a1, a4, a5, groupID + 8 otherwise; col = threadID_in_group * 2 + (i & 1),
@@ -48,9 +48,9 @@ __global__ void multiply(const T* a, const T* b, float* d, int times) {
 }
 
 template <class T>
-std::vector<float> run_multiply(const Matrices& m, int times) {
-  std::vector<T> a(256), b(128);
-  std::vector<float> d(128), result(128);
+DeviceVector<float> run_multiply(const Matrices& m, int times) {
+  DeviceVector<T> a(256), b(128);
+  DeviceVector<float> d(128), result(128);
   for (int lane = 0; lane < 32; ++lane) {
     for (int i = 0; i < 8; ++i) a[8 * lane + i] = from_float<T>(m.a[place_in_a(lane, i)]);
     for (int i = 0; i < 4; ++i) b[4 * lane + i] = from_float<T>(m.b[place_in_b(lane, i)]);
@@ -72,7 +72,7 @@ void check_integers() {
   for (float& x : m.b) x = static_cast<float>(random() % 17) - 8;
   for (float& x : m.d) x = static_cast<float>(random() % 1000);
   over_schedules([&] {
-    const std::vector<float> found = run_multiply<T>(m, 3);
+    const DeviceVector<float> found = run_multiply<T>(m, 3);
     for (int i = 0; i < 16; ++i) {
       for (int j = 0; j < 8; ++j) {
         int sum = static_cast<int>(m.d[8 * i + j]);
@@ -96,7 +96,7 @@ void check_random() {
   for (float& x : m.a) x = to_float(from_float<T>(normal(random)));
   for (float& x : m.b) x = to_float(from_float<T>(normal(random)));
   for (float& x : m.d) x = normal(random);
-  const std::vector<float> found = run_multiply<T>(m, 1);
+  const DeviceVector<float> found = run_multiply<T>(m, 1);
   for (int i = 0; i < 128; ++i) {
     double sum = m.d[i], scale = std::fabs(m.d[i]);
     for (int k = 0; k < 16; ++k) {

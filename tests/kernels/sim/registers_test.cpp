@@ -2,7 +2,6 @@
 // setmaxnreg's budget, and elect.
 #include "kernels/gpu/ptx/registers.cuh"
 
-#include <array>
 #include <vector>
 
 #include "kernels/gpu/ptx/elect.cuh"
@@ -27,9 +26,9 @@ __global__ void __launch_bounds__(384, 1) trade(int* done) {
 
 template <int kProducer, int kConsumer>
 void run_trade() {
-  std::vector<int> done(384);
+  DeviceVector<int> done(384);
   launch({.grid = 1, .block = 384, .stream = kSimStream}, trade<kProducer, kConsumer>, done.data());
-  ASSERT_EQ(done, std::vector<int>(384, 1));
+  ASSERT_EQ(done, DeviceVector<int>(384, 1));
 }
 
 TEST(Registers, ChangeHandsWithinTheBudget) {
@@ -63,7 +62,7 @@ __global__ void elect_each(int* elected) { elected[threadIdx.x] = elect_one(); }
 
 TEST(Elect, ChoosesOneLaneOfEachWarp) {
   over_schedules([] {
-    std::array<int, 96> elected{};
+    DeviceVector<int> elected(96);
     launch({.grid = 1, .block = 96, .stream = kSimStream}, elect_each, elected.data());
     for (int warp = 0; warp < 3; ++warp) {
       int count = 0;

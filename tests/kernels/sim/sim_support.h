@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <source_location>
 #include <string>
+#include <vector>
 
 #include "kernels/gpu/target.h"
+#include "kernels/sim/memory.h"
+#include "kernels/sim/stream_order.h"
 
 namespace convoy::testing {
 
@@ -32,6 +36,26 @@ void over_schedules(Body body, std::uint64_t seeds = 3) {
   sim::options() = {};
 }
 
+// A vector that kernels may be given: in the simulated device's memory. What the host writes there
+// is not seen, so that all of it counts as written.
+template <class T>
+struct DeviceAllocator {
+  using value_type = T;
+  DeviceAllocator() = default;
+  template <class U>
+  DeviceAllocator(const DeviceAllocator<U>&) {}
+
+  T* allocate(std::size_t count) {
+    void* memory = sim::allocate(count * sizeof(T));
+    if (auto* observer = sim::memory_observer()) observer->filled(memory, count * sizeof(T));
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, std::size_t) { sim::release(memory); }
+  friend bool operator==(const DeviceAllocator&, const DeviceAllocator&) { return true; }
+};
+template <class T>
+using DeviceVector = std::vector<T, DeviceAllocator<T>>;
+
 // The text of the Error that body throws; empty if it throws none.
 template <class Body>
 std::string error_of(Body body) {
@@ -41,6 +65,14 @@ std::string error_of(Body body) {
     return error.what();
   }
   return "";
+}
+
+// Whether a planted fault shows: in the result, or under the access checker as an Error before it.
+template <class Body>
+bool shows(Body result_is_wrong) {
+  if (!sim::access::kEnabled) return result_is_wrong();
+  bool wrong = false;
+  return !error_of([&] { wrong = result_is_wrong(); }).empty() || wrong;
 }
 
 inline bool contains(const std::string& text, const std::string& part) {

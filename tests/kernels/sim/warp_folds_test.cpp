@@ -14,6 +14,7 @@
 namespace convoy::on_sim {
 namespace {
 
+using testing::DeviceVector;
 using testing::kSimStream;
 using testing::over_schedules;
 
@@ -23,7 +24,7 @@ __global__ void __launch_bounds__(32) sum_groups(const float* x, float* y) {
 }
 
 TEST(WarpFolds, SumsEachGroupOfLanes) {
-  std::vector<float> x(32), y(32);
+  DeviceVector<float> x(32), y(32);
   std::iota(x.begin(), x.end(), 1.0f);
   over_schedules([&] {
     launch({.grid = 1, .block = 32, .stream = kSimStream}, sum_groups<32>, x.data(), y.data());
@@ -50,8 +51,8 @@ __global__ void __launch_bounds__(kThreads)
 
 template <int kThreads>
 void expect_folds() {
-  std::vector<float> x(kThreads), largest(kThreads);
-  std::vector<double> sum(kThreads);
+  DeviceVector<float> x(kThreads), largest(kThreads);
+  DeviceVector<double> sum(kThreads);
   for (int i = 0; i < kThreads; ++i) x[i] = static_cast<float>(i * 37 % kThreads) - 1000;
   over_schedules([&] {
     launch({.grid = 1,
@@ -78,7 +79,7 @@ __global__ void __launch_bounds__(32) largest_lane(const float* x, float* y) {
 }
 
 TEST(WarpFolds, MaximumPassesOverNaN) {
-  std::vector<float> x(32, std::numeric_limits<float>::quiet_NaN()), y(32);
+  DeviceVector<float> x(32, std::numeric_limits<float>::quiet_NaN()), y(32);
   x[7] = -3;
   launch({.grid = 1, .block = 32, .stream = kSimStream}, largest_lane, x.data(), y.data());
   for (const float v : y) ASSERT_EQ(v, -3);

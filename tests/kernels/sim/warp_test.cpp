@@ -8,6 +8,7 @@
 namespace convoy::on_sim {
 namespace {
 
+using testing::DeviceVector;
 using testing::kSimStream;
 using testing::over_schedules;
 
@@ -37,7 +38,7 @@ TEST(Warp, FunctionsDoWhatCudaSays) {
   unsigned ballot = 0;
   for (unsigned lane = 0; lane < 32; lane += 3) ballot |= 1u << lane;
   over_schedules([&] {
-    std::vector<int> y(64 * kResults, -1);
+    DeviceVector<int> y(64 * kResults, -1);
     launch({.grid = 1, .block = 64, .stream = kSimStream}, all_functions, y.data());
     for (int t = 0; t < 64; ++t) {
       const int lane = t % 32, *found = &y[static_cast<std::size_t>(t * kResults)];
@@ -63,7 +64,7 @@ LINE_HERE(kExited) __global__ void shuffle_after_exit(int* y) {
 }
 
 TEST(Warp, AnExitedLaneInTheMaskIsNamed) {
-  std::vector<int> y(32);
+  DeviceVector<int> y(32);
   EXPECT_FAULT(
       [&] { launch({.grid = 1, .block = 32, .stream = kSimStream}, shuffle_after_exit, y.data()); },
       "__shfl_sync names lane 9, which has exited", kExited + 2);
@@ -84,7 +85,7 @@ LINE_HERE(kSource) __global__ void shuffle_from_outside_the_mask(int* y) {
 }
 
 TEST(Warp, ASourceOutsideOfTheMaskIsNamed) {
-  std::vector<int> y(32);
+  DeviceVector<int> y(32);
   EXPECT_FAULT(
       [&] {
         launch({.grid = 1, .block = 32, .stream = kSimStream}, shuffle_from_outside_the_mask,
@@ -102,7 +103,7 @@ LINE_HERE(kLines) __global__ void lanes_at_two_operations(int* y) {
 }
 
 TEST(Warp, LanesAtDifferentOperationsAreNamedWithBothLines) {
-  std::vector<int> y(32);
+  DeviceVector<int> y(32);
   const auto body = [&] {
     launch({.grid = 1, .block = 32, .stream = kSimStream}, lanes_at_two_operations, y.data());
   };
@@ -120,16 +121,16 @@ __global__ void count_odd(const int* x, int n, int* count, int* largest, unsigne
 }
 
 TEST(Warp, IntegerAtomicsDoNotDependOnTheSchedule) {
-  std::vector<int> x(1000);
+  DeviceVector<int> x(1000);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<int>(i * 7 % 1000);
   over_schedules([&] {
-    int count = 0, largest = -1;
-    unsigned bits = 0;
-    launch({.grid = 16, .block = 64, .stream = kSimStream}, count_odd, x.data(), 1000, &count,
-           &largest, &bits);
-    EXPECT_EQ(count, 500);
-    EXPECT_EQ(largest, 999);
-    EXPECT_EQ(bits, 0x1fu);
+    DeviceVector<int> count{0}, largest{-1};
+    DeviceVector<unsigned> bits{0};
+    launch({.grid = 16, .block = 64, .stream = kSimStream}, count_odd, x.data(), 1000, count.data(),
+           largest.data(), bits.data());
+    EXPECT_EQ(count[0], 500);
+    EXPECT_EQ(largest[0], 999);
+    EXPECT_EQ(bits[0], 0x1fu);
   });
 }
 

@@ -98,13 +98,13 @@ __global__ void __launch_bounds__(128) multiply(const unsigned char* a, const un
 }
 
 struct Numbers {
-  std::vector<float> a = std::vector<float>(kM * kK), b = std::vector<float>(256 * kK);
-  std::vector<float> d = std::vector<float>(kM * 256);
+  DeviceVector<float> a = DeviceVector<float>(kM * kK), b = DeviceVector<float>(256 * kK);
+  DeviceVector<float> d = DeviceVector<float>(kM * 256);
 };
 
 template <class T>
-std::vector<unsigned char> laid_out(const std::vector<float>& values, int extent, Layout layout) {
-  std::vector<unsigned char> bytes(static_cast<std::size_t>(extent) * kK * 2);
+DeviceVector<unsigned char> laid_out(const DeviceVector<float>& values, int extent, Layout layout) {
+  DeviceVector<unsigned char> bytes(static_cast<std::size_t>(extent) * kK * 2);
   for (int mn = 0; mn < extent; ++mn) {
     for (int k = 0; k < kK; ++k) {
       const T half = from_float<T>(values[mn * kK + k]);
@@ -119,13 +119,13 @@ void check(const Numbers& numbers, Layout of_a, Layout of_b, bool exact) {
   of_a.major = kMajorA;
   of_b.major = kMajorB;
   const auto a = laid_out<T>(numbers.a, kM, of_a), b = laid_out<T>(numbers.b, kN, of_b);
-  std::vector<T> x(kM * kK);
+  DeviceVector<T> x(kM * kK);
   for (int i = 0; i < kM * kK; ++i) x[i] = from_float<T>(numbers.a[i]);
   const Descriptors how{descriptor_bits(0, of_a.leading(kM), of_a.stride(), of_a.swizzle),
                         descriptor_bits(0, of_b.leading(kN), of_b.stride(), of_b.swizzle),
                         of_a.step(kM), of_b.step(kN)};
   for (const bool add : {false, true}) {
-    std::vector<float> y(numbers.d.begin(), numbers.d.begin() + kM * kN);
+    DeviceVector<float> y(numbers.d.begin(), numbers.d.begin() + kM * kN);
     launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Operands), .stream = kSimStream},
            multiply<T, kN, kMajorA, kMajorB, kRegisters>, a.data(), b.data(), x.data(), how,
            y.data(), add);
@@ -165,8 +165,8 @@ template <class T, int kN>
 void check_all(bool integers) {
   const Numbers numbers = random_numbers<T>(integers);
   // What is exact for integers is a matter of layout; rounding is not.
-  const std::vector<Layout> layouts =
-      integers ? std::vector<Layout>{kSwizzled, kTall, kWide} : std::vector<Layout>{kSwizzled};
+  const DeviceVector<Layout> layouts =
+      integers ? DeviceVector<Layout>{kSwizzled, kTall, kWide} : DeviceVector<Layout>{kSwizzled};
   for (const Layout& a : layouts) {
     for (const Layout& b : layouts) {
       check<T, kN, Major::k, Major::k, false>(numbers, a, b, integers);
@@ -258,22 +258,22 @@ __global__ void __launch_bounds__(128) multiply_wrongly(float* y) {
 constexpr int kIssue = kSmall + 15, kWait = kSmall + 22;
 
 template <Fault kFault>
-std::vector<float> multiply_with() {
-  std::vector<float> y(512);
+DeviceVector<float> multiply_with() {
+  DeviceVector<float> y(512);
   launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Small), .stream = kSimStream},
          multiply_wrongly<kFault>, y.data());
   return y;
 }
 
 TEST(Wgmma, TheFaultFreeVersionOverFiftySeeds) {
-  over_schedules([] { ASSERT_EQ(multiply_with<Fault::none>(), std::vector<float>(512, 32.0f)); },
+  over_schedules([] { ASSERT_EQ(multiply_with<Fault::none>(), DeviceVector<float>(512, 32.0f)); },
                  50);
 }
 
 template <Fault kFault>
 void expect_poison_and_exit() {
   over_schedules([] {
-    std::vector<float> y(512, 0.0f);
+    DeviceVector<float> y(512, 0.0f);
     const std::string error = error_of([&] {
       launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Small), .stream = kSimStream},
              multiply_wrongly<kFault>, y.data());
@@ -304,7 +304,8 @@ TEST(Wgmma, AnOperandThatIsWrittenInFlightIsNamed) {
   over_schedules([] {
     if (sim::options().async != sim::Async::late) return;
     const std::string error = error_of(multiply_with<Fault::overwritten>);
-    EXPECT_TRUE(contains(error, "is written while it is read")) << error;
+    EXPECT_TRUE(contains(error, sim::access::kEnabled ? "race: " : "is written while it is read"))
+        << error;
     EXPECT_TRUE(contains(error, ".cpp:" + std::to_string(kIssue))) << error;
   });
 }
