@@ -159,6 +159,8 @@ __global__ void __launch_bounds__(Tile::kThreads)
   const Strip<Tile> strip = multiply<Tile>(
       begin, end, false,
       [&](int row, int k) {
+        // The bound on m saves loads and no more (a mutant of it may survive): input_at has bounds
+        // of its own, and what a row behind the last one sums is not stored.
         const int m = tile.m + row;
         if (!inside(m, rows) || !inside(k, end)) return 0.0f;
         return input_at(x, g, g.output.split(k), g.tap_channel.split(m), group);
