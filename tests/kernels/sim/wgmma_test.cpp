@@ -165,8 +165,8 @@ template <class T, int kN>
 void check_all(bool integers) {
   const Numbers numbers = random_numbers<T>(integers);
   // What is exact for integers is a matter of layout; rounding is not.
-  const DeviceVector<Layout> layouts =
-      integers ? DeviceVector<Layout>{kSwizzled, kTall, kWide} : DeviceVector<Layout>{kSwizzled};
+  const std::vector<Layout> layouts =
+      integers ? std::vector<Layout>{kSwizzled, kTall, kWide} : std::vector<Layout>{kSwizzled};
   for (const Layout& a : layouts) {
     for (const Layout& b : layouts) {
       check<T, kN, Major::k, Major::k, false>(numbers, a, b, integers);
@@ -366,10 +366,10 @@ __global__ void look_between(float* y) {
 
 TEST(Wgmma, AWaitGivesBackTheAccumulatorsOfItsGroups) {
   over_schedules([] {
-    std::vector<float> y(256);
+    DeviceVector<float> y(256);
     launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Small), .stream = kSimStream},
            look_between, y.data());
-    EXPECT_EQ(y, std::vector<float>(256, 32.0f));
+    EXPECT_EQ(y, DeviceVector<float>(256, 32.0f));
   });
 }
 
