@@ -47,8 +47,8 @@ struct Actor {
   std::uint32_t now = 0;         // counts what it releases to others; of a work which of its issuer
   std::uint32_t floor = 0;       // every thread of the block is known up to here: the last barrier
   std::uint32_t warp_floor = 0;  // every lane of the warp is: the last full shuffle
-  std::uint32_t issued = 0;      // works
-  WorkMarks works;               // of its own that it has waited for since the last barrier
+  std::uint32_t issued = 0;      // so many works; of a work its issuer's `now` at the issue
+  WorkMarks works;               // of its own, or its issuer's, that were waited for
   BlockShadow* home = nullptr;
   bool async_proxy = false;
   std::shared_ptr<const History> known;     // everything else that comes before

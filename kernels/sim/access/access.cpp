@@ -32,7 +32,10 @@ BlockShadow* opened = nullptr;  // the threads that begin next are its
 }
 
 void block_begins(Block& block) {
-  if (block.rank_in_cluster == 0 && !block.gang->launch().resident) close_all_blocks();
+  if (block.rank_in_cluster == 0 && !block.gang->launch().resident) {
+    close_all_blocks();
+    forget_works();
+  }
   opened = &open_block(block);
 }
 
@@ -82,9 +85,12 @@ void work_begins(std::uint64_t ticket, Thread& issuer, const char* what, bool as
   work.actor.slot = kWorkSlot + from.slot;
   work.actor.now = ++from.issued;
   work.actor.floor = from.floor;
+  work.actor.warp_floor = from.warp_floor;
+  work.actor.issued = from.now;
+  work.actor.works = from.works;
   work.actor.home = from.home;
   work.actor.async_proxy = async_proxy;
-  work.actor.known = snapshot(from);
+  work.actor.known = from.known;
   work.actor.fenced = from.fenced;
   advance(from);
 }

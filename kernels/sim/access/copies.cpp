@@ -10,8 +10,8 @@ namespace convoy::sim::access {
 namespace {
 
 struct DeviceBytes {
-  Cell* cells;
-  std::size_t first, last;  // of the first cell
+  Cell* cells = nullptr;
+  std::size_t first = 0, last = 0;  // from the beginning of the first cell
 };
 DeviceBytes device_bytes(const void* begin, std::size_t bytes) {
   const std::size_t first = reinterpret_cast<std::uintptr_t>(begin) % kCellBytes;
@@ -55,11 +55,11 @@ class Copies final : public MemoryObserver {
     if (is_simulated(from)) touch(from, bytes, Kind::read);
     if (!is_simulated(to)) return;
     const DeviceBytes place = touch(to, bytes, Kind::write);
+    // What is not written stays so.
+    const bool from_host = !is_simulated(from) || is_host(from);
+    const DeviceBytes source = from_host ? DeviceBytes{} : device_bytes(from, bytes);
     for (std::size_t i = 0; i < bytes; ++i) {
-      const bool value = !is_simulated(from) || is_host(from) ||
-                         has_value(device_bytes(static_cast<const char*>(from) + i, 1),
-                                   reinterpret_cast<std::uintptr_t>(from) + i);
-      set_value(place, place.first + i, value);
+      set_value(place, place.first + i, from_host || has_value(source, source.first + i));
     }
   }
 

@@ -127,19 +127,21 @@ void History::add_work(std::uint32_t block, std::uint32_t rank, std::uint32_t wo
 
 void History::add_actor(const Actor& actor, bool and_what_it_knows) {
   if (and_what_it_knows && actor.known) merge(*actor.known);
-  if (actor.slot >= kWorkSlot) return add_work(actor.block, actor.slot - kWorkSlot, actor.now);
+  const bool is_work = actor.slot >= kWorkSlot;
+  const std::uint32_t rank = actor.slot % kWorkSlot;
   Part& own = part(actor.block);
   own.floor = std::max(own.floor, actor.floor);
   if (actor.warp_floor > actor.floor) {
-    const std::uint32_t first = actor.slot / kWarpSize * kWarpSize;
+    const std::uint32_t first = rank / kWarpSize * kWarpSize;
     for (std::uint32_t lane = first; lane < first + kWarpSize; ++lane) {
       add_thread(actor.block, lane, actor.warp_floor);
     }
   }
-  add_thread(actor.block, actor.slot, actor.now);
+  add_thread(actor.block, rank, is_work ? actor.issued : actor.now);
   if (actor.works.base != 0 || actor.works.beyond != 0) {
-    access::merge(grown(part(actor.block).works, actor.slot), actor.works);
+    access::merge(grown(part(actor.block).works, rank), actor.works);
   }
+  if (is_work) add_work(actor.block, rank, actor.now);
 }
 
 void History::raise_floor(std::uint32_t block, std::uint32_t clock) {

@@ -12,16 +12,29 @@ bool in_current_operation(std::uint32_t block) {
   return block - span.first < span.count;
 }
 
+namespace {
+
+// What an actor knows of its own block by numbers: of itself or its issuer, of all, of its warp.
+bool knows_thread(const Actor& me, std::uint32_t slot, std::uint32_t clock) {
+  if (clock <= me.floor || slot == me.slot) return true;
+  const std::uint32_t rank = me.slot % kWorkSlot;
+  if (slot == rank) return clock <= me.issued;
+  return slot / kWarpSize == rank / kWarpSize && clock <= me.warp_floor;
+}
+
+// Of works of its own or of its issuer.
+bool knows_work(const Actor& me, std::uint32_t slot, std::uint32_t work) {
+  if (slot == me.slot && work == me.now) return true;
+  return slot % kWorkSlot == me.slot % kWorkSlot && covers(me.works, work);
+}
+
+}  // namespace
+
 bool is_before(const Epoch& epoch, const Actor& me) {
   if (epoch.block == 0) return true;
   const std::uint32_t slot = epoch.slot(), clock = epoch.clock();
   if (epoch.block == me.block) {
-    if (slot == me.slot && (slot < kWorkSlot || clock == me.now)) return true;
-    if (slot < kWorkSlot && clock <= me.floor) return true;
-    if (slot < kWorkSlot && slot / kWarpSize == me.slot / kWarpSize && clock <= me.warp_floor) {
-      return true;
-    }
-    if (slot == me.slot + kWorkSlot && covers(me.works, clock)) return true;
+    if (slot < kWorkSlot ? knows_thread(me, slot, clock) : knows_work(me, slot, clock)) return true;
   } else if (!in_current_operation(epoch.block)) {
     return is_before_current(epoch.block);
   }

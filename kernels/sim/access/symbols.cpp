@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 // Of the linker: where this program begins in memory, and in its file.
@@ -76,12 +77,12 @@ std::uint32_t where_of(const void* instruction) {
 }
 
 std::uint32_t where_of(const Site& site) {
-  auto& all = sites();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (same_place(all[i], site)) return kSite + static_cast<std::uint32_t>(i);
-  }
-  all.push_back(site);
-  return kSite + static_cast<std::uint32_t>(all.size() - 1);
+  // A site's texts are constants: the same address is the same file.
+  static std::map<std::tuple<const char*, std::uint32_t, std::uint32_t>, std::uint32_t> known;
+  const auto next = kSite + static_cast<std::uint32_t>(sites().size());
+  const auto [at, is_new] = known.try_emplace({site.file, site.line, site.column}, next);
+  if (is_new) sites().push_back(site);
+  return at->second;
 }
 
 std::string line_of(std::uint32_t where, const std::vector<const void*>& callers) {

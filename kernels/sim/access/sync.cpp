@@ -2,6 +2,7 @@
 #include "kernels/sim/access/sync.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "kernels/require.h"
@@ -54,9 +55,10 @@ HistoryPointer merged_knowledge(std::span<Thread* const> threads, HistoryPointer
   return all;
 }
 
-// Works that single threads waited for, and threads' clocks that the new floor covers.
+// With the works that single threads waited for; a new floor of the block replaces what is known
+// of its single threads.
 HistoryPointer settled(const HistoryPointer& known, std::span<Thread* const> threads,
-                       std::uint32_t floor) {
+                       std::optional<std::uint32_t> floor) {
   const std::uint32_t block = threads.front()->clock.block;
   const History::Part* part = known ? known->find(block) : nullptr;
   const auto is_new = [&](const Actor& actor) {
@@ -69,10 +71,10 @@ HistoryPointer settled(const HistoryPointer& known, std::span<Thread* const> thr
   };
   const bool works = std::any_of(threads.begin(), threads.end(),
                                  [&](const Thread* t) { return is_new(t->clock); });
-  const bool ahead = part != nullptr && !part->threads.empty();
+  const bool ahead = floor && part != nullptr && !part->threads.empty();
   if (!works && !ahead) return known;
   auto all = known ? std::make_shared<History>(*known) : std::make_shared<History>();
-  all->raise_floor(block, floor);
+  if (floor) all->raise_floor(block, *floor);
   auto& marks = all->part(block).works;
   if (works && marks.size() < threads.front()->block->threads) {
     marks.resize(threads.front()->block->threads);
@@ -105,7 +107,7 @@ void join_warp(std::span<Thread* const> threads) {
     works |= thread->clock.works.base != 0 || thread->clock.works.beyond != 0;
   }
   HistoryPointer known = merged_knowledge(threads, &Actor::known);
-  if (works) known = settled(known, threads, floor);
+  if (works) known = settled(known, threads, {});
   for (Thread* thread : threads) {
     thread->clock.known = known;
     thread->clock.floor = floor;

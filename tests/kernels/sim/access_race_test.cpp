@@ -2,6 +2,8 @@
 // Races: conflicting accesses that nothing orders, with the lines of both; and what CUDA's ways of
 // ordering them must keep silent.
 #include "kernels/gpu/ptx/cp_async.cuh"
+#include "kernels/gpu/ptx/fence.cuh"
+#include "kernels/gpu/ptx/wgmma.cuh"
 #include "kernels/half.h"
 #include "tests/kernels/sim/access_support.h"
 
@@ -116,6 +118,47 @@ TEST(AccessRaces, AMissingCpAsyncWait) {
   expect_error(
       [&] { run(1, fetch, x.data(), y.data(), false); },
       {"race: reads 4 bytes at offset", "which the cp.async of thread", &line, &other_line});
+}
+
+// ---- the async proxy ----
+
+struct Operands {
+  alignas(1024) F16 a[64][64];
+  alignas(1024) F16 b[8][64];
+};
+
+// The values are the same before and behind the second write: only their history tells.
+__global__ void __launch_bounds__(128) multiply(float* y, bool fence) {
+  auto& s = shared<Operands>();
+  for (int lap = 0; lap < 2; ++lap) {
+    for (unsigned i = threadIdx.x; i < 8 * 64; i += 128) {
+      LINE_BEHIND(line);
+      s.b[i / 64][i % 64] = from_float<F16>(2.0f);
+    }
+    for (unsigned i = threadIdx.x; lap == 0 && i < 64 * 64; i += 128) {
+      s.a[i / 64][i % 64] = from_float<F16>(1.0f);
+    }
+    if (lap == 0 || fence) fence_proxy_async();
+    __syncthreads();
+  }
+  float d[4];
+  wgmma_fence(d);
+  LINE_BEHIND(other_line);
+  wgmma<F16, 8>(d, swizzled_descriptor<Major::k>(s.a), swizzled_descriptor<Major::k>(s.b), false);
+  wgmma_commit();
+  wgmma_wait<0>(d);
+  for (unsigned i = 0; i < 4; ++i) y[4 * threadIdx.x + i] = d[i];
+}
+
+TEST(AccessRaces, AMissingProxyFence) {
+  DeviceMemory<float> y(512);
+  const auto run_multiply = [&](bool fence) {
+    launch({.grid = 1, .block = 128, .shared_bytes = sizeof(Operands), .stream = kSimStream},
+           multiply, y.data(), fence);
+  };
+  expect_silence([&] { run_multiply(true); });
+  expect_error([&] { run_multiply(false); },
+               {"a missing proxy fence: reads", "of shared memory", &line, &other_line});
 }
 
 // ---- what is ordered ----

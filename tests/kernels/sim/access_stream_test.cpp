@@ -95,6 +95,22 @@ TEST(AccessStreams, AMissingEventWaitAfterAFill) {
   expect_error([] { fill_then_read(false); }, {"a missing event wait: ", &other_line});
 }
 
+// A copy of what nobody wrote is not written either.
+void copy_then_read(bool fill) {
+  const DeviceBlock x, y, z;
+  const Streams streams;
+  if (fill) cudaMemsetAsync(x.data(), 0, kThreads * sizeof(float), streams[1]);
+  cudaMemcpyAsync(y.data(), x.data(), kThreads * sizeof(float), cudaMemcpyDeviceToDevice,
+                  streams[1]);
+  streams.run(1, consume, y.data(), z.data());
+  cudaDeviceSynchronize();
+}
+
+TEST(AccessStreams, ACopyOfUnwrittenMemory) {
+  expect_silence([] { copy_then_read(true); });
+  expect_error([] { copy_then_read(false); }, {"unwritten: reads 4 bytes", &other_line});
+}
+
 // What the first stream gave back, the second one uses before that has happened.
 void recycle(bool event) {
   const DeviceBlock x;

@@ -31,11 +31,10 @@ template <int kBytes>
 void check_ragged() {
   over_schedules([] {
     for (const int count : {0, 1, 15, 17, 32 * kBytes - 3, 32 * kBytes}) {
-      alignas(16) unsigned char x[32 * 16];
-      DeviceVector<unsigned char> y(32 * kBytes, 0xee);
+      DeviceVector<unsigned char> x(32 * 16), y(32 * kBytes, 0xee);
       std::iota(std::begin(x), std::end(x), static_cast<unsigned char>(1));
       launch({.grid = 1, .block = 32, .shared_bytes = sizeof(Bytes), .stream = kSimStream},
-             copy_ragged<kBytes>, x, count, y.data());
+             copy_ragged<kBytes>, x.data(), count, y.data());
       for (int i = 0; i < 32 * kBytes; ++i)
         ASSERT_EQ(y[i], i < count ? x[i] : 0) << count << " " << i;
     }

@@ -16,8 +16,8 @@ using namespace convoy::testing;
 template <class T>
 struct Problem {
   PipelineShape shape;
-  std::vector<T> a, b;
-  std::vector<float> expected;
+  DeviceVector<T> a, b;
+  DeviceVector<float> expected;
 
   explicit Problem(PipelineShape s) : shape(s), a(values(s.m * s.k, 1)), b(values(s.n * s.k, 2)) {
     for (int m = 0; m < s.m; ++m) {
@@ -28,9 +28,9 @@ struct Problem {
       }
     }
   }
-  static std::vector<T> values(int count, unsigned seed) {
+  static DeviceVector<T> values(int count, unsigned seed) {
     std::mt19937 random(seed);
-    std::vector<T> result;
+    DeviceVector<T> result;
     for (int i = 0; i < count; ++i) {
       result.push_back(from_float<T>(static_cast<float>(random() % 5) - 2));
     }
@@ -39,7 +39,7 @@ struct Problem {
   // The error's text, or how many results are wrong, or nothing.
   template <class Config>
   std::string outcome(int clusters = 1) const {
-    std::vector<T> c(expected.size());
+    DeviceVector<T> c(expected.size());
     const std::string error = error_of(
         [&] { run_pipeline<Config>(a.data(), b.data(), c.data(), shape, clusters, kSimStream); });
     if (!error.empty()) return error;
