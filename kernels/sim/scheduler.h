@@ -72,6 +72,8 @@ Group warpgroup();                // the caller's four warps
 Group named_barrier(unsigned id, unsigned count);
 Group whole_block();  // barrier 0
 Group whole_cluster();
+// Barrier 0 takes every thread of the block; at the named ones some arrive and may leave.
+bool is_whole_block(const Group& group);
 
 struct Meeting {
   Group group{};
