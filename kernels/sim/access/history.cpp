@@ -45,6 +45,8 @@ void add(WorkMarks& marks, std::uint32_t work) {
 }
 
 void merge(WorkMarks& into, const WorkMarks& from) {
+  if (from.base == into.base && from.beyond == into.beyond) return;
+  if (from.base == 0 && from.beyond == 0) return;
   WorkMarks other = from;
   if (into.base < other.base) std::swap(into, other);
   advance(other, into.base);

@@ -71,6 +71,42 @@ TEST(AccessRaces, TwoWritesWithinABlock) {
                {"race: writes 4 bytes at offset", "wrote at", &line, &other_line});
 }
 
+// Everybody reads what one of them writes.
+__global__ void read_together(float* y, bool barrier) {
+  auto& s = shared<Tile>();
+  if (threadIdx.x == 0) s.values[0] = 1;
+  __syncthreads();
+  LINE_BEHIND(line);
+  y[threadIdx.x] = s.values[0];
+  if (barrier) __syncthreads();
+  LINE_BEHIND(other_line);
+  if (threadIdx.x == kThreads - 1) s.values[0] = 2;
+}
+
+TEST(AccessRaces, ManyReadsAndAWrite) {
+  DeviceMemory<float> y(kThreads);
+  expect_silence([&] { run(1, read_together, y.data(), true); });
+  expect_error([&] { run(1, read_together, y.data(), false); }, {"race: ", &line, &other_line});
+}
+
+__global__ void count(int* y, unsigned reader, bool barrier) {
+  auto& s = shared<Tile>();
+  if (threadIdx.x == 0) s.count = 0;
+  __syncthreads();
+  atomicAdd(&s.count, 1);
+  if (barrier) __syncthreads();
+  LINE_BEHIND(line);
+  if (threadIdx.x == reader) *y = s.count;
+}
+
+TEST(AccessRaces, AtomicsAndAPlainRead) {
+  DeviceMemory<int> y(1);
+  for (const unsigned reader : {0, kThreads - 1}) {  // before all others, or behind them
+    expect_silence([&] { run(1, count, y.data(), reader, true); });
+    expect_error([&] { run(1, count, y.data(), reader, false); }, {"race: ", "atomically", &line});
+  }
+}
+
 // ---- between blocks ----
 
 __global__ void number_elements(int* y, int per_block) {
@@ -205,42 +241,51 @@ __global__ void write_halves(F16* y, std::uint8_t* bytes) {
   bytes[i] = 1;
 }
 
-__global__ void count_and_read(int* y) {
-  auto& s = shared<Tile>();
-  if (threadIdx.x == 0) s.count = 0;
-  __syncthreads();
-  atomicAdd(&s.count, 1);
-  __syncthreads();
-  if (threadIdx.x == 0) atomicAdd(y, s.count);
-}
+__global__ void count_all(int* y) { atomicAdd(y, 1); }
 
-// The threads of the first 32 arrive, those of the others wait.
-__global__ void produce(float* y) {
+// The first warp arrives, the second waits; a lane's copy is there for its neighbours behind a
+// __syncwarp, which must not forget what the named barrier told.
+__global__ void produce(const float* x, float* y) {
   auto& s = shared<Tile>();
+  const unsigned lane = threadIdx.x % 32;
   if (threadIdx.x < 32) {
-    s.values[threadIdx.x] = 1;
+    s.values[lane] = 1;
     named_barrier_arrive(1, kThreads);
   } else {
     named_barrier_sync(1, kThreads);
-    y[threadIdx.x - 32] = s.values[threadIdx.x - 32];
+    cp_async<4>(&s.two[0][lane], x + lane);
+    cp_async_wait_all();
+    __syncwarp();
+    y[lane] = s.values[lane] + s.two[0][lane ^ 1u];
   }
+}
+
+// A copy comes after what its own thread did before.
+__global__ void write_and_fetch(float* x, float* y) {
+  auto& s = shared<Tile>();
+  x[threadIdx.x] = 1;
+  s.values[threadIdx.x] = 0;
+  cp_async<4>(&s.values[threadIdx.x], x + threadIdx.x);
+  cp_async_wait_all();
+  y[threadIdx.x] = s.values[threadIdx.x];
 }
 
 TEST(AccessRaces, WhatIsOrderedIsSilent) {
   DeviceMemory<float> x(kThreads), y(kThreads);
   DeviceMemory<F16> halves(3 * kThreads);
   DeviceMemory<std::uint8_t> bytes(3 * kThreads);
-  DeviceMemory<int> count(1);
+  DeviceMemory<int> count_of_all(1);
   x.write_zeros();
-  count.write_zeros();
+  count_of_all.write_zeros();
   expect_silence([&] {
     run(1, sum_by_shuffles, x.data(), y.data());
     run(1, pass_through_a_shuffle, y.data(), 32);
     run(1, pass_through_a_shuffle, y.data(), 16);
     run(1, two_stages, x.data(), y.data(), 5);
     run(3, write_halves, halves.data(), bytes.data());
-    run(3, count_and_read, count.data());
-    run(1, produce, y.data());
+    run(3, count_all, count_of_all.data());
+    run(1, produce, x.data(), y.data());
+    run(1, write_and_fetch, x.data(), y.data());
   });
 }
 

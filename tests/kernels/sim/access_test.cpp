@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The access checker: what lies outside, what nobody wrote, what is not aligned. A planted fault
 // has its own error, at its line, in every order; the same kernel without it has none.
+#include "kernels/half.h"
 #include "tests/kernels/sim/access_support.h"
 
 namespace convoy::on_sim {
@@ -73,7 +74,12 @@ TEST(AccessBounds, GlobalMemoryByOneElement) {
 }
 
 TEST(AccessBounds, FreedMemory) {
-  float* freed = DeviceMemory<float>(kThreads).data();
+  float* freed;
+  {
+    const DeviceMemory<float> y(kThreads);
+    freed = y.data();
+    run(writes_global, freed, 0);
+  }
   expect_error([&] { run(writes_global, freed, 0); },
                {"after free: writes 4 bytes at byte", "and freed at", &line});
 }
@@ -100,6 +106,20 @@ TEST(AccessValues, UnwrittenSharedMemory) {
       {"thread (63,0,0) of block (0,0,0): unwritten: reads 4 bytes at offset 252 of shared "
        "memory",
        &line});
+}
+
+// Neighbours in one word have values of their own.
+__global__ void writes_every_other(F16* y, F16* z, int shift) {
+  y[2 * threadIdx.x] = F16{};
+  LINE_BEHIND(line);
+  z[threadIdx.x] = y[static_cast<int>(2 * threadIdx.x) + shift];
+}
+
+TEST(AccessValues, AnUnwrittenHalf) {
+  DeviceMemory<F16> y(2 * kThreads), z(kThreads);
+  expect_silence([&] { run(writes_every_other, y.data(), z.data(), 0); });
+  expect_error([&] { run(writes_every_other, y.data(), z.data(), 1); },
+               {"unwritten: reads 2 bytes", &line});
 }
 
 __global__ void copies(const float* x, float* y) {
