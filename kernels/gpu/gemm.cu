@@ -4,6 +4,7 @@
 
 #include "kernels/gpu/gemm/1_naive.cuh"
 #include "kernels/gpu/gemm/2_shared_tile.cuh"
+#include "kernels/gpu/gemm/5_tensor_core.cuh"
 #include "kernels/gpu/ladder.h"
 
 namespace convoy {
@@ -14,7 +15,8 @@ namespace convoy::CONVOY_TARGET {
 
 std::vector<const char*> rungs(const Gemm& op) {
   if (!gemm_fits_shared_tile(op)) return {"naive"};
-  return {"naive", "shared_tile"};
+  if (!gemm_fits_tensor_core(op)) return {"naive", "shared_tile"};
+  return {"naive", "shared_tile", "tensor_core"};
 }
 
 Plan plan_rung(const Gemm& op, const Device&, std::string_view variant) {
@@ -22,7 +24,7 @@ Plan plan_rung(const Gemm& op, const Device&, std::string_view variant) {
   for (const char* rung : rungs(op)) {
     if (variant == rung) return {.variant = rung};
   }
-  unknown_rung("gemm", variant, "naive or shared_tile");
+  unknown_rung("gemm", variant, "naive, shared_tile or tensor_core");
 }
 
 // The highest rung, whatever the shape: a product too small to fill a tile is too short for the
@@ -34,6 +36,9 @@ void run(const Gemm& op, const Plan& plan, void*, const Stream& stream) {
   if (op.batch * op.M * op.N == 0) return;
   with_dtype("gemm", op.dtype, [&]<class T>(Type<T>) {
     if (std::string_view(plan.variant) == "naive") return gemm_naive<T>(op, stream);
+    if constexpr (!std::is_same_v<T, float>) {
+      if (std::string_view(plan.variant) == "tensor_core") return gemm_tensor_core<T>(op, stream);
+    }
     gemm_shared_tile<T>(op, stream);
   });
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/gpu/ladder.h"
+#include "kernels/half.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/gemm.h"
 
@@ -27,6 +28,11 @@ std::vector<double> with_gaps(std::vector<double> values, std::int64_t columns, 
   return values;
 }
 
+// Elements that nobody may touch, behind each row.
+struct Gaps {
+  std::int64_t a = 3, b = 1, c = 2;
+};
+
 struct Flags {
   bool transpose_a, transpose_b, bias, accumulate;
 };
@@ -40,12 +46,13 @@ void run_rung(const Gemm& op, const char* rung) {
 
 // A batch of products whose rows and matrices have gaps: of NaN in a and b, where nothing may be
 // read; in c, where nothing may be written.
-void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung) {
+void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung,
+           const Gaps& gaps = {}) {
   const std::int64_t a_rows = f.transpose_a ? s.K : s.M, a_columns = f.transpose_a ? s.M : s.K;
   const std::int64_t b_rows = f.transpose_b ? s.N : s.K, b_columns = f.transpose_b ? s.K : s.N;
   Gemm op{.M = s.M, .N = s.N, .K = s.K, .batch = batch};
   op.transpose_a = f.transpose_a, op.transpose_b = f.transpose_b, op.dtype = dtype;
-  op.lda = a_columns + 3, op.ldb = b_columns + 1, op.ldc = s.N + 2;
+  op.lda = a_columns + gaps.a, op.ldb = b_columns + gaps.b, op.ldc = s.N + gaps.c;
   op.stride_a = (a_rows + 1) * op.lda, op.stride_b = (b_rows + 2) * op.ldb;
   op.stride_c = (s.M + 1) * op.ldc;
   const auto a_values = random_doubles(dtype, batch * op.stride_a, 1);
@@ -55,8 +62,8 @@ void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char*
   const auto before = f.accumulate
                           ? random_doubles(dtype, c_count, 4)
                           : std::vector<double>(static_cast<std::size_t>(c_count), std::nan(""));
-  const DeviceArray a(dtype, with_gaps(a_values, a_columns, 3));
-  const DeviceArray b(dtype, with_gaps(b_values, b_columns, 1));
+  const DeviceArray a(dtype, with_gaps(a_values, a_columns, gaps.a));
+  const DeviceArray b(dtype, with_gaps(b_values, b_columns, gaps.b));
   const DeviceArray bias(dtype, biases), c(dtype, before);
   op.a = a.data(), op.b = b.data(), op.c = c.data(), op.bias = f.bias ? bias.data() : nullptr;
   op.accumulate = f.accumulate;
@@ -83,7 +90,7 @@ void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char*
 
 void check_all_flags(const Sizes& s, std::int64_t batch) {
   for_each_dtype([&](DType dtype) {
-    for (const char* rung : on_sim::rungs(Gemm{})) {
+    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
       for (int bits = 0; bits < 16; ++bits) check(s, dtype, batch, flags(bits), rung);
     }
   });
@@ -111,6 +118,40 @@ GPU_CASE(GemmLadder, SeveralTiles) {
       check(s, DType::bf16, 1, flags(bits + 1), rung);
     }
   }
+}
+
+// Rows in runs of 16, 4 and 2 bytes; more slabs than stages, and the last of them ragged.
+GPU_CASE(GemmLadder, TensorCoresTakeRunsOfEachWidth) {
+  for (int transposes = 0; transposes < 4; ++transposes) {
+    check({72, 8, 168}, DType::f16, 1, flags(transposes | 4), "tensor_core", {8, 16, 4});
+    check({16, 72, 40}, DType::bf16, 2, flags(transposes | 8), "tensor_core", {0, 0, 4});
+    check({66, 10, 38}, DType::f16, 2, flags(transposes), "tensor_core", {2, 4, 2});
+    check({6, 66, 34}, DType::bf16, 1, flags(transposes | 12), "tensor_core", {8, 3, 0});
+  }
+}
+
+// As many tiles of 128 x 128 as there are multiprocessors, and two products of them.
+GPU_CASE(GemmLadder, TensorCoresInLargeTiles) {
+  for (int transposes = 0; transposes < 4; ++transposes) {
+    check({136, 136, 40}, transposes % 2 == 0 ? DType::f16 : DType::bf16, 1, flags(transposes | 4),
+          "tensor_core", {8, 8, 4});
+  }
+  check({8, 136, 168}, DType::f16, 2, flags(10), "tensor_core", {0, 0, 3});
+}
+
+// Dense rows of whole runs that begin anywhere.
+GPU_CASE(GemmLadder, TensorCoresTakeOperandsThatAreNotAligned) {
+  constexpr std::int64_t kN = 16, kK = 24;
+  const auto a = random_doubles(DType::f16, 2 + 8 * kK, 1);
+  const auto b = random_doubles(DType::f16, 1 + kK * kN, 2);
+  const DeviceArray da(DType::f16, a), db(DType::f16, b), c(DType::f16, 1 + 8 * kN);
+  Gemm op = dense_gemm(8, kN, kK, da.as<F16>() + 2, false, db.as<F16>() + 1, false, c.as<F16>() + 1,
+                       DType::f16);
+  run_rung(op, "tensor_core");
+  auto want = reference::gemm(8, kN, kK, {a.begin() + 2, a.end()}, false, kK,
+                              {b.begin() + 1, b.end()}, false, kN);
+  const auto found = c.values();
+  expect_close({found.begin() + 1, found.end()}, DType::f16, want, sum_bound(kK), "not aligned");
 }
 
 GPU_CASE(GemmLadder, OneFactorMayServeTheWholeBatch) {
@@ -158,7 +199,8 @@ TEST(GemmLadder, BadInputIsRefused) {
   };
   EXPECT_NE(text(DType::i32, "naive").find("gemm: dtype expects f32, f16 or bf16, found i32"),
             std::string::npos);
-  EXPECT_NE(text(DType::f32, "none").find("gemm: variant expects naive or shared_tile, found none"),
+  EXPECT_NE(text(DType::f32, "none")
+                .find("gemm: variant expects naive, shared_tile or tensor_core, found none"),
             std::string::npos);
   EXPECT_THROW(plan(Gemm{.dtype = DType::f64}, kSimDevice), Error);
 }
