@@ -19,25 +19,29 @@ std::vector<const char*> rungs(const Gemm& op) {
   return {"naive", "shared_tile", "tensor_core"};
 }
 
-Plan plan_rung(const Gemm& op, const Device&, std::string_view variant) {
+Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
   with_dtype("gemm", op.dtype, [](auto) {});
   for (const char* rung : rungs(op)) {
-    if (variant == rung) return {.variant = rung};
+    if (variant != rung) continue;
+    const bool splits = variant == "tensor_core";
+    return {.variant = rung,
+            .workspace_bytes = splits ? gemm_tensor_core_workspace(op, device) : 0};
   }
   unknown_rung("gemm", variant, "naive, shared_tile or tensor_core");
 }
 
 // The highest rung, whatever the shape: a product too small to fill a tile is too short for the
-// choice to matter, and the tile's width follows N. (No rung so far splits K over blocks, which a
-// large K with a small c would gain from.)
+// choice to matter, and the tile's width follows N. (Of f32 no rung so far splits K over blocks,
+// which a large K with a small c would gain from.)
 Plan plan(const Gemm& op, const Device& device) { return plan_rung(op, device, rungs(op).back()); }
 
-void run(const Gemm& op, const Plan& plan, void*, const Stream& stream) {
+void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream) {
   if (op.batch * op.M * op.N == 0) return;
   with_dtype("gemm", op.dtype, [&]<class T>(Type<T>) {
     if (std::string_view(plan.variant) == "naive") return gemm_naive<T>(op, stream);
     if constexpr (!std::is_same_v<T, float>) {
-      if (std::string_view(plan.variant) == "tensor_core") return gemm_tensor_core<T>(op, stream);
+      if (std::string_view(plan.variant) == "tensor_core")
+        return gemm_tensor_core<T>(op, workspace, stream);
     }
     gemm_shared_tile<T>(op, stream);
   });

@@ -3,14 +3,15 @@
 // gemm 5: tensor cores
 // Idea     a warp multiplies 16 x 16 by 16 x 8 elements with one instruction (mma), from fragments
 //          that ldmatrix reads, transposed where it must; a ring of stages hides the way from
-//          global memory (kernels/gpu/tensor_tile.cuh).
+//          global memory (kernels/gpu/tensor_tile.cuh). A depth that is long for its few tiles is
+//          split over blocks.
 // Gain     f16 and bf16 at the tensor cores' rate, sums in f32.
 // Limit    every warp issues its own loads and waits at the block's barrier; mma reads both factors
 //          from registers. wgmma reads them from shared memory.
 
 #include "kernels/gemm.h"
 #include "kernels/gpu/tensor_output.cuh"
-#include "kernels/gpu/tile.cuh"
+#include "kernels/gpu/tensor_plan.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -48,10 +49,11 @@ __device__ __forceinline__ GemmSource<T> gemm_source(const void* data, std::int6
   return {of_product, width, ld, r / width, d, width};
 }
 
-// The widths of copies, and where the sums go: what the host knows of the addresses.
+// The widths of copies, the part of the depth for each block, and where its sums go.
 struct GemmTensorCore {
   int a_width, b_width;
-  TensorOutput output;
+  TensorPlan plan;
+  Output output;
 };
 
 template <class T, class Tile, Major kMajorA, Major kMajorB>
@@ -59,39 +61,61 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     gemm_tensor_core_tile(Gemm op, GemmTensorCore how) {
   auto& s = shared<typename Tile::Storage>();
   const TilePlace<Tile> tile(op.M, op.N);
+  const auto batch = static_cast<unsigned>(op.batch);
+  const unsigned product = tile.product % batch, split = tile.product / batch;
   const auto a =
-      gemm_source<T>(op.a, tile.product, op.stride_a, op.lda, op.M, op.K, kMajorA, how.a_width);
+      gemm_source<T>(op.a, product, op.stride_a, op.lda, op.M, op.K, kMajorA, how.a_width);
   const auto b =
-      gemm_source<T>(op.b, tile.product, op.stride_b, op.ldb, op.N, op.K, kMajorB, how.b_width);
-  const int slabs = static_cast<int>((op.K + Tile::kK - 1) / Tile::kK);
+      gemm_source<T>(op.b, product, op.stride_b, op.ldb, op.N, op.K, kMajorB, how.b_width);
+  const int begin = static_cast<int>(split) * how.plan.slabs_per_split;
+  const int end = min(begin + how.plan.slabs_per_split, how.plan.slabs);
   TensorSums<Tile> sums;
-  multiply<T, Tile, kMajorA, kMajorB>(s, sums, a, tile.m, b, tile.n, 0, slabs);
-  TensorOutput& output = how.output;
-  output.y = static_cast<T*>(output.y) + tile.product * op.stride_c;
-  store_tile<T, Tile>(s, sums, output, tile.m, tile.n);
+  multiply<T, Tile, kMajorA, kMajorB>(s, sums, a, tile.m, b, tile.n, begin, end);
+  store_tile<T, Tile>(s, sums, how.output, tile.product, tile.m, tile.n);
 }
 
 // The widest copy for runs of `along` elements, on lines `ld` and products `stride` apart.
 inline int copy_width(const void* data, std::int64_t along, std::int64_t ld, std::int64_t stride) {
-  const auto place = reinterpret_cast<std::uintptr_t>(data) / 2;
+  const auto place = reinterpret_cast<std::uintptr_t>(data) / sizeof(F16);
   const auto all = place | static_cast<std::uintptr_t>(along | ld | stride);
-  return all % 8 == 0 ? 8 : all % 2 == 0 ? 2 : 1;
+  return all % kChunk == 0 ? kChunk : all % 2 == 0 ? 2 : 1;
 }
 
-inline GemmTensorCore gemm_tensor_core_way(const Gemm& op) {
+inline Output gemm_output(const Gemm& op) {
   const std::size_t bytes = size_of(op.dtype);
-  const bool packs = takes_packs(op.c, op.N | op.stride_c, op.ldc, bytes) &&
-                     takes_packs(op.bias, op.N, op.N, bytes);
-  return {
-      copy_width(op.a, op.transpose_a ? op.M : op.K, op.lda, op.stride_a),
-      copy_width(op.b, op.transpose_b ? op.K : op.N, op.ldb, op.stride_b),
-      {op.c, op.bias, op.M, op.N, op.ldc, op.accumulate, false, packs ? TensorOutput::kPack : 1}};
+  const bool packs = takes_packs(op.c, bytes, op.N, op.ldc, op.batch > 1 ? op.stride_c : 0) &&
+                     takes_packs(op.bias, bytes, op.N);
+  return {.y = op.c,
+          .in_f32 = false,
+          .accumulate = op.accumulate,
+          .width = packs ? Output::kPack : 1,
+          .bias = op.bias,
+          .rows = op.M,
+          .columns = op.N,
+          .pitch = op.ldc,
+          .product_step = op.stride_c};
+}
+
+inline GemmTensorCore gemm_tensor_core_way(const Gemm& op, const Device& device) {
+  const int a_width =
+      copy_width(op.a, op.transpose_a ? op.M : op.K, op.lda, op.batch > 1 ? op.stride_a : 0);
+  const int b_width =
+      copy_width(op.b, op.transpose_b ? op.K : op.N, op.ldb, op.batch > 1 ? op.stride_b : 0);
+  const bool whole_runs = min(a_width, b_width) == kChunk;
+  return {a_width, b_width, tensor_plan(op.M, op.N, op.K, op.batch, whole_runs, device),
+          gemm_output(op)};
+}
+
+inline std::size_t gemm_tensor_core_workspace(const Gemm& op, const Device& device) {
+  const int splits = gemm_tensor_core_way(op, device).plan.splits;
+  if (splits == 1) return 0;
+  return static_cast<std::size_t>(splits * op.batch * op.M * op.N) * sizeof(float);
 }
 
 template <class T, class Tile>
-void gemm_tensor_core_by_tiles(const Gemm& op, const GemmTensorCore& how, const Stream& stream) {
+void gemm_tensor_core_tiles(const Gemm& op, const GemmTensorCore& how, const Stream& stream) {
   const auto start = [&](auto kernel) {
-    launch({.grid = tiles_for<Tile>(op.M, op.N, op.batch),
+    launch({.grid = tiles_for<Tile>(op.M, op.N, op.batch * how.plan.splits),
             .block = Tile::kThreads,
             .shared_bytes = sizeof(typename Tile::Storage),
             .stream = stream},
@@ -108,19 +132,19 @@ void gemm_tensor_core_by_tiles(const Gemm& op, const GemmTensorCore& how, const 
 }
 
 inline bool gemm_fits_tensor_core(const Gemm& op) {
-  return op.dtype != DType::f32 && max(op.M, max(op.N, op.K)) <= kMaxTiledExtent - 128;
+  return op.dtype != DType::f32 &&
+         max(op.M, max(op.N, op.K)) <= kMaxTiledExtent - LargeTensorTile::kM;
 }
 
 template <class T>
-void gemm_tensor_core(const Gemm& op, const Stream& stream) {
-  const GemmTensorCore how = gemm_tensor_core_way(op);
-  const auto large = tiles_for<LargeTensorTile>(op.M, op.N, op.batch);
-  if (min(how.a_width, how.b_width) == kChunk &&
-      static_cast<int>(large) >= multiprocessor_count(stream.device)) {
-    gemm_tensor_core_by_tiles<T, LargeTensorTile>(op, how, stream);
-  } else {
-    gemm_tensor_core_by_tiles<T, SmallTensorTile>(op, how, stream);
-  }
+void gemm_tensor_core(const Gemm& op, void* workspace, const Stream& stream) {
+  const GemmTensorCore way = gemm_tensor_core_way(op, stream.device);
+  const bool splits = way.plan.splits > 1;
+  GemmTensorCore how = way;
+  if (splits) how.output = partial_output(way.output, workspace);
+  with_tensor_tile(
+      way.plan, [&]<class Tile>(Type<Tile>) { gemm_tensor_core_tiles<T, Tile>(op, how, stream); });
+  if (splits) add_splits_to<T>(way.output, workspace, way.plan.splits, op.batch, stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

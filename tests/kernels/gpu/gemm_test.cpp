@@ -5,6 +5,7 @@
 
 #include "kernels/gpu/ladder.h"
 #include "kernels/half.h"
+#include "kernels/sim/options.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/gemm.h"
 
@@ -41,7 +42,9 @@ constexpr Flags flags(int bits) {
 }
 
 void run_rung(const Gemm& op, const char* rung) {
-  run(op, on_sim::plan_rung(op, kSimDevice, rung), nullptr, Stream{kSimDevice});
+  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
+  run(op, plan, workspace.data(), Stream{kSimDevice});
 }
 
 // A batch of products whose rows and matrices have gaps: of NaN in a and b, where nothing may be
@@ -130,13 +133,37 @@ GPU_CASE(GemmLadder, TensorCoresTakeRunsOfEachWidth) {
   }
 }
 
-// As many tiles of 128 x 128 as there are multiprocessors, and two products of them.
+// As many tiles of 128 x 128 as there are multiprocessors; several in each direction.
 GPU_CASE(GemmLadder, TensorCoresInLargeTiles) {
   for (int transposes = 0; transposes < 4; ++transposes) {
-    check({136, 136, 40}, transposes % 2 == 0 ? DType::f16 : DType::bf16, 1, flags(transposes | 4),
+    check({376, 120, 40}, transposes % 2 == 0 ? DType::f16 : DType::bf16, 1, flags(transposes | 4),
           "tensor_core", {8, 8, 4});
   }
-  check({8, 136, 168}, DType::f16, 2, flags(10), "tensor_core", {0, 0, 3});
+  check({120, 248, 168}, DType::f16, 2, flags(10), "tensor_core", {0, 0, 3});
+}
+
+// Seventeen slabs in parts of nine and eight, and one product in parts of eight.
+GPU_CASE(GemmLadder, TensorCoresSplitALongDepth) {
+  check({9, 7, 520}, DType::f16, 1, flags(4), "tensor_core", {0, 0, 3});
+  check({8, 12, 544}, DType::bf16, 2, flags(14), "tensor_core", {8, 8, 4});
+}
+
+// The parts are added in their order, whoever is ready first.
+TEST(GemmLadder, ASplitSumHasTheSameBitsHundredTimes) {
+  const DeviceArray a(DType::f16, random_doubles(DType::f16, 24 * 800, 1));
+  const DeviceArray b(DType::f16, random_doubles(DType::f16, 800 * 16, 2));
+  const DeviceArray c(DType::f16, 24 * 16);
+  const Gemm op = dense_gemm(24, 16, 800, a.data(), false, b.data(), false, c.data(), DType::f16);
+  EXPECT_EQ(on_sim::plan_rung(op, kSimDevice, "tensor_core").workspace_bytes, 3u * 24 * 16 * 4);
+  run_rung(op, "tensor_core");
+  const std::vector<double> first = c.values();
+  const sim::Options before = sim::options();
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = seed};
+    run_rung(op, "tensor_core");
+    expect_equal(c, first, "split");
+  }
+  sim::options() = before;
 }
 
 // Dense rows of whole runs that begin anywhere.

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Where the finished sums of a matrix product go, and what is added to them on the way. Sums that
+// were split along the depth wait in the workspace, and are added in the order of the splits: the
+// same bits each time.
+
+#include "kernels/gpu/flat.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+struct Output {
+  void* y;                           // products of [rows, columns]
+  bool in_f32;                       // y is f32, else of the factors' type
+  bool accumulate;                   // y += the sums
+  int width;                         // kPack or 1: elements that one access moves
+  const void* bias;                  // [columns] of the factors' type, may be null
+  std::int64_t rows, columns;        // of one product
+  std::int64_t pitch, product_step;  // elements of y from row to row, from product to product
+
+  static constexpr int kPack = 4;
+};
+
+// Whether elements of `bytes` are packs of kPack where each of `distances` is a step between packs.
+template <class... Distances>
+bool takes_packs(const void* place, std::size_t bytes, Distances... distances) {
+  return reinterpret_cast<std::uintptr_t>(place) % (Output::kPack * bytes) == 0 &&
+         (distances | ...) % Output::kPack == 0;
+}
+
+template <class T, class Y, int N>
+__device__ __forceinline__ void store_as(const Output& out, std::int64_t product, std::int64_t row,
+                                         std::int64_t column, float (&v)[N]) {
+  float more[N];
+  if (out.bias != nullptr) {
+    load_floats(static_cast<const T*>(out.bias) + column, more);
+    for (int i = 0; i < N; ++i) v[i] += more[i];
+  }
+  Y* y = static_cast<Y*>(out.y) + product * out.product_step + row * out.pitch + column;
+  if (out.accumulate) {
+    load_floats(y, more);
+    for (int i = 0; i < N; ++i) v[i] += more[i];
+  }
+  store_floats(y, v);
+}
+
+// N neighbours along a row, all of them inside.
+template <class T, int N>
+__device__ __forceinline__ void store_run(const Output& out, std::int64_t product, std::int64_t row,
+                                          std::int64_t column, float (&v)[N]) {
+  if (out.in_f32) return store_as<T, float>(out, product, row, column, v);
+  store_as<T, T>(out, product, row, column, v);
+}
+
+// ---- sums that were split along the depth: [splits, products, rows, columns] ----
+
+// Partial sums as an output of their own, of `products` times the splits products.
+inline Output partial_output(const Output& out, void* sums) {
+  const int width = out.columns % Output::kPack == 0 ? Output::kPack : 1;
+  return {.y = sums,
+          .in_f32 = true,
+          .accumulate = false,
+          .width = width,
+          .bias = nullptr,
+          .rows = out.rows,
+          .columns = out.columns,
+          .pitch = out.columns,
+          .product_step = out.rows * out.columns};
+}
+
+template <class T, int N>
+__global__ void __launch_bounds__(kFlatThreads)
+    add_splits(Output out, const float* sums, int splits, std::int64_t products) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
+  const std::int64_t count = products * out.rows * out.columns;
+  if (!inside(i, count / N)) return;
+  float v[N] = {}, more[N];
+  for (int split = 0; split < splits; ++split) {
+    load_floats(sums + split * count + i * N, more);
+    for (int j = 0; j < N; ++j) v[j] += more[j];
+  }
+  const std::int64_t row = i * N / out.columns, column = i * N % out.columns;
+  store_run<T>(out, row / out.rows, row % out.rows, column, v);
+}
+
+template <class T>
+void add_splits_to(const Output& out, const void* sums, int splits, std::int64_t products,
+                   const Stream& stream) {
+  const std::int64_t count = products * out.rows * out.columns;
+  const bool packs = out.width == Output::kPack;
+  launch({.grid = blocks_for(count / (packs ? Output::kPack : 1), kFlatThreads),
+          .block = kFlatThreads,
+          .stream = stream},
+         packs ? add_splits<T, Output::kPack> : add_splits<T, 1>, out,
+         static_cast<const float*>(sums), splits, products);
+}
+
+}  // namespace convoy::CONVOY_TARGET

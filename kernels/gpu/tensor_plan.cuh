@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Which tile the tensor cores work in and how the depth is split: a function of the shape and of
+// the number of multiprocessors, so the same bits on the same kind of device.
+
+#include "kernels/gpu/tensor_tile.cuh"
+#include "kernels/gpu/tile.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+struct TensorPlan {
+  bool large;           // LargeTensorTile, else SmallTensorTile
+  int slabs, splits;    // slabs of the depth; parts that they are split into
+  int slabs_per_split;  // the last split may have fewer
+};
+
+// A split sums 256 values at least: the less each sums, the more of the time goes into writing,
+// reading and adding partial sums.
+constexpr int kLeastSlabs = 8;
+
+// Splits so that `tiles` fill every multiprocessor with the blocks that it has room for.
+template <class Tile>
+TensorPlan split_depth(std::int64_t tiles, int slabs, int multiprocessors) {
+  const std::int64_t wanted =
+      std::int64_t{Tile::kBlocks} * multiprocessors / max(tiles, std::int64_t{1});
+  const int splits =
+      static_cast<int>(max(std::int64_t{1}, min(wanted, std::int64_t{slabs / kLeastSlabs})));
+  const int each = (slabs + splits - 1) / splits;
+  return {std::is_same_v<Tile, LargeTensorTile>, slabs, each == 0 ? 1 : (slabs + each - 1) / each,
+          each};
+}
+
+// `whole_runs`: both factors lie in runs of 16 bytes, which large tiles need. They read each value
+// least often, so they are taken if they keep every multiprocessor busy, and if what hangs over the
+// edges of the result does not cost more than that gains: a quarter of the small tiles' work.
+inline TensorPlan tensor_plan(std::int64_t M, std::int64_t N, std::int64_t K, std::int64_t products,
+                              bool whole_runs, const Device& device) {
+  const int slabs = static_cast<int>((K + LargeTensorTile::kK - 1) / LargeTensorTile::kK);
+  const int multiprocessors = multiprocessor_count(device);
+  const std::int64_t large = tiles_for<LargeTensorTile>(M, N, products);
+  const std::int64_t small = tiles_for<SmallTensorTile>(M, N, products);
+  const TensorPlan in_large = split_depth<LargeTensorTile>(large, slabs, multiprocessors);
+  const bool fits = whole_runs && 4 * large <= small + small / 4;
+  if (fits && large * in_large.splits >= multiprocessors) return in_large;
+  return split_depth<SmallTensorTile>(small, slabs, multiprocessors);
+}
+
+template <class F>
+void with_tensor_tile(const TensorPlan& plan, F&& f) {
+  if (plan.large) return f(Type<LargeTensorTile>{});
+  f(Type<SmallTensorTile>{});
+}
+
+}  // namespace convoy::CONVOY_TARGET
