@@ -10,6 +10,7 @@ set(kernel_sources
   gemm.cu
   image.cu
   layer_norm.cu
+  norm_act.cu
   optimizer.cu
   optimizer_lars.cu
   optimizer_norm.cu

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// Passes over [rows, channels] whose threads keep the lines of a pack of channels in registers, and
+// kernels of a thread per channel that make those lines.
+#include "kernels/norm_act.h"
+
+#include "kernels/gpu/column_sums.cuh"
+#include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/norm_line.cuh"
+
+namespace convoy::CONVOY_TARGET {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kRowsPerThread = 8;
+
+// ---- lines: a thread per channel ----
+
+template <class T>
+__device__ __forceinline__ float value_or(const T* values, std::int64_t c, float missing) {
+  return values == nullptr ? missing : widen(values[c]);
+}
+
+__device__ __forceinline__ void move_running(float* running, std::int64_t c, double momentum,
+                                             double batch) {
+  if (running == nullptr) return;
+  running[c] =
+      static_cast<float>((1 - momentum) * static_cast<double>(running[c]) + momentum * batch);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) make_lines(NormLinesFromBatch op) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (!inside(c, op.channels)) return;
+  const double n = static_cast<double>(op.rows), var = op.var[c];
+  const float rstd = static_cast<float>(1 / sqrt(var + op.eps));
+  op.lines[c] = {op.mean[c], value_or(static_cast<const T*>(op.scale), c, 1) * rstd,
+                 value_or(static_cast<const T*>(op.bias), c, 0), rstd};
+  move_running(op.running_mean, c, op.momentum, op.mean[c]);
+  move_running(op.running_var, c, op.momentum, var * (n / (n - 1)));
+}
+
+template <class T>
+__device__ __forceinline__ void put(T* out, std::int64_t c, float value, bool accumulate) {
+  if (out != nullptr) out[c] = narrow<T>(accumulate ? widen(out[c]) + value : value);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) make_gradient_lines(NormGradientLines op) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (!inside(c, op.channels)) return;
+  const NormLine line = op.lines[c];
+  const float sum = op.sum[c], dot = op.dot[c], rows = static_cast<float>(op.rows);
+  put(static_cast<T*>(op.d_scale), c, dot * line.rstd, op.accumulate_scale);
+  put(static_cast<T*>(op.d_bias), c, sum, op.accumulate_bias);
+  op.out[c] = {line.mean, line.gain, sum / rows, dot * line.rstd * line.rstd / rows};
+}
+
+// ---- passes ----
+
+// A thread has one pack of N channels in kRowsPerThread rows. `across` threads stand side by side
+// along the channels, a power of two that the host chose for the number of packs.
+struct Passage {
+  std::int64_t rows, channels;
+  int across;
+
+  std::int64_t rows_per_block() const { return kThreads / across * kRowsPerThread; }
+  dim3 grid(int width) const {
+    return dim3(blocks_for(rows, rows_per_block()), blocks_for(channels / width, across));
+  }
+};
+
+Passage passage(std::int64_t rows, std::int64_t channels, int width) {
+  int across = 1;
+  while (across < kWarp && across < channels / width) across *= 2;
+  return {rows, channels, across};
+}
+
+// Calls setup(channel) once and f(element) for each row's pack.
+template <int N, class Setup, class F>
+__device__ __forceinline__ void for_my_rows(const Passage& p, Setup setup, F f) {
+  const int thread = static_cast<int>(threadIdx.x), down = kThreads / p.across;
+  const std::int64_t pack = std::int64_t{blockIdx.y} * p.across + thread % p.across;
+  if (!inside(pack, p.channels / N)) return;
+  setup(pack * N);
+  const std::int64_t first = std::int64_t{blockIdx.x} * down * kRowsPerThread + thread / p.across;
+  for (int i = 0; i < kRowsPerThread; ++i) {
+    const std::int64_t row = first + i * down;
+    if (inside(row, p.rows)) f(row * p.channels + pack * N);
+  }
+}
+
+template <int N, class Line>
+__device__ __forceinline__ void load_lines(const Line* from, std::int64_t c, Line (&lines)[N]) {
+  for (int j = 0; j < N; ++j) lines[j] = from[c + j];
+}
+
+template <class T, int N>
+__global__ void __launch_bounds__(kThreads) norm_act_rows(Passage p, NormAct op) {
+  NormLine lines[N], of_residual[N];
+  const bool relu = op.relu, normed_residual = op.residual_lines != nullptr;
+  for_my_rows<N>(
+      p,
+      [&](std::int64_t c) {
+        load_lines(op.lines, c, lines);
+        if (normed_residual) load_lines(op.residual_lines, c, of_residual);
+      },
+      [&](std::int64_t i) {
+        float v[N], r[N] = {};
+        load_floats(static_cast<const T*>(op.x) + i, v);
+        if (op.residual != nullptr) load_floats(static_cast<const T*>(op.residual) + i, r);
+        for (int j = 0; j < N; ++j) {
+          if (normed_residual) r[j] = normed_as_stored<T>(of_residual[j], r[j], false);
+          v[j] = rectified(normed(lines[j], v[j]) + r[j], relu);
+        }
+        store_floats(static_cast<T*>(op.y) + i, v);
+      });
+}
+
+template <class T, int N>
+__global__ void __launch_bounds__(kThreads) input_gradient_rows(Passage p, NormInputGradient op) {
+  NormGradientLine lines[N];
+  for_my_rows<N>(
+      p, [&](std::int64_t c) { load_lines(op.lines, c, lines); },
+      [&](std::int64_t i) {
+        float g[N], x[N];
+        load_floats(static_cast<const T*>(op.g) + i, g);
+        load_floats(static_cast<const T*>(op.x) + i, x);
+        for (int j = 0; j < N; ++j) g[j] = through_norm(lines[j], g[j], x[j]);
+        store_floats(static_cast<T*>(op.dx) + i, g);
+      });
+}
+
+// Calls f(Width<N>) with as many channels to a pack as the arrays allow.
+template <class T, class F, class... Pointers>
+void with_width(std::int64_t channels, F&& f, const Pointers*... arrays) {
+  constexpr int kPack = Packed<T>::kCount;
+  if (channels % kPack == 0 && (is_packed_aligned(arrays) && ...)) return f(Width<kPack>{});
+  f(Width<1>{});
+}
+
+// ---- sums: kernels/gpu/column_sums.cuh ----
+
+// Masks dy, hands it on, and sums.
+template <class T>
+struct MaskedSums {
+  NormActBackward op;
+  __device__ void add(std::int64_t row, std::int64_t c, LongSum& sum, LongSum& dot) const {
+    const std::int64_t i = row * op.channels + c;
+    const NormLine line = op.lines[c];
+    const float x = widen(static_cast<const T*>(op.x)[i]);
+    float g = widen(static_cast<const T*>(op.dy)[i]);
+    if (op.relu) {
+      const float z = op.y != nullptr ? widen(static_cast<const T*>(op.y)[i])
+                                      : normed_as_stored<T>(line, x, true);
+      if (!(z > 0)) g = 0;
+    }
+    if (op.g != nullptr) static_cast<T*>(op.g)[i] = narrow<T>(g);
+    sum.add(g);
+    dot.add(g * (x - line.mean));
+  }
+};
+
+// The same g against the residual's raw values.
+template <class T>
+struct ResidualDots {
+  NormActBackward op;
+  __device__ void add(std::int64_t row, std::int64_t c, LongSum& dot, LongSum&) const {
+    const std::int64_t i = row * op.channels + c;
+    const float g = widen(static_cast<const T*>(op.g)[i]);
+    dot.add(g * (widen(static_cast<const T*>(op.residual)[i]) - op.residual_lines[c].mean));
+  }
+};
+
+__global__ void __launch_bounds__(kThreads)
+    finish_sums(std::int64_t channels, const double* partial, unsigned splits, float* first,
+                float* second) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (!inside(c, channels)) return;
+  first[c] = static_cast<float>(column_total(partial, splits, 0, channels, c));
+  if (second != nullptr)
+    second[c] = static_cast<float>(column_total(partial, splits, 1, channels, c));
+}
+
+template <class Terms>
+void sum_rows(const Terms& terms, double* partial, float* first, float* second,
+              const Stream& stream) {
+  const std::int64_t rows = terms.op.rows, channels = terms.op.channels;
+  const RowSplits splits = row_splits(rows, channels, stream.device);
+  launch_column_sums(terms, rows, channels, splits, partial, stream);
+  launch({.grid = blocks_for(channels, kThreads), .block = kThreads, .stream = stream}, finish_sums,
+         channels, partial, splits.count, first, second);
+}
+
+}  // namespace
+
+Plan plan(const NormLinesFromBatch&, const Device&) { return {.variant = "channel_per_thread"}; }
+Plan plan(const NormGradientLines&, const Device&) { return {.variant = "channel_per_thread"}; }
+Plan plan(const NormAct&, const Device&) { return {.variant = "pack_per_thread"}; }
+Plan plan(const NormInputGradient&, const Device&) { return {.variant = "pack_per_thread"}; }
+Plan plan(const NormActBackward& op, const Device& device) {
+  return {.variant = "columns",
+          .workspace_bytes = row_splits(op.rows, op.channels, device).bytes(op.channels)};
+}
+
+void run(const NormLinesFromBatch& op, const Plan&, void*, const Stream& stream) {
+  with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
+    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
+           make_lines<T>, op);
+  });
+}
+
+void run(const NormGradientLines& op, const Plan&, void*, const Stream& stream) {
+  with_dtype("norm_act", op.grad_dtype, [&]<class T>(Type<T>) {
+    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
+           make_gradient_lines<T>, op);
+  });
+}
+
+void run(const NormAct& op, const Plan&, void*, const Stream& stream) {
+  with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
+    const auto go = [&]<int N>(Width<N>) {
+      const Passage p = passage(op.rows, op.channels, N);
+      launch({.grid = p.grid(N), .block = kThreads, .stream = stream}, norm_act_rows<T, N>, p, op);
+    };
+    with_width<T>(op.channels, go, op.x, op.residual, op.y);
+  });
+}
+
+void run(const NormInputGradient& op, const Plan&, void*, const Stream& stream) {
+  with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
+    const auto go = [&]<int N>(Width<N>) {
+      const Passage p = passage(op.rows, op.channels, N);
+      launch({.grid = p.grid(N), .block = kThreads, .stream = stream}, input_gradient_rows<T, N>, p,
+             op);
+    };
+    with_width<T>(op.channels, go, op.g, op.x, op.dx);
+  });
+}
+
+void run(const NormActBackward& op, const Plan&, void* workspace, const Stream& stream) {
+  auto* const partial = static_cast<double*>(workspace);
+  with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
+    sum_rows(MaskedSums<T>{op}, partial, op.sums, op.sums + op.channels, stream);
+    if (op.residual_lines != nullptr) {
+      sum_rows(ResidualDots<T>{op}, partial, op.residual_dots, nullptr, stream);
+    }
+  });
+}
+
+}  // namespace convoy::CONVOY_TARGET
