@@ -14,6 +14,9 @@
 
 #include "kernels/base.h"
 
+// Before a loop over an array that must stay in registers: a place that is computed has none.
+#define CONVOY_UNROLL _Pragma("unroll")
+
 namespace convoy::on_cuda {
 
 inline constexpr bool kSim = false;

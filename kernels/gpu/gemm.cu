@@ -4,6 +4,8 @@
 
 #include "kernels/gpu/gemm/1_naive.cuh"
 #include "kernels/gpu/gemm/2_shared_tile.cuh"
+#include "kernels/gpu/gemm/3_register_tile.cuh"
+#include "kernels/gpu/gemm/4_warp_tile.cuh"
 #include "kernels/gpu/gemm/5_tensor_core.cuh"
 #include "kernels/gpu/ladder.h"
 
@@ -15,8 +17,9 @@ namespace convoy::CONVOY_TARGET {
 
 std::vector<const char*> rungs(const Gemm& op) {
   if (!gemm_fits_shared_tile(op)) return {"naive"};
-  if (!gemm_fits_tensor_core(op)) return {"naive", "shared_tile"};
-  return {"naive", "shared_tile", "tensor_core"};
+  std::vector<const char*> names = {"naive", "shared_tile", "register_tile", "warp_tile"};
+  if (gemm_fits_tensor_core(op)) names.push_back("tensor_core");
+  return names;
 }
 
 Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
@@ -27,23 +30,28 @@ Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
     return {.variant = rung,
             .workspace_bytes = splits ? gemm_tensor_core_workspace(op, device) : 0};
   }
-  unknown_rung("gemm", variant, "naive, shared_tile or tensor_core");
+  unknown_rung("gemm", variant, "naive, shared_tile, register_tile, warp_tile or tensor_core");
 }
 
-// The highest rung, whatever the shape: a product too small to fill a tile is too short for the
-// choice to matter, and the tile's width follows N. (Of f32 no rung so far splits K over blocks,
-// which a large K with a small c would gain from.)
-Plan plan(const Gemm& op, const Device& device) { return plan_rung(op, device, rungs(op).back()); }
+// By shape alone: the highest rung that takes it. But without tensor cores, a product of few
+// columns or rows would fill little of the higher rungs' tiles, of which a side is 64 at least;
+// rung 2 has a narrow one. (Of f32 no rung so far splits K over blocks, which a large K with a
+// small c would gain from.)
+Plan plan(const Gemm& op, const Device& device) {
+  std::string_view rung = rungs(op).back();
+  if (rung == "warp_tile" && min(op.M, op.N) <= kNarrowColumns) rung = "shared_tile";
+  return plan_rung(op, device, rung);
+}
 
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream) {
   if (op.batch * op.M * op.N == 0) return;
   with_dtype("gemm", op.dtype, [&]<class T>(Type<T>) {
-    if (std::string_view(plan.variant) == "naive") return gemm_naive<T>(op, stream);
-    if constexpr (!std::is_same_v<T, float>) {
-      if (std::string_view(plan.variant) == "tensor_core")
-        return gemm_tensor_core<T>(op, workspace, stream);
-    }
-    gemm_shared_tile<T>(op, stream);
+    const std::string_view variant = plan.variant;
+    if (variant == "naive") return gemm_naive<T>(op, stream);
+    if (variant == "shared_tile") return gemm_shared_tile<T>(op, stream);
+    if (variant == "register_tile") return gemm_register_tile<T>(op, stream);
+    if (variant == "warp_tile") return gemm_warp_tile<T>(op, stream);
+    if constexpr (!std::is_same_v<T, float>) gemm_tensor_core<T>(op, workspace, stream);
   });
 }
 

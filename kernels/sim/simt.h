@@ -36,6 +36,7 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __grid_constant__
+#define CONVOY_UNROLL
 // One NOP at the kernel's entry for each warp that it allows: launch() counts them. (A function's
 // address is all that a launch has, and attributes cannot be asked for at run time.)
 #define __launch_bounds__(threads, ...) \

@@ -109,6 +109,62 @@ GPU_CASE(GemmLadder, EmptyResult) {
   check_all_flags({4, 3, 2}, 0);
 }
 
+// One row, one column, and one step of k, with tiles that are mostly empty.
+GPU_CASE(GemmLadder, Slivers) {
+  int bits = 0;
+  for (const Sizes& s : {Sizes{1, 70, 9}, Sizes{70, 1, 9}, Sizes{66, 67, 1}}) {
+    for (const char* rung : on_sim::rungs(Gemm{})) {
+      for (int i = 0; i < 4; ++i, bits += 5) check(s, DType::f32, 1, flags(bits & 15), rung);
+    }
+  }
+}
+
+// Enough tiles of the largest kind for every multiprocessor, the last ones ragged.
+GPU_CASE(GemmLadder, LargeTiles) {
+  int bits = 0;
+  for (const Sizes& s : {Sizes{129, 130, 19}, Sizes{257, 67, 8}}) {
+    for (const char* rung : {"register_tile", "warp_tile"}) {
+      check(s, DType::f32, 1, flags(bits), rung);
+      check(s, DType::f16, 1, flags(bits + 3), rung);
+      bits += 5;
+    }
+  }
+}
+
+// Rows that begin at multiples of 16 bytes, with extents that do not end there: what moves four
+// elements at once must not move those of the gap.
+GPU_CASE(GemmLadder, AlignedRows) {
+  for_each_dtype([](DType dtype) {
+    for (const char* rung : on_sim::rungs(Gemm{})) {
+      for (int transposes = 0; transposes < 4; ++transposes) {
+        for (const std::int64_t lost : {0, 1, 3}) {
+          const std::int64_t M = 12 - lost, N = 72 - lost, K = 20 - lost;
+          Gemm op{.M = M, .N = N, .K = K, .lda = 24, .ldb = 80, .ldc = 76, .dtype = dtype};
+          op.transpose_a = (transposes & 1) != 0, op.transpose_b = (transposes & 2) != 0;
+          const std::int64_t a_rows = op.transpose_a ? K : M, b_rows = op.transpose_b ? N : K;
+          const std::int64_t a_columns = op.transpose_a ? M : K, b_columns = N + K - b_rows;
+          const auto a = random_doubles(dtype, a_rows * op.lda, 1);
+          const auto b = random_doubles(dtype, b_rows * op.ldb, 2);
+          const DeviceArray da(dtype, with_gaps(a, a_columns, op.lda - a_columns));
+          const DeviceArray db(dtype, with_gaps(b, b_columns, op.ldb - b_columns));
+          const auto before = random_doubles(dtype, M * op.ldc, 3);
+          const DeviceArray c(dtype, before);
+          op.a = da.data(), op.b = db.data(), op.c = c.data();
+          run_rung(op, rung);
+          auto want = before;
+          const auto product =
+              reference::gemm(M, N, K, a, op.transpose_a, op.lda, b, op.transpose_b, op.ldb);
+          for (std::int64_t i = 0; i < M * N; ++i) {
+            want[static_cast<std::size_t>(i / N * op.ldc + i % N)] =
+                product[static_cast<std::size_t>(i)];
+          }
+          expect_close(c, want, sum_bound(static_cast<double>(K)), rung);
+        }
+      }
+    }
+  });
+}
+
 // Around the tiles' edges, both widths; each dtype and rung with each of the transposes.
 GPU_CASE(GemmLadder, SeveralTiles) {
   int bits = 0;
@@ -207,12 +263,14 @@ GPU_CASE(GemmLadder, TheSameCallGivesTheSameBits) {
   }
 }
 
-TEST(GemmLadder, ThePlanIsTheHighestRungThatTakesTheShape) {
-  const auto variant = [](std::int64_t M) {
-    return std::string(plan(Gemm{.M = M, .N = 1, .K = 1}, kSimDevice).variant);
+TEST(GemmLadder, ThePlanFollowsTheShape) {
+  const auto variant = [](std::int64_t M, std::int64_t N) {
+    return std::string(plan(Gemm{.M = M, .N = N, .K = 1}, kSimDevice).variant);
   };
-  EXPECT_EQ(variant(1), "shared_tile");
-  EXPECT_EQ(variant(std::int64_t{1} << 31), "naive");
+  EXPECT_EQ(variant(33, 33), "warp_tile");
+  EXPECT_EQ(variant(32, 100), "shared_tile");
+  EXPECT_EQ(variant(100, 32), "shared_tile");
+  EXPECT_EQ(variant(std::int64_t{1} << 31, 1), "naive");
 }
 
 TEST(GemmLadder, BadInputIsRefused) {
@@ -227,7 +285,8 @@ TEST(GemmLadder, BadInputIsRefused) {
   EXPECT_NE(text(DType::i32, "naive").find("gemm: dtype expects f32, f16 or bf16, found i32"),
             std::string::npos);
   EXPECT_NE(text(DType::f32, "none")
-                .find("gemm: variant expects naive, shared_tile or tensor_core, found none"),
+                .find("gemm: variant expects naive, shared_tile, register_tile, warp_tile or "
+                      "tensor_core, found none"),
             std::string::npos);
   EXPECT_THROW(plan(Gemm{.dtype = DType::f64}, kSimDevice), Error);
 }
