@@ -72,8 +72,15 @@ __host__ __device__ __forceinline__ bool inside(Index index, Extent extent, Site
   return index >= 0 && index < static_cast<Index>(extent);
 }
 
-// The simulator's checks, which are never reached here.
-__device__ void require_aligned(const void* place, std::size_t bytes, Site);
+// One load or store of a whole vector of up to 16 bytes, at a multiple of its size.
+template <class Vector>
+__device__ __forceinline__ Vector load_vector(const void* from, Site = {}) {
+  return *static_cast<const Vector*>(from);
+}
+template <class Vector>
+__device__ __forceinline__ void store_vector(void* to, const Vector& vector, Site = {}) {
+  *static_cast<Vector*>(to) = vector;
+}
 
 // The block's shared memory as one struct; launch with .shared_bytes = sizeof(Storage).
 template <class Storage>
@@ -149,6 +156,7 @@ __device__ void collective(Group, const char* what, Site, Operand&, Meaning);
 __device__ void expect(bool holds, const char* text, std::int64_t found, Site);
 __device__ void read_shared(const char* what, const void* from, std::size_t, void* to, Site);
 __device__ void write_shared(const char* what, void* to, std::size_t, const void* from, Site);
+__device__ void note_multiply_adds(std::uint64_t count);
 __device__ void copy_async(void* to, const void* from, std::size_t, std::size_t, Site);
 __device__ void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, Site);
 

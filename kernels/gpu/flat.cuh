@@ -73,14 +73,12 @@ struct alignas(N * sizeof(T)) Lanes {
 };
 template <int N, class T>
 __device__ __forceinline__ Lanes<T, N> load_lanes(const T* from, Site site = Site::here()) {
-  if constexpr (kSim) require_aligned(from, sizeof(Lanes<T, N>), site);
-  return *reinterpret_cast<const Lanes<T, N>*>(from);
+  return load_vector<Lanes<T, N>>(from, site);
 }
 template <int N, class T>
 __device__ __forceinline__ void store_lanes(T* to, const Lanes<T, N>& lanes,
                                             Site site = Site::here()) {
-  if constexpr (kSim) require_aligned(to, sizeof(lanes), site);
-  *reinterpret_cast<Lanes<T, N>*>(to) = lanes;
+  store_vector(to, lanes, site);
 }
 
 // The same, computed with as float.

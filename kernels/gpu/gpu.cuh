@@ -91,14 +91,12 @@ __host__ __device__ inline bool is_packed_aligned(const void* place) {
 // One 16-byte access; the address is a multiple of 16.
 template <class T>
 __device__ __forceinline__ Packed<T> load_packed(const T* from, Site site = Site::here()) {
-  if constexpr (kSim) require_aligned(from, 16, site);
-  return *reinterpret_cast<const Packed<T>*>(from);
+  return load_vector<Packed<T>>(from, site);
 }
 template <class T>
 __device__ __forceinline__ void store_packed(T* to, const Packed<T>& pack,
                                              Site site = Site::here()) {
-  if constexpr (kSim) require_aligned(to, 16, site);
-  *reinterpret_cast<Packed<T>*>(to) = pack;
+  store_vector(to, pack, site);
 }
 
 }  // namespace convoy::CONVOY_TARGET

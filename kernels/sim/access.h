@@ -116,6 +116,9 @@ void proxy_fence(Thread& thread);
 void read(Thread& thread, const void* address, std::size_t bytes, const Site& site);
 void write(Thread& thread, const void* address, std::size_t bytes, const Site& site);
 
+// What a matrix instruction of the kernel that runs computes.
+void multiply_adds(std::uint64_t count);
+
 // Asynchronous work (async.h) is an actor of its own, named by its ticket. It begins with what its
 // issuer has done so far, and runs beside whatever the issuer does next: its accesses race with
 // those of every thread, the issuer too, that has not learned of its end. A thread learns of it

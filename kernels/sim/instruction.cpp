@@ -48,6 +48,20 @@ void write_shared(const char* what, void* to, std::size_t bytes, const void* fro
   std::memcpy(place, from, bytes);
 }
 
+void read_vector(const void* from, std::size_t bytes, void* to, const Site& site) {
+  if constexpr (access::kEnabled) access::read(*current_thread(), from, bytes, site);
+  std::memcpy(to, from, bytes);
+}
+
+void write_vector(void* to, std::size_t bytes, const void* from, const Site& site) {
+  if constexpr (access::kEnabled) access::write(*current_thread(), to, bytes, site);
+  std::memcpy(to, from, bytes);
+}
+
+void note_multiply_adds([[maybe_unused]] std::uint64_t count) {
+  if constexpr (access::kEnabled) access::multiply_adds(count);
+}
+
 void copy_async(void* to, const void* from, std::size_t bytes, std::size_t source_bytes,
                 const Site& site) {
   std::byte* place = own_place("cp.async", to, bytes, site);

@@ -19,6 +19,13 @@ void read_shared(const char* what, const void* from, std::size_t bytes, void* to
 void write_shared(const char* what, void* to, std::size_t bytes, const void* from,
                   const Site& site);
 
+// A vector access, told to the access checker as one.
+void read_vector(const void* from, std::size_t bytes, void* to, const Site& site);
+void write_vector(void* to, std::size_t bytes, const void* from, const Site& site);
+
+// A matrix instruction's work, for traffic.h.
+void note_multiply_adds(std::uint64_t count);
+
 // cp.async: `bytes` of shared memory at `to` are poison until `source_bytes` of them come from
 // global memory and the others become zero.
 void copy_async(void* to, const void* from, std::size_t bytes, std::size_t source_bytes,

@@ -87,6 +87,28 @@ inline void require_aligned(const void* place, std::size_t bytes, Site site) {
   }
 }
 
+// One load or store of a whole vector of up to 16 bytes, at a multiple of its size: a struct's copy
+// would be as many accesses as the compiler makes of it.
+template <class Vector>
+Vector load_vector(const void* from, Site site = Site::here()) {
+  require_aligned(from, sizeof(Vector), site);
+  if constexpr (sim::access::kEnabled) {
+    Vector result;
+    sim::read_vector(from, sizeof(Vector), &result, site);
+    return result;
+  }
+  return *static_cast<const Vector*>(from);
+}
+template <class Vector>
+void store_vector(void* to, const Vector& vector, Site site = Site::here()) {
+  require_aligned(to, sizeof(Vector), site);
+  if constexpr (sim::access::kEnabled) {
+    sim::write_vector(to, sizeof(Vector), &vector, site);
+  } else {
+    *static_cast<Vector*>(to) = vector;
+  }
+}
+
 // Its 32-bit address in the shared window; the block's rank in the cluster is in the high bits.
 inline std::uint32_t shared_address(const void* place, Site site = Site::here()) {
   return sim::shared_address(place, site);

@@ -118,6 +118,7 @@ struct Product {
   void complete(const AsyncWork& work) const {
     source.check_unchanged(work);
     const unsigned n = sum->n;
+    note_multiply_adds(std::uint64_t{kM} * n * kK);
     if (!accumulate) std::fill(sum->values.begin(), sum->values.end(), 0.0f);
     for (unsigned m = 0; m < kM; ++m) {
       float* row = &sum->values[m * n];

@@ -32,6 +32,7 @@ __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], const unsigned (&a)[
   if constexpr (kSim) {
     MmaOfLane mine{d, a, b};
     sim::collective(sim::lanes(~0u), "mma", site, mine, [](auto lanes) {
+      sim::note_multiply_adds(16 * 8 * 16);
       float left[16][16], right[16][8], sum[16][8];
       for (int lane = 0; lane < 32; ++lane) {
         const int g = lane / 4, t = lane % 4;

@@ -9,6 +9,7 @@
 #include "kernels/sim/access/own_memory.h"
 #include "kernels/sim/access/symbols.h"
 #include "kernels/sim/access/sync.h"
+#include "kernels/sim/access/traffic.h"
 #include "kernels/sim/access/works.h"
 #include "kernels/sim/scheduler.h"
 
@@ -17,11 +18,13 @@ namespace convoy::sim::access {
 void launch_begins(const Launch& launch) {
   begin_operation(launch.grid.x * launch.grid.y * launch.grid.z, &launch);
   set_launch(&launch, sizeof launch);
+  if (counts_traffic) count_launch(launch.kernel);
   allocate_as_own(true);
 }
 
 void launch_ends() noexcept {
   allocate_as_own(false);
+  if (counts_traffic) count_end();
   close_all_blocks();
   forget_objects();
   forget_works();
@@ -33,6 +36,7 @@ BlockShadow* opened = nullptr;  // the threads that begin next are its
 
 void block_begins(Block& block) {
   if (block.rank_in_cluster == 0 && !block.gang->launch().resident) {
+    if (counts_traffic) count_cluster();
     close_all_blocks();
     forget_works();
   }

@@ -6,6 +6,7 @@
 
 #include "kernels/sim/access/own_memory.h"
 #include "kernels/sim/access/report.h"
+#include "kernels/sim/access/traffic.h"
 #include "kernels/sim/memory.h"
 #include "kernels/sim/scheduler.h"
 #include "kernels/sim/shared_memory.h"
@@ -100,6 +101,7 @@ void check_device(const Access& access) {
   const std::size_t missing = settle_values(cells, first, last, access.kind);
   if (missing != last) report_unwritten(access, missing - first);
   check_order(cells, first, last, access);
+  if (counts_traffic) count_access(access);
 }
 
 }  // namespace

@@ -13,6 +13,8 @@ namespace convoy::sim::access {
 enum class Kind : std::uint8_t { read, write, atomic_read, atomic_write, atomic_update };
 inline bool reads(Kind kind) { return kind != Kind::write && kind != Kind::atomic_write; }
 
+inline bool writes(Kind kind) { return kind != Kind::read && kind != Kind::atomic_read; }
+
 struct Access {
   const Actor& actor;
   const char* address;
