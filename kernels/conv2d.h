@@ -4,9 +4,13 @@
 // dense: activations NHWC, filters KRSC. One geometry describes all three passes.
 //
 //   run(Conv2dForward{g, x, weight, bias, y, DType::f32}, plan, workspace, stream);
+//
+// Prologues and the gradient's epilogue (kernels/prologue.h) are the GPU kernels' alone: on cpu
+// they throw Error.
 
 #include "kernels/base.h"
 #include "kernels/conv2d_geometry.h"
+#include "kernels/prologue.h"
 
 namespace convoy {
 
@@ -18,6 +22,7 @@ struct Conv2dForward {
   const void* bias;    // [K], may be null
   void* y;             // [N, P, Q, K]
   DType dtype;
+  Prologue prologue = {};  // of x
 };
 CONVOY_KERNEL_OP(Conv2dForward)
 
@@ -28,6 +33,8 @@ struct Conv2dBackwardInput {
   void* dx;            // [N, H, W, C]
   bool accumulate;     // true: dx += gradient
   DType dtype;
+  GradientPrologue prologue = {};  // of dy
+  GradientEpilogue epilogue = {};  // of dx
 };
 CONVOY_KERNEL_OP(Conv2dBackwardInput)
 
@@ -41,6 +48,8 @@ struct Conv2dBackwardWeight {
   void* dbias;           // [K], may be null
   bool accumulate_bias;  // true: dbias += gradient
   DType dtype;
+  Prologue prologue = {};                   // of x
+  GradientPrologue gradient_prologue = {};  // of dy
 };
 CONVOY_KERNEL_OP(Conv2dBackwardWeight)
 

@@ -57,9 +57,16 @@ Plan choose_for_weight(const Conv2dBackwardWeight& op) {
 
 bool is(const Plan& plan, std::string_view variant) { return plan.variant == variant; }
 
+void require_plain(bool plain) {
+  require(plain,
+          "conv2d: on cpu expects no prologue and no gradient epilogue, found one: compose the "
+          "plain ops");
+}
+
 }  // namespace
 
 Plan plan(const Conv2dForward& op, const Device&) {
+  require_plain(op.prologue.lines == nullptr);
   return choose(op, Conv2dPass::forward, op.bias != nullptr, false);
 }
 
@@ -72,6 +79,8 @@ void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Strea
 }
 
 Plan plan(const Conv2dBackwardInput& op, const Device&) {
+  require_plain(op.prologue.lines == nullptr && op.epilogue.addend == nullptr &&
+                op.epilogue.raw == nullptr);
   return choose(op, Conv2dPass::backward_input, false, op.accumulate);
 }
 
@@ -85,6 +94,7 @@ void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const
 
 // The bias gradient and the filters' run one after the other in the same workspace.
 Plan plan(const Conv2dBackwardWeight& op, const Device&) {
+  require_plain(op.prologue.lines == nullptr && op.gradient_prologue.lines == nullptr);
   Plan p = choose_for_weight(op);
   if (op.dbias) {
     const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);

@@ -20,15 +20,27 @@ constexpr std::int64_t kNarrowGroup = 8;
 
 bool is_direct(std::string_view variant) { return variant == "direct"; }
 
-std::vector<const char*> rungs_for(const Conv2dGeometry& g) {
-  if (!conv2d_fits_implicit_gemm(g)) return {"direct"};
+// Prologues, and the gradient's epilogue: the rungs on a tile alone have them.
+bool is_fused(const Conv2dForward& op) { return op.prologue.lines != nullptr; }
+bool is_fused(const Conv2dBackwardInput& op) {
+  return op.prologue.lines != nullptr || op.epilogue.addend != nullptr ||
+         op.epilogue.raw != nullptr;
+}
+bool is_fused(const Conv2dBackwardWeight& op) {
+  return op.prologue.lines != nullptr || op.gradient_prologue.lines != nullptr;
+}
+
+template <class Op>
+std::vector<const char*> rungs_for(const Op& op) {
+  if (is_fused(op)) return {"implicit_gemm"};
+  if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
   return {"direct", "implicit_gemm"};
 }
 
 template <class Op>
 Plan plan_by_name(const Op& op, std::string_view variant) {
   with_dtype("conv2d", op.dtype, [](auto) {});
-  for (const char* rung : rungs_for(op.g)) {
+  for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {.variant = rung};
   }
   unknown_rung("conv2d", variant, "direct or implicit_gemm");
@@ -36,9 +48,11 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
 
 // By shape alone. The direct rung for depthwise convolutions and groups like them: a tile belongs
 // to one group, and most of it would be padding. Otherwise the highest rung that takes the shape.
-const char* choose(const Conv2dGeometry& g) {
-  if (g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
-  return rungs_for(g).back();
+template <class Op>
+const char* choose(const Op& op) {
+  const Conv2dGeometry& g = op.g;
+  if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
+  return rungs_for(op).back();
 }
 
 template <class Op>
@@ -51,15 +65,17 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
 
 }  // namespace
 
-std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op.g); }
-std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op.g); }
-std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op.g); }
+std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op); }
+std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op); }
+std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
   return plan_by_name(op, variant);
 }
 Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
-  return plan_by_name(op, variant);
+  Plan plan = plan_by_name(op, variant);
+  plan.workspace_bytes = gradient_partial_bytes(op, WideTile::kM);
+  return plan;
 }
 Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
@@ -71,13 +87,13 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view v
 }
 
 Plan plan(const Conv2dForward& op, const Device& device) {
-  return plan_rung(op, device, choose(op.g));
+  return plan_rung(op, device, choose(op));
 }
 Plan plan(const Conv2dBackwardInput& op, const Device& device) {
-  return plan_rung(op, device, choose(op.g));
+  return plan_rung(op, device, choose(op));
 }
 Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
-  return plan_rung(op, device, choose(op.g));
+  return plan_rung(op, device, choose(op));
 }
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream& stream) {

@@ -12,8 +12,10 @@
 //          between the outputs.
 
 #include "kernels/gpu/conv2d/extents.cuh"
+#include "kernels/gpu/conv2d/gradient_epilogue.cuh"
 #include "kernels/gpu/conv2d/partials.cuh"
 #include "kernels/gpu/divisor.cuh"
+#include "kernels/gpu/norm_line.cuh"
 #include "kernels/gpu/tile.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -50,13 +52,26 @@ constexpr int kFewChannels = 8;
 
 // What output pixel (n, p, q) meets at tap (r, s) in channel c of the group; zero in the padding.
 template <class T>
-__device__ __forceinline__ float input_at(const T* x, const Walk& g, Index3 pixel, Index3 tap,
-                                          int group) {
+__device__ __forceinline__ float input_at(const T* x, const Prologue& prologue, const Walk& g,
+                                          Index3 pixel, Index3 tap, int group) {
   const int h = pixel.middle * g.stride_h - g.pad_h + tap.first * g.dilation_h;
   const int w = pixel.last * g.stride_w - g.pad_w + tap.middle * g.dilation_w;
   if (!inside(h, g.H) || !inside(w, g.W)) return 0.0f;
   const std::int64_t place = (std::int64_t{pixel.first} * g.H + h) * g.W + w;
-  return widen(x[place * g.C + group * g.depth + tap.last]);
+  const int channel = group * g.depth + tap.last;
+  const float value = widen(x[place * g.C + channel]);
+  if (prologue.lines == nullptr) return value;
+  return normed_as_stored<T>(prologue.lines[channel], value, prologue.relu);
+}
+
+// dy in one element, or the gradient that it stands for.
+template <class T>
+__device__ __forceinline__ float gradient_at(const T* dy, const GradientPrologue& prologue,
+                                             std::int64_t element, int filter) {
+  const float g = widen(dy[element]);
+  if (prologue.lines == nullptr) return g;
+  const float raw = widen(static_cast<const T*>(prologue.raw)[element]);
+  return widen(narrow<T>(through_norm(prologue.lines[filter], g, raw)));
 }
 
 template <class T, class Tile>
@@ -76,7 +91,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
       [&](int row, int k) {
         const int m = tile.m + row;
         if (!inside(m, g.outputs) || !inside(k, g.taps_channels)) return 0.0f;
-        return input_at(x, g, g.output.split(m), g.tap_channel.split(k), group);
+        return input_at(x, op.prologue, g, g.output.split(m), g.tap_channel.split(k), group);
       },
       true,
       [&](int column, int k) {
@@ -97,20 +112,21 @@ __global__ void __launch_bounds__(Tile::kThreads)
 // The gradient of the output in filter k that meets input pixel (n, h, w) at tap (r, s): zero where
 // there is none, by the stride or at the border.
 template <class T>
-__device__ __forceinline__ float output_at(const T* dy, const Walk& g, Index3 pixel, Index3 tap,
-                                           int group) {
+__device__ __forceinline__ float output_at(const T* dy, const GradientPrologue& prologue,
+                                           const Walk& g, Index3 pixel, Index3 tap, int group) {
   const int h = pixel.middle + g.pad_h - tap.first * g.dilation_h;
   const int w = pixel.last + g.pad_w - tap.middle * g.dilation_w;
   if (!inside(h, g.P * g.stride_h) || !inside(w, g.Q * g.stride_w)) return 0.0f;
   const int p = g.by_stride_h.quotient(h), q = g.by_stride_w.quotient(w);
   if (p * g.stride_h != h || q * g.stride_w != w) return 0.0f;
   const std::int64_t place = (std::int64_t{pixel.first} * g.P + p) * g.Q + q;
-  return widen(dy[place * g.K + group * g.filters + tap.last]);
+  const int filter = group * g.filters + tap.last;
+  return gradient_at(dy, prologue, place * g.K + filter, filter);
 }
 
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads)
-    conv2d_backward_input_block_per_tile(Conv2dBackwardInput op, Walk g) {
+    conv2d_backward_input_block_per_tile(Conv2dBackwardInput op, Walk g, float* partial) {
   const TilePlace<Tile> tile(g.inputs, g.depth);
   const int group = static_cast<int>(tile.product);
   const T* dy = static_cast<const T*>(op.dy);
@@ -122,7 +138,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
       [&](int row, int k) {
         const int m = tile.m + row;
         if (!inside(m, g.inputs) || !inside(k, g.taps_filters)) return 0.0f;
-        return output_at(dy, g, g.input.split(m), g.tap_filter.split(k), group);
+        return output_at(dy, op.prologue, g, g.input.split(m), g.tap_filter.split(k), group);
       },
       false,
       [&](int column, int k) {
@@ -132,13 +148,19 @@ __global__ void __launch_bounds__(Tile::kThreads)
         return widen(weight[std::int64_t{filter} * g.taps_channels + tap * g.depth + n]);
       });
 
-  const int n = tile.n + strip.column();
+  const int n = tile.n + strip.column(), channel = group * g.depth + n;
+  GradientSums sums;
   for (int i = 0; i < Tile::kStrip; ++i) {
     const int m = tile.m + strip.first_row() + i;
     if (!inside(m, g.inputs) || !inside(n, g.depth)) continue;
-    T* dx = static_cast<T*>(op.dx) + std::int64_t{m} * g.C + group * g.depth + n;
-    store_gradient(*dx, strip.sum[i], op.accumulate);
+    store_input_gradient<T>(op, std::int64_t{m} * g.C + channel, channel, strip.sum[i], sums);
   }
+  if (partial == nullptr) return;
+  auto& s = shared<GradientSumStorage<Tile>>();
+  const GradientSums total = sum_columns(s, sums);
+  if (strip.first_row() > 0 || !inside(n, g.depth)) return;
+  float* const to = partial + std::int64_t{tile.m / Tile::kM} * 2 * g.C + channel;
+  to[0] = total.g, to[g.C] = total.dot;
 }
 
 // One part of the outputs; the bias' gradient is the sum of what the first row of tiles stages as
@@ -163,13 +185,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 768 / Tile::kThreads)
         // of its own, and what a row behind the last one sums is not stored.
         const int m = tile.m + row;
         if (!inside(m, rows) || !inside(k, end)) return 0.0f;
-        return input_at(x, g, g.output.split(k), g.tap_channel.split(m), group);
+        return input_at(x, op.prologue, g, g.output.split(k), g.tap_channel.split(m), group);
       },
       false,
       [&](int column, int k) {
         const int n = tile.n + column;
         if (!inside(n, g.filters) || !inside(k, end)) return 0.0f;
-        return widen(dy[std::int64_t{k} * g.K + group * g.filters + n]);
+        const int filter = group * g.filters + n;
+        return gradient_at(dy, op.gradient_prologue, std::int64_t{k} * g.K + filter, filter);
       });
 
   const int n = tile.n + strip.column();
@@ -195,15 +218,17 @@ void conv2d_implicit_gemm(const Conv2dForward& op, void*, const Stream& stream) 
 }
 
 template <class T>
-void conv2d_implicit_gemm(const Conv2dBackwardInput& op, void*, const Stream& stream) {
+void conv2d_implicit_gemm(const Conv2dBackwardInput& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);
+  auto* const partial = op.epilogue.raw == nullptr ? nullptr : static_cast<float*>(workspace);
   with_tile(walk.depth, [&]<class Tile>(Type<Tile>) {
     launch({.grid = tiles_for<Tile>(walk.inputs, walk.depth, op.g.groups),
             .block = Tile::kThreads,
-            .shared_bytes = sizeof(typename Tile::Storage),
+            .shared_bytes = sizeof(GradientSumStorage<Tile>),
             .stream = stream},
-           conv2d_backward_input_block_per_tile<T, Tile>, op, walk);
+           conv2d_backward_input_block_per_tile<T, Tile>, op, walk, partial);
   });
+  if (partial != nullptr) finish_gradient_sums(op, partial, WideTile::kM, stream);
 }
 
 // Enough blocks for a large GPU, where there are few tiles; sixteen stages of a tile at least.

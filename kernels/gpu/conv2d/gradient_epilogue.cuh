@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// GradientEpilogue (kernels/prologue.h): what happens to an input gradient on its way to memory,
+// and the sums that the norm in front of the convolution needs. A tile leaves the sums of its rows
+// in partial[row of tiles][2][C]; a thread per channel adds them in that order, in double.
+
+#include "kernels/conv2d.h"
+#include "kernels/gpu/norm_line.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+struct GradientSums {
+  float g = 0, dot = 0;
+};
+
+// Stores element `i`, in `channel`, whose own sum is v.
+template <class T>
+__device__ __forceinline__ void store_input_gradient(const Conv2dBackwardInput& op, std::int64_t i,
+                                                     int channel, float v, GradientSums& sums) {
+  const GradientEpilogue& e = op.epilogue;
+  T* const dx = static_cast<T*>(op.dx);
+  if (op.accumulate) v += widen(dx[i]);
+  if (e.addend != nullptr) v += widen(static_cast<const T*>(e.addend)[i]);
+  if (e.raw == nullptr) {
+    dx[i] = narrow<T>(v);
+    return;
+  }
+  const NormLine line = e.lines[channel];
+  const float raw = widen(static_cast<const T*>(e.raw)[i]);
+  if (e.relu) {
+    const float z = e.z != nullptr ? widen(static_cast<const T*>(e.z)[i])
+                                   : normed_as_stored<T>(line, raw, true);
+    if (!(z > 0)) v = 0;
+  }
+  const T g = narrow<T>(v);
+  dx[i] = g;
+  sums.g += widen(g);
+  sums.dot = fmaf(widen(g), raw - line.mean, sums.dot);
+}
+
+// For tiles whose threads hold a strip of one column each (kernels/gpu/tile.cuh).
+template <class Tile>
+struct GradientSumStorage {
+  typename Tile::Storage tile;
+  GradientSums of_strip[Tile::kM / Tile::kStrip][Tile::kN];
+};
+
+// Every thread of the block calls; those of the first strip get their column's sums.
+template <class Tile>
+__device__ __forceinline__ GradientSums sum_columns(GradientSumStorage<Tile>& s,
+                                                    const GradientSums& mine) {
+  const int thread = static_cast<int>(threadIdx.x), column = thread % Tile::kN;
+  s.of_strip[thread / Tile::kN][column] = mine;
+  __syncthreads();
+  GradientSums total;
+  for (const auto& strip : s.of_strip) {
+    total.g += strip[column].g;
+    total.dot += strip[column].dot;
+  }
+  return total;
+}
+
+inline std::size_t gradient_partial_bytes(const Conv2dBackwardInput& op, int tile_rows) {
+  if (op.epilogue.raw == nullptr) return 0;
+  return 2 * sizeof(float) * blocks_for(op.g.N * op.g.H * op.g.W, tile_rows) *
+         static_cast<std::size_t>(op.g.C);
+}
+
+constexpr int kFinishThreads = 128;
+
+__global__ void __launch_bounds__(kFinishThreads)
+    conv2d_finish_gradient_sums(std::int64_t columns, std::int64_t tiles, const float* partial,
+                                float* sums) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kFinishThreads + threadIdx.x;
+  if (!inside(i, columns)) return;
+  double total = 0;
+  for (std::int64_t t = 0; t < tiles; ++t) total += partial[t * columns + i];
+  sums[i] = static_cast<float>(total);
+}
+
+inline void finish_gradient_sums(const Conv2dBackwardInput& op, const float* partial, int tile_rows,
+                                 const Stream& stream) {
+  const std::int64_t columns = 2 * op.g.C, pixels = op.g.N * op.g.H * op.g.W;
+  launch({.grid = blocks_for(columns, kFinishThreads), .block = kFinishThreads, .stream = stream},
+         conv2d_finish_gradient_sums, columns, std::int64_t{blocks_for(pixels, tile_rows)}, partial,
+         op.epilogue.sums);
+}
+
+}  // namespace convoy::CONVOY_TARGET
