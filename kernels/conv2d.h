@@ -48,6 +48,7 @@ struct Conv2dBackwardWeight {
   void* dbias;           // [K], may be null
   bool accumulate_bias;  // true: dbias += gradient
   DType dtype;
+  std::optional<DType> grad_dtype = {};     // of dweight and dbias; may be f32 where dtype is half
   Prologue prologue = {};                   // of x
   GradientPrologue gradient_prologue = {};  // of dy
 };

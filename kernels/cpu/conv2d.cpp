@@ -96,6 +96,7 @@ void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const
 Plan plan(const Conv2dBackwardWeight& op, const Device&) {
   require_plain(op.prologue.lines == nullptr && op.gradient_prologue.lines == nullptr);
   Plan p = choose_for_weight(op);
+  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
   if (op.dbias) {
     const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
     p.workspace_bytes = std::max(p.workspace_bytes, bytes);

@@ -79,6 +79,7 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view va
 }
 Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
+  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
   const Parts parts =
       is_direct(variant) ? conv2d_direct_parts(op.g) : conv2d_implicit_gemm_parts(op.g);
   plan.workspace_bytes =
