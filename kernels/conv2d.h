@@ -5,8 +5,8 @@
 //
 //   run(Conv2dForward{g, x, weight, bias, y, DType::f32}, plan, workspace, stream);
 //
-// Prologues and the gradient's epilogue (kernels/prologue.h) are the GPU kernels' alone: on cpu
-// they throw Error.
+// Prologues, statistics and the gradient's epilogue (kernels/prologue.h) are the GPU kernels'
+// alone: on cpu they throw Error.
 
 #include "kernels/base.h"
 #include "kernels/conv2d_geometry.h"
@@ -22,7 +22,8 @@ struct Conv2dForward {
   const void* bias;    // [K], may be null
   void* y;             // [N, P, Q, K]
   DType dtype;
-  Prologue prologue = {};  // of x
+  Prologue prologue = {};           // of x
+  BatchStatistics statistics = {};  // of y
 };
 CONVOY_KERNEL_OP(Conv2dForward)
 

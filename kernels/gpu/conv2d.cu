@@ -20,8 +20,10 @@ constexpr std::int64_t kNarrowGroup = 8;
 
 bool is_direct(std::string_view variant) { return variant == "direct"; }
 
-// Prologues, and the gradient's epilogue: the rungs on a tile alone have them.
-bool is_fused(const Conv2dForward& op) { return op.prologue.lines != nullptr; }
+// With a prologue, statistics or the gradient's epilogue: not every rung has them.
+bool is_fused(const Conv2dForward& op) {
+  return op.prologue.lines != nullptr || op.statistics.mean != nullptr;
+}
 bool is_fused(const Conv2dBackwardInput& op) {
   return op.prologue.lines != nullptr || op.epilogue.addend != nullptr ||
          op.epilogue.raw != nullptr;
@@ -70,7 +72,9 @@ std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for
 std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
-  return plan_by_name(op, variant);
+  Plan plan = plan_by_name(op, variant);
+  plan.workspace_bytes = spread_bytes(op, WideTile::kM);
+  return plan;
 }
 Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
