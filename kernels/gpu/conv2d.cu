@@ -4,6 +4,7 @@
 
 #include "kernels/gpu/conv2d/1_direct.cuh"
 #include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
+#include "kernels/gpu/conv2d/3_register_tile.cuh"
 #include "kernels/gpu/ladder.h"
 
 namespace convoy {
@@ -19,11 +20,10 @@ namespace {
 constexpr std::int64_t kNarrowGroup = 8;
 
 bool is_direct(std::string_view variant) { return variant == "direct"; }
+bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 
-// With a prologue, statistics or the gradient's epilogue: not every rung has them.
-bool is_fused(const Conv2dForward& op) {
-  return op.prologue.lines != nullptr || op.statistics.mean != nullptr;
-}
+// Prologues, and the gradient's epilogue: the rungs on a tile alone have them.
+bool is_fused(const Conv2dForward& op) { return op.prologue.lines != nullptr; }
 bool is_fused(const Conv2dBackwardInput& op) {
   return op.prologue.lines != nullptr || op.epilogue.addend != nullptr ||
          op.epilogue.raw != nullptr;
@@ -36,7 +36,9 @@ template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) return {"implicit_gemm"};
   if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
-  return {"direct", "implicit_gemm"};
+  std::vector<const char*> names = {"direct", "implicit_gemm"};
+  if (op.dtype == DType::f32) names.push_back("register_tile");
+  return names;
 }
 
 template <class Op>
@@ -45,15 +47,23 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
   for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {.variant = rung};
   }
-  unknown_rung("conv2d", variant, "direct or implicit_gemm");
+  unknown_rung("conv2d", variant, "direct, implicit_gemm or register_tile");
 }
 
+// Columns of the product that a pass is.
+std::int64_t columns(const Conv2dForward& op) { return op.g.K / op.g.groups; }
+std::int64_t columns(const Conv2dBackwardInput& op) { return op.g.C / op.g.groups; }
+std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.groups; }
+
 // By shape alone. The direct rung for depthwise convolutions and groups like them: a tile belongs
-// to one group, and most of it would be padding. Otherwise the highest rung that takes the shape.
+// to one group, and most of it would be padding. Otherwise the highest rung that takes the shape;
+// but of a few columns, for which rung 2 has a narrow tile, rung 3's would be padding as well.
 template <class Op>
 const char* choose(const Op& op) {
   const Conv2dGeometry& g = op.g;
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
+  const std::string_view highest = rungs_for(op).back();
+  if (highest == "register_tile" && columns(op) <= kNarrowColumns) return "implicit_gemm";
   return rungs_for(op).back();
 }
 
@@ -61,6 +71,9 @@ template <class Op>
 void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
     if (is_direct(plan.variant)) return conv2d_direct<T>(op, workspace, stream);
+    if constexpr (std::is_same_v<T, float>) {
+      if (is_register_tile(plan.variant)) return conv2d_register_tile<T>(op, workspace, stream);
+    }
     conv2d_implicit_gemm<T>(op, workspace, stream);
   });
 }
@@ -72,9 +85,7 @@ std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for
 std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
-  Plan plan = plan_by_name(op, variant);
-  plan.workspace_bytes = spread_bytes(op, WideTile::kM);
-  return plan;
+  return plan_by_name(op, variant);
 }
 Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
@@ -83,9 +94,9 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view va
 }
 Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
-  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
-  const Parts parts =
-      is_direct(variant) ? conv2d_direct_parts(op.g) : conv2d_implicit_gemm_parts(op.g);
+  const Parts parts = is_direct(variant)          ? conv2d_direct_parts(op.g)
+                      : is_register_tile(variant) ? conv2d_register_tile_parts(op.g)
+                                                  : conv2d_implicit_gemm_parts(op.g);
   plan.workspace_bytes =
       static_cast<std::size_t>(parts.count * sums_per_part(op.g)) * sizeof(float);
   return plan;

@@ -25,6 +25,12 @@ inline constexpr int kQuad = 4;
 template <class T>
 using Quad = Lanes<T, kQuad>;
 
+// Whether quads from this place on, lines `pitch` apart, are one aligned access each.
+template <class T>
+bool takes_quads(const T* place, std::int64_t pitch) {
+  return reinterpret_cast<std::uintptr_t>(place) % sizeof(Quad<T>) == 0 && pitch % kQuad == 0;
+}
+
 // Where a patch's rows and columns are: two quads of each, the second some way behind the first.
 struct PatchPlace {
   int row, column, row_step, column_step;
@@ -186,6 +192,18 @@ __device__ __forceinline__ Patch<Tile> multiply_patches(int begin, int end, cons
   return multiply_patches<Tile>(begin, end, a, b, [](const auto&) {});
 }
 
+// The first `left` of four neighbours, and zeros; `packed` if they are always one aligned access.
+template <class T>
+__device__ __forceinline__ Quad<T> load_quad(const T* from, int left, bool packed) {
+  // One narrower this would be slower, not wrong: that mutant survives.
+  if (packed && inside(kQuad - 1, left)) return load_lanes<kQuad>(from);
+  Quad<T> quad{};
+  for (int j = 0; j < kQuad; ++j) {
+    if (inside(j, left)) quad.values[j] = from[j];
+  }
+  return quad;
+}
+
 // A matrix whose rows, or whose steps of k, lie in memory one after the other.
 template <class T>
 struct MatrixFactor {
@@ -201,14 +219,7 @@ struct MatrixFactor {
   __device__ __forceinline__ Quad<T> fetch(int row, int k) const {
     const int line = along_k ? row : k, place = along_k ? k : row;
     const int left = inside(line, along_k ? rows : depth) ? (along_k ? depth : rows) - place : 0;
-    const T* from = first + line * pitch + place;
-    // One narrower this would be slower, not wrong: that mutant survives.
-    if (packed && inside(kQuad - 1, left)) return load_lanes<kQuad>(from);
-    Quad<T> quad{};
-    for (int j = 0; j < kQuad; ++j) {
-      if (inside(j, left)) quad.values[j] = from[j];
-    }
-    return quad;
+    return load_quad(first + line * pitch + place, left, packed);
   }
 };
 

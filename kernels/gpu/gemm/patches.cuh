@@ -10,16 +10,6 @@ namespace convoy::CONVOY_TARGET {
 // Whether four neighbours of a, and of b, are always one aligned access.
 struct GemmPacks {
   bool a, b;
-
-  explicit GemmPacks(const Gemm& op)
-      : a(packs(op, op.a, op.lda, op.stride_a)), b(packs(op, op.b, op.ldb, op.stride_b)) {}
-
- private:
-  static bool packs(const Gemm& op, const void* first, std::int64_t pitch, std::int64_t stride) {
-    const std::uintptr_t bytes = kQuad * size_of(op.dtype);
-    return reinterpret_cast<std::uintptr_t>(first) % bytes == 0 && pitch % kQuad == 0 &&
-           stride % kQuad == 0;
-  }
 };
 
 template <class T, class Tile>
@@ -44,12 +34,16 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 
 template <class T, template <int> class Patches>
 void gemm_patches(const Gemm& op, const Stream& stream) {
+  const auto packs = [](const void* place, std::int64_t pitch, std::int64_t stride) {
+    return takes_quads(static_cast<const T*>(place), pitch) && stride % kQuad == 0;
+  };
+  const GemmPacks of{packs(op.a, op.lda, op.stride_a), packs(op.b, op.ldb, op.stride_b)};
   with_patch_tile<Patches>(op.M, op.N, op.batch, stream.device, [&]<class Tile>(Type<Tile>) {
     launch({.grid = tiles_for<Tile>(op.M, op.N, op.batch),
             .block = Tile::kThreads,
             .shared_bytes = sizeof(typename Tile::Storage),
             .stream = stream},
-           gemm_patch_per_thread<T, Tile>, op, GemmPacks(op));
+           gemm_patch_per_thread<T, Tile>, op, of);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "kernels/gpu/ladder.h"
 #include "tests/support/gpu_case.h"
@@ -84,16 +85,15 @@ void check_backward_input(const Problem& p, bool accumulate, const char* rung) {
 }
 
 void check_backward_weight(const Problem& p, bool wants_weight, bool wants_bias, bool accumulate,
-                           const char* rung, std::optional<DType> grad_dtype = {}) {
-  const DType out = grad_dtype.value_or(p.dtype);
+                           const char* rung) {
   const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
-  const auto before = destination(out, p.g.weight_shape().count(), accumulate);
-  const auto bias_before = destination(out, p.g.K, !accumulate);
-  const DeviceArray dweight(out, before), dbias(out, bias_before);
-  run_rung(Conv2dBackwardWeight{p.g, x.data(), dy.data(), wants_weight ? dweight.data() : nullptr,
-                                accumulate, wants_bias ? dbias.data() : nullptr, !accumulate,
-                                p.dtype, grad_dtype},
-           rung);
+  const auto before = destination(p.dtype, p.g.weight_shape().count(), accumulate);
+  const auto bias_before = destination(p.dtype, p.g.K, !accumulate);
+  const DeviceArray dweight(p.dtype, before), dbias(p.dtype, bias_before);
+  run_rung(
+      Conv2dBackwardWeight{p.g, x.data(), dy.data(), wants_weight ? dweight.data() : nullptr,
+                           accumulate, wants_bias ? dbias.data() : nullptr, !accumulate, p.dtype},
+      rung);
   const auto ref = reference::conv2d_backward_weight(p.g, p.x, p.dy);
   const auto ref_bias = reference::conv2d_backward_bias(p.g, p.dy);
   const Bound limit = bound(p.g.N * p.g.P * p.g.Q);
@@ -103,14 +103,23 @@ void check_backward_weight(const Problem& p, bool wants_weight, bool wants_bias,
                limit, "backward bias");
 }
 
+// Calls f with each rung of a pass.
+template <class Op, class F>
+void for_each_rung(const Problem& p, F f) {
+  Op op{};
+  op.g = p.g, op.dtype = p.dtype;
+  for (const char* rung : on_sim::rungs(op)) {
+    SCOPED_TRACE(rung);
+    f(rung);
+  }
+}
+
 // Every pass and rung; `flag` is bias or accumulate.
 void check(const Problem& p, bool flag) {
-  for (const char* rung : {"direct", "implicit_gemm"}) {
-    SCOPED_TRACE(rung);
-    check_forward(p, flag, rung);
-    check_backward_input(p, flag, rung);
-    check_backward_weight(p, true, true, flag, rung);
-  }
+  for_each_rung<Conv2dForward>(p, [&](auto rung) { check_forward(p, flag, rung); });
+  for_each_rung<Conv2dBackwardInput>(p, [&](auto rung) { check_backward_input(p, flag, rung); });
+  for_each_rung<Conv2dBackwardWeight>(
+      p, [&](auto rung) { check_backward_weight(p, true, true, flag, rung); });
 }
 void check_all(const Shape& x, const Shape& weight, const Conv2dOptions& options) {
   for_each_dtype([&](DType dtype) {
@@ -146,13 +155,28 @@ GPU_CASE(Conv2dLadder, SeveralTiles) {
   check(Problem({1, 3, 3, 66}, {65, 1, 1, 66}, {}, DType::bf16), true);
 }
 
+// Channels and filters in whole quads, or only one of them.
+GPU_CASE(Conv2dLadder, QuadsOfChannels) {
+  const Conv2dOptions strided{.stride = {2, 1}, .padding = {1, 1}, .groups = 2};
+  check(Problem({2, 5, 6, 8}, {8, 3, 2, 4}, strided, DType::f32), true);
+  check(Problem({1, 5, 4, 8}, {6, 3, 2, 8}, {.padding = {1, 0}}, DType::f32), false);
+  check(Problem({1, 5, 4, 6}, {12, 3, 2, 6}, {.dilation = {1, 2}}, DType::f32), true);
+}
+
+// Enough tiles of the largest kind for every multiprocessor, in each of the passes.
+GPU_CASE(Conv2dLadder, LargeTiles) {
+  const char* rung = "register_tile";
+  check_forward(Problem({2, 13, 10, 3}, {66, 1, 1, 3}, {}, DType::f32), true, rung);
+  check_backward_input(Problem({2, 13, 10, 66}, {2, 1, 1, 66}, {}, DType::f32), true, rung);
+  const Problem p({1, 6, 6, 33}, {65, 1, 2, 33}, {}, DType::f32);
+  check_backward_weight(p, true, true, true, rung);
+}
+
 // Enough outputs for several parts of the weights' gradient.
 GPU_CASE(Conv2dLadder, SeveralParts) {
   const Problem p({2, 17, 19, 1}, {3, 2, 2, 1}, {.padding = {1, 0}}, DType::f32);
-  for (const char* rung : {"direct", "implicit_gemm"}) {
-    SCOPED_TRACE(rung);
-    check_backward_weight(p, true, true, false, rung);
-  }
+  for_each_rung<Conv2dBackwardWeight>(
+      p, [&](auto rung) { check_backward_weight(p, true, true, false, rung); });
 }
 
 GPU_CASE(Conv2dLadder, Depthwise) {
@@ -162,44 +186,37 @@ GPU_CASE(Conv2dLadder, Depthwise) {
 
 GPU_CASE(Conv2dLadder, EitherGradientOfTheParametersMayBeLeftOut) {
   const Problem p({2, 4, 5, 3}, {5, 3, 2, 3}, {}, DType::f32);
-  for (const char* rung : {"direct", "implicit_gemm"}) {
+  for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
     for (const bool accumulate : {false, true}) {
       check_backward_weight(p, true, false, accumulate, rung);
       check_backward_weight(p, false, true, accumulate, rung);
       check_backward_weight(p, false, false, accumulate, rung);
     }
-  }
-}
-
-GPU_CASE(Conv2dLadder, GradientsOfHalfParametersMayBeF32) {
-  for (const DType dtype : {DType::f16, DType::bf16}) {
-    const Problem p({2, 5, 6, 4}, {6, 3, 2, 2}, {.padding = {1, 0}, .groups = 2}, dtype);
-    for (const char* rung : {"direct", "implicit_gemm"}) {
-      SCOPED_TRACE(rung);
-      for (const bool accumulate : {false, true}) {
-        check_backward_weight(p, true, true, accumulate, rung, DType::f32);
-      }
-    }
-  }
+  });
 }
 
 // An infinity reaches the results that use it and no other: a tile's overhang multiplies nothing
 // that is there.
 GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
   const double infinity = std::numeric_limits<double>::infinity();
-  for (const std::int64_t kernel : {1, 2}) {
-    for (std::size_t place : {std::size_t{3}, std::size_t{6}, std::size_t{9}, std::size_t{255}}) {
-      Problem p({2, 12, 13, 3}, {3, kernel, 1, 3}, {}, DType::f32);
-      p.x[place] = infinity;
-      check_forward(p, false, "implicit_gemm");
-      Problem in_weight({2, 12, 13, 3}, {3, kernel, 1, 3}, {}, DType::f32);
-      in_weight.weight[place % 9] = infinity;
-      check_forward(in_weight, false, "implicit_gemm");
-      // With longer kernels the border's zeros meet it, as in every implicit product.
-      if (kernel == 1) check_backward_input(in_weight, false, "implicit_gemm");
-      Problem in_dy({2, 12, 13, 3}, {3, kernel, 1, 3}, {}, DType::f32);
-      in_dy.dy[place] = infinity;
-      check_backward_input(in_dy, false, "implicit_gemm");
+  // By ones with three channels, by quads with four.
+  const std::tuple<const char*, std::int64_t> ways[] = {
+      {"implicit_gemm", 3}, {"register_tile", 3}, {"register_tile", 4}};
+  for (const auto& [rung, c] : ways) {
+    for (const std::int64_t kernel : {1, 2}) {
+      for (const std::size_t place : {3, 6, 9, 255}) {
+        Problem p({2, 12, 13, c}, {c, kernel, 1, c}, {}, DType::f32);
+        p.x[place] = infinity;
+        check_forward(p, false, rung);
+        Problem in_weight({2, 12, 13, c}, {c, kernel, 1, c}, {}, DType::f32);
+        in_weight.weight[place % 9] = infinity;
+        check_forward(in_weight, false, rung);
+        // With longer kernels the border's zeros meet it, as in every implicit product.
+        if (kernel == 1) check_backward_input(in_weight, false, rung);
+        Problem in_dy({2, 12, 13, c}, {c, kernel, 1, c}, {}, DType::f32);
+        in_dy.dy[place] = infinity;
+        check_backward_input(in_dy, false, rung);
+      }
     }
   }
 }
@@ -207,7 +224,7 @@ GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
 GPU_CASE(Conv2dLadder, TheSameCallGivesTheSameBits) {
   const Problem p({2, 17, 17, 3}, {5, 3, 3, 3}, {.padding = {1, 1}}, DType::f32);
   const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
-  for (const char* rung : {"direct", "implicit_gemm"}) {
+  for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
     const std::int64_t count = p.g.weight_shape().count();
     const DeviceArray first(p.dtype, count), again(p.dtype, count);
     for (const DeviceArray* dweight : {&first, &again}) {
@@ -216,15 +233,18 @@ GPU_CASE(Conv2dLadder, TheSameCallGivesTheSameBits) {
                rung);
     }
     expect_equal(again, first.values(), rung);
-  }
+  });
 }
 
 TEST(Conv2dLadder, ThePlanFollowsTheShape) {
-  const auto variant = [](const Shape& x, const Shape& weight, std::int64_t groups) {
+  const auto variant = [](const Shape& x, const Shape& weight, std::int64_t groups,
+                          DType dtype = DType::f16) {
     const Conv2dGeometry g = conv2d_geometry(x, weight, {.groups = groups});
-    const Conv2dForward op{g, nullptr, nullptr, nullptr, nullptr, DType::f16};
+    const Conv2dForward op{g, nullptr, nullptr, nullptr, nullptr, dtype};
     return std::string(plan(op, kSimDevice).variant);
   };
+  EXPECT_EQ(variant({8, 9, 9, 3}, {33, 3, 3, 3}, 1, DType::f32), "register_tile");
+  EXPECT_EQ(variant({8, 9, 9, 3}, {32, 3, 3, 3}, 1, DType::f32), "implicit_gemm");
   EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "implicit_gemm");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "implicit_gemm");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "direct");
@@ -239,6 +259,8 @@ TEST(Conv2dLadder, EveryPassHasItsRungs) {
       return Names(rungs.begin(), rungs.end());
     };
     op.g = conv2d_geometry({2, 5, 5, 4}, {4, 3, 3, 4}, {});
+    EXPECT_EQ(names(), (Names{"direct", "implicit_gemm", "register_tile"}));
+    op.dtype = DType::f16;
     EXPECT_EQ(names(), (Names{"direct", "implicit_gemm"}));
     op.g = conv2d_geometry({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, {});
     EXPECT_EQ(names(), Names{"direct"});
@@ -261,13 +283,9 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   };
   EXPECT_NE(text(DType::f64, "direct").find("conv2d: dtype expects f32, f16 or bf16, found f64"),
             std::string::npos);
-  Conv2dBackwardWeight mixed{};
-  mixed.g = conv2d_geometry({1, 2, 2, 1}, {1, 1, 1, 1}, {});
-  mixed.dtype = DType::f32, mixed.grad_dtype = DType::f16;
-  EXPECT_THROW(plan(mixed, kSimDevice), Error);
-  EXPECT_NE(
-      text(DType::f32, "fft").find("conv2d: variant expects direct or implicit_gemm, found fft"),
-      std::string::npos);
+  EXPECT_NE(text(DType::f32, "fft")
+                .find("conv2d: variant expects direct, implicit_gemm or register_tile, found fft"),
+            std::string::npos);
 }
 
 }  // namespace
