@@ -48,6 +48,16 @@ DType statistics_dtype(DType dtype) {
   return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype;
 }
 
+DType result_dtype(const char* op, const char* field, DType operands, std::optional<DType> chosen) {
+  const DType result = chosen.value_or(operands);
+  const bool in_f32 = result == DType::f32 && statistics_dtype(operands) == DType::f32;
+  if (result != operands && !in_f32) {
+    fail("{}: {} expects {}{}, found {}", op, field, operands,
+         operands == DType::f16 || operands == DType::bf16 ? " or f32" : "", result);
+  }
+  return result;
+}
+
 const char* name(DeviceType type) {
   switch (type) {
     case DeviceType::cpu:

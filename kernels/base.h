@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "kernels/require.h"
 #include "kernels/shape.h"
@@ -25,6 +26,10 @@ bool is_floating(DType dtype);
 // What losses, and statistics that are kept for a gradient or over steps, are stored in: f32 for
 // f16 and bf16, otherwise the dtype itself.
 DType statistics_dtype(DType dtype);
+// What a result is written in where an op lets its caller choose: `chosen`, or the operands' dtype.
+// f16 and bf16 operands may have an f32 result, as the gradients of half parameters are kept in it;
+// any other choice throws "OP: FIELD expects f16 or f32, found bf16".
+DType result_dtype(const char* op, const char* field, DType operands, std::optional<DType> chosen);
 inline std::string to_text(DType dtype) { return name(dtype); }
 
 enum class DeviceType : std::uint8_t { cpu, sim, cuda };

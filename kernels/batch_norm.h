@@ -57,6 +57,7 @@ struct BatchNormBackward {
   bool training = true;  // false: mean and rstd were constants
   bool relu = false;
   DType dtype = DType::f32;
+  std::optional<DType> grad_dtype = {};  // of d_scale and d_bias; may be f32 where dtype is half
 };
 CONVOY_KERNEL_OP(BatchNormBackward)
 

@@ -5,8 +5,8 @@
 //
 //   run(Conv2dForward{g, x, weight, bias, y, DType::f32}, plan, workspace, stream);
 //
-// Prologues and the gradient's epilogue (kernels/prologue.h) are the GPU kernels' alone: on cpu
-// they throw Error.
+// Prologues, statistics and the gradient's epilogue (kernels/prologue.h) are the GPU kernels'
+// alone: on cpu they throw Error.
 
 #include "kernels/base.h"
 #include "kernels/conv2d_geometry.h"
@@ -22,7 +22,8 @@ struct Conv2dForward {
   const void* bias;    // [K], may be null
   void* y;             // [N, P, Q, K]
   DType dtype;
-  Prologue prologue = {};  // of x
+  Prologue prologue = {};           // of x
+  BatchStatistics statistics = {};  // of y
 };
 CONVOY_KERNEL_OP(Conv2dForward)
 
@@ -48,6 +49,7 @@ struct Conv2dBackwardWeight {
   void* dbias;           // [K], may be null
   bool accumulate_bias;  // true: dbias += gradient
   DType dtype;
+  std::optional<DType> grad_dtype = {};     // of dweight and dbias; may be f32 where dtype is half
   Prologue prologue = {};                   // of x
   GradientPrologue gradient_prologue = {};  // of dy
 };

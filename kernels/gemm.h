@@ -21,7 +21,8 @@ struct Gemm {
   std::int64_t lda = 0, ldb = 0, ldc = 0;                 // elements from row to row, as stored
   std::int64_t stride_a = 0, stride_b = 0, stride_c = 0;  // elements from one product to the next
   bool accumulate = false;                                // true: c += the product
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;                               // of a, b and bias
+  std::optional<DType> out_dtype = {};                    // of c; may be f32 where dtype is half
 };
 CONVOY_KERNEL_OP(Gemm)
 

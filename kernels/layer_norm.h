@@ -38,6 +38,7 @@ struct LayerNormBackward {
   bool accumulate_scale = false;
   bool accumulate_bias = false;
   DType dtype = DType::f32;
+  std::optional<DType> grad_dtype = {};  // of d_scale and d_bias; may be f32 where dtype is half
 };
 CONVOY_KERNEL_OP(LayerNormBackward)
 

@@ -33,6 +33,7 @@ struct ReduceSum {
   bool accumulate = false;
   const void* factor = nullptr;  // may be null
   Strides factor_strides = {};
+  std::optional<DType> out_dtype = {};  // of y; may be f32 where dtype is half
 };
 CONVOY_KERNEL_OP(ReduceSum)
 

@@ -18,8 +18,15 @@ std::uint64_t next_sequence() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
-// to += from, or to = from. `from` may have any strides, `to` is dense.
+// to += from, or to = from. `from` may have any strides and another dtype, `to` is dense.
 void write(const Tensor& to, const Tensor& from, bool accumulate) {
+  if (to.dtype() != from.dtype()) {
+    const Tensor dense = from.contiguous();
+    const Tensor alike = accumulate ? empty(to.shape(), to.like()) : to;
+    run(Cast{dense.count(), dense.data(), dense.dtype(), alike.data(), to.dtype()}, to.stream());
+    if (accumulate) write(to, alike, true);
+    return;
+  }
   run(Copy{.shape = to.shape(),
            .x_strides = from.strides(),
            .y_strides = to.strides(),
@@ -126,7 +133,30 @@ void attach(std::shared_ptr<Node> node, const Tensor& output, std::span<const In
 
 bool Grads::needs(int i) const { return node_.inputs[static_cast<std::size_t>(i)].wanted(); }
 
-GradDestination Grads::into(int i) {
+std::optional<DType> Grads::kept_in(std::initializer_list<int> inputs) const {
+  std::optional<DType> result;
+  for (const int i : inputs) {
+    const Edge& edge = node_.inputs[static_cast<std::size_t>(i)];
+    if (!edge.wanted()) continue;
+    const DType own = edge.leaf && edge.leaf->grad ? edge.leaf->grad->dtype : edge.dtype;
+    result = result.value_or(own) == own ? own : DType::f32;
+  }
+  return result;
+}
+
+GradDestination Grads::into(int i, std::optional<DType> dtype) {
+  GradDestination to = place_of(i);
+  const DType wanted = dtype.value_or(node_.inputs[static_cast<std::size_t>(i)].dtype);
+  if (to.tensor.dtype() == wanted) return to;
+  const Tensor apart = empty(to.tensor.shape(), {wanted, node_.device});
+  // Another input may be the same parameter, and be added before this is.
+  if (!to.accumulate) to.tensor.fill_(0);
+  borrowed_.push_back({to.tensor, apart});
+  return {apart, false};
+}
+
+// The gradient's own memory.
+GradDestination Grads::place_of(int i) {
   Edge& edge = node_.inputs[static_cast<std::size_t>(i)];
   require(edge.wanted(), "{}: nobody needs the gradient of input {}; ask needs() first", node_.name,
           i);
@@ -154,7 +184,7 @@ void Grads::pass(int i, const Tensor& gradient) {
     edge.producer->pending_borrowed = true;
     return;
   }
-  const GradDestination to = into(i);
+  const GradDestination to = place_of(i);
   write(to.tensor, gradient, to.accumulate);
 }
 

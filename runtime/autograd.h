@@ -93,8 +93,13 @@ class Grads {
 
   // Whether anyone wants input i's gradient; false for absent inputs.
   bool needs(int i) const;
-  // Destination of input i's gradient, to be written before into() is called for another input.
-  GradDestination into(int i);
+  // Destination of input i's gradient, of the input's dtype or the one given, to be written before
+  // into() is called for another input.
+  GradDestination into(int i, std::optional<DType> dtype = {});
+  // For ops that can write more precisely than their operands are: what the inputs' gradients are
+  // kept in, which is f32 for the half parameters of nn/parameter_store.h, and where these inputs
+  // differ. Written in that, they need no cast. Empty if nobody wants them.
+  std::optional<DType> kept_in(std::initializer_list<int> inputs) const;
   // Hands on a tensor (any strides) as input i's gradient, without a copy where that is possible.
   void pass(int i, const Tensor& gradient);
 
@@ -102,6 +107,9 @@ class Grads {
   void finish();
 
  private:
+  GradDestination place_of(int i);
+
+  // Added once the backward function has written.
   struct Borrowed {
     Tensor destination, addend;
   };

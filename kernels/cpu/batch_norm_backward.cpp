@@ -211,6 +211,7 @@ void backward(const BatchNormBackward& op, void* workspace) {
 }  // namespace
 
 Plan plan(const BatchNormBackward& op, const Device&) {
+  result_dtype("batch_norm", "grad_dtype", op.dtype, op.grad_dtype);
   const WideRows wide = wide_rows(op.rows, op.channels);
   return with_float(op.dtype, [&]<class T>(Type<T>) {
     return Plan{.variant = "wide_rows", .workspace_bytes = NormScratch<T>::bytes(wide, 4)};

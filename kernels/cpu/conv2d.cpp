@@ -58,15 +58,16 @@ Plan choose_for_weight(const Conv2dBackwardWeight& op) {
 bool is(const Plan& plan, std::string_view variant) { return plan.variant == variant; }
 
 void require_plain(bool plain) {
-  require(plain,
-          "conv2d: on cpu expects no prologue and no gradient epilogue, found one: compose the "
-          "plain ops");
+  require(
+      plain,
+      "conv2d: on cpu expects no prologue, statistics or gradient epilogue, found one: compose the "
+      "plain ops");
 }
 
 }  // namespace
 
 Plan plan(const Conv2dForward& op, const Device&) {
-  require_plain(op.prologue.lines == nullptr);
+  require_plain(op.prologue.lines == nullptr && op.statistics.mean == nullptr);
   return choose(op, Conv2dPass::forward, op.bias != nullptr, false);
 }
 
@@ -96,6 +97,7 @@ void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const
 Plan plan(const Conv2dBackwardWeight& op, const Device&) {
   require_plain(op.prologue.lines == nullptr && op.gradient_prologue.lines == nullptr);
   Plan p = choose_for_weight(op);
+  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
   if (op.dbias) {
     const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
     p.workspace_bytes = std::max(p.workspace_bytes, bytes);

@@ -136,6 +136,7 @@ void run_onednn(const Gemm& op, void* workspace) {
 Plan plan(const Gemm& op, const Device&) {
   require(op.dtype == DType::f32 || op.dtype == DType::f64,
           "gemm: dtype expects f32 or f64 on cpu, found {}", op.dtype);
+  result_dtype("gemm", "out_dtype", op.dtype, op.out_dtype);
   const std::int64_t work = op.M * op.N * op.K;
   if (op.dtype != DType::f32 || work * op.batch == 0 || work <= kPlainWork) return {"plain"};
   return {"onednn", find(op)->scratch.get_size()};

@@ -133,6 +133,7 @@ void backward(const LayerNormBackward& op, void* workspace) {
 Plan plan(const LayerNormForward&, const Device&) { return {.variant = "row"}; }
 
 Plan plan(const LayerNormBackward& op, const Device&) {
+  result_dtype("layer_norm", "grad_dtype", op.dtype, op.grad_dtype);
   return with_float(op.dtype, [&]<class T>(Type<T>) {
     return Plan{.variant = "row", .workspace_bytes = Scratch<T>(op, nullptr).bytes};
   });

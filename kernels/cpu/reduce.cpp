@@ -247,6 +247,7 @@ void max_backward_typed(const ReduceMaxBackward& op) {
 }  // namespace
 
 Plan plan(const ReduceSum& op, const Device&) {
+  result_dtype("sum", "out_dtype", op.dtype, op.out_dtype);
   const std::int64_t outputs = kept_extents(op.shape, op.axes).count();
   const std::int64_t terms = reduced_extents(op.shape, op.axes).count();
   const std::int64_t parts = parts_of(outputs, terms);

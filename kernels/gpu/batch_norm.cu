@@ -133,15 +133,15 @@ __device__ __forceinline__ void put(T* out, std::int64_t i, float value, bool ac
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     finish_sums(std::int64_t rows, std::int64_t channels, const double* partial, unsigned splits,
-                const float* rstd, bool training, T* d_scale, bool accumulate_scale, T* d_bias,
-                bool accumulate_bias, float* level, float* slope) {
+                const float* rstd, bool training, Results<T> d_scale, bool accumulate_scale,
+                Results<T> d_bias, bool accumulate_bias, float* level, float* slope) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
   const double sum = column_total(partial, splits, 0, channels, c);
   const double dot = column_total(partial, splits, 1, channels, c);
   const double r = rstd[c], per_row = training ? 1 / static_cast<double>(rows) : 0;
-  put(d_scale, c, static_cast<float>(dot * r), accumulate_scale);
-  put(d_bias, c, static_cast<float>(sum), accumulate_bias);
+  if (d_scale.data) d_scale.put(c, static_cast<float>(dot * r), accumulate_scale);
+  if (d_bias.data) d_bias.put(c, static_cast<float>(sum), accumulate_bias);
   level[c] = static_cast<float>(sum * per_row);
   slope[c] = static_cast<float>(dot * r * r * per_row);
 }
@@ -215,13 +215,15 @@ void run_typed(const BatchNormBackward& op, void* workspace, const Stream& strea
                      channels,
                      op.relu};
   const RowSplits splits = row_splits(rows, channels, stream.device);
+  const bool in_f32 =
+      result_dtype("batch_norm", "grad_dtype", op.dtype, op.grad_dtype) == DType::f32;
   double* const partial = partial_of(workspace, channels);
   float *const level = row_of(workspace, channels, 0), *const slope =
                                                            row_of(workspace, channels, 1);
   launch_column_sums(in, rows, channels, splits, partial, stream);
   launch({.grid = blocks_for(channels, kThreads), .block = kThreads, .stream = stream},
          finish_sums<T>, rows, channels, partial, splits.count, in.rstd, op.training,
-         static_cast<T*>(op.d_scale), op.accumulate_scale, static_cast<T*>(op.d_bias),
+         Results<T>{op.d_scale, in_f32}, op.accumulate_scale, Results<T>{op.d_bias, in_f32},
          op.accumulate_bias, level, slope);
   if (op.dx == nullptr && op.d_residual == nullptr) return;
   launch({.grid = grid_of_rows(rows, channels), .block = kThreads, .stream = stream},

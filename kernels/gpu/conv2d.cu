@@ -22,8 +22,10 @@ constexpr std::int64_t kNarrowGroup = 8;
 bool is_direct(std::string_view variant) { return variant == "direct"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 
-// Prologues, and the gradient's epilogue: the rungs on a tile alone have them.
-bool is_fused(const Conv2dForward& op) { return op.prologue.lines != nullptr; }
+// With a prologue, statistics or the gradient's epilogue: not every rung has them.
+bool is_fused(const Conv2dForward& op) {
+  return op.prologue.lines != nullptr || op.statistics.mean != nullptr;
+}
 bool is_fused(const Conv2dBackwardInput& op) {
   return op.prologue.lines != nullptr || op.epilogue.addend != nullptr ||
          op.epilogue.raw != nullptr;
@@ -85,7 +87,9 @@ std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for
 std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
-  return plan_by_name(op, variant);
+  Plan plan = plan_by_name(op, variant);
+  plan.workspace_bytes = spread_bytes(op, WideTile::kM);
+  return plan;
 }
 Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
@@ -94,6 +98,7 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view va
 }
 Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
+  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
   const Parts parts = is_direct(variant)          ? conv2d_direct_parts(op.g)
                       : is_register_tile(variant) ? conv2d_register_tile_parts(op.g)
                                                   : conv2d_implicit_gemm_parts(op.g);

@@ -24,6 +24,7 @@ std::vector<const char*> rungs(const Gemm& op) {
 
 Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
   with_dtype("gemm", op.dtype, [](auto) {});
+  result_dtype("gemm", "out_dtype", op.dtype, op.out_dtype);
   for (const char* rung : rungs(op)) {
     if (variant != rung) continue;
     const bool splits = variant == "tensor_core";

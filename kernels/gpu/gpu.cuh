@@ -75,6 +75,25 @@ __device__ __forceinline__ BF16 narrow<BF16>(float x) {
   return y;
 }
 
+// Elements of T or, as the gradients of half parameters are kept in it, of f32.
+template <class T>
+struct Results {
+  void* data;
+  bool in_f32;
+
+  __device__ __forceinline__ void put(std::int64_t i, float value, bool accumulate) const {
+    if (in_f32) return put_as<float>(i, value, accumulate);
+    put_as<T>(i, value, accumulate);
+  }
+
+ private:
+  template <class As>
+  __device__ __forceinline__ void put_as(std::int64_t i, float value, bool accumulate) const {
+    As& place = static_cast<As*>(data)[i];
+    place = narrow<As>(accumulate ? widen(place) + value : value);
+  }
+};
+
 // ---- 16-byte packs ----
 
 // As many elements as one vector access moves.

@@ -94,16 +94,15 @@ __global__ void __launch_bounds__(Team::kThreads)
 }
 
 template <class T>
-__device__ __forceinline__ void put(T* out, std::int64_t c, double value, bool accumulate) {
-  if (out == nullptr) return;
-  const auto v = static_cast<float>(value);
-  out[c] = narrow<T>(accumulate ? widen(out[c]) + v : v);
+__device__ __forceinline__ void put(Results<T> out, std::int64_t c, double value, bool accumulate) {
+  if (out.data != nullptr) out.put(c, static_cast<float>(value), accumulate);
 }
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    finish_parameters(std::int64_t channels, const double* partial, unsigned splits, T* d_scale,
-                      bool accumulate_scale, T* d_bias, bool accumulate_bias) {
+    finish_parameters(std::int64_t channels, const double* partial, unsigned splits,
+                      Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
+                      bool accumulate_bias) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
   put(d_scale, c, column_total(partial, splits, 0, channels, c), accumulate_scale);
@@ -125,12 +124,14 @@ void run_typed(const LayerNormBackward& op, void* workspace, const Stream& strea
     });
   }
   if (op.d_scale == nullptr && op.d_bias == nullptr) return;
+  const bool in_f32 =
+      result_dtype("layer_norm", "grad_dtype", op.dtype, op.grad_dtype) == DType::f32;
   const RowSplits splits = row_splits(op.rows, op.channels, stream.device);
   auto* const partial = static_cast<double*>(workspace);
   launch_column_sums(in, op.rows, op.channels, splits, partial, stream);
   launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
-         finish_parameters<T>, op.channels, partial, splits.count, static_cast<T*>(op.d_scale),
-         op.accumulate_scale, static_cast<T*>(op.d_bias), op.accumulate_bias);
+         finish_parameters<T>, op.channels, partial, splits.count, Results<T>{op.d_scale, in_f32},
+         op.accumulate_scale, Results<T>{op.d_bias, in_f32}, op.accumulate_bias);
 }
 
 }  // namespace

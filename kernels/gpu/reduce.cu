@@ -38,7 +38,7 @@ struct Sum {
   using State = LongSum;
   using Partial = double;
   const T *x, *factor;  // factor may be null
-  T* y;
+  Results<T> y;
   double scale;
   bool accumulate;
 
@@ -51,8 +51,7 @@ struct Sum {
   __device__ static double result(const LongSum& sum) { return sum.value(); }
   __device__ static double join(double a, double b) { return a + b; }
   __device__ void put(std::int64_t k, double total) const {
-    const float value = static_cast<float>(total * scale);
-    y[k] = narrow<T>(accumulate ? widen(y[k]) + value : value);
+    y.put(k, static_cast<float>(total * scale), accumulate);
   }
 };
 
@@ -253,8 +252,9 @@ Plan plan(const ReduceSum& op, const Device& device) {
 
 void run(const ReduceSum& op, const Plan&, void* workspace, const Stream& stream) {
   with_dtype("sum", op.dtype, [&]<class T>(Type<T>) {
+    const bool in_f32 = result_dtype("sum", "out_dtype", op.dtype, op.out_dtype) == DType::f32;
     const Sum<T> sum{static_cast<const T*>(op.x), static_cast<const T*>(op.factor),
-                     static_cast<T*>(op.y), op.scale, op.accumulate};
+                     Results<T>{op.y, in_f32}, op.scale, op.accumulate};
     run_reduction(sum, problem_of(op), workspace, stream);
   });
 }

@@ -34,13 +34,15 @@ void reduce_into(Grads& grads, int i, const Shape& to, const Tensor& g, double s
                  const Saved* factor = nullptr) {
   if (!grads.needs(i)) return;
   if (!factor && scale == 1 && to == g.shape()) return grads.pass(i, g);
-  const GradDestination dx = grads.into(i);
   if (factor && to == g.shape()) {
+    const GradDestination dx = grads.into(i);
     return launch(BinaryFn::mul, g, factor->tensor(), dx.tensor, scale, dx.accumulate);
   }
+  const GradDestination dx = grads.into(i, grads.kept_in({i}));
   ReduceSum op{g.shape(), g.strides(),  broadcast_axes(g.shape(), to),
                g.data(),  dx.data(),    g.dtype(),
                scale,     dx.accumulate};
+  op.out_dtype = dx.tensor.dtype();
   if (factor) {
     op.factor = factor->data();
     op.factor_strides = broadcast_strides(factor->shape(), factor->strides(), g.shape());

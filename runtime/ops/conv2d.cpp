@@ -43,13 +43,15 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
                   Conv2dBackwardWeight op{g,     x.data(), dy.data(), nullptr,
                                           false, nullptr,  false,     dy.dtype()};
                   if (grads.needs(1)) {
-                    const GradDestination dweight = grads.into(1);
+                    const GradDestination dweight = grads.into(1, grads.kept_in({1}));
                     op.dweight = dweight.data(), op.accumulate = dweight.accumulate;
+                    op.grad_dtype = dweight.tensor.dtype();
                     run(op, dy.stream());
                   }
                   if (grads.needs(2)) {
-                    const GradDestination dbias = grads.into(2);
+                    const GradDestination dbias = grads.into(2, grads.kept_in({2}));
                     op.dweight = nullptr;
+                    op.grad_dtype = dbias.tensor.dtype();
                     op.dbias = dbias.data(), op.accumulate_bias = dbias.accumulate;
                     run(op, dy.stream());
                   }

@@ -48,7 +48,7 @@ Tensor readable(const Tensor& t) {
 
 // c = op(a) op(b), or c += it; c is dense. flip: the operand is used transposed.
 void multiply(const Shape& c_shape, std::int64_t K, const Matrix& a, bool flip_a, const Matrix& b,
-              bool flip_b, void* c, bool accumulate, DType dtype, const Stream& stream) {
+              bool flip_b, const GradDestination& c, DType dtype, const Stream& stream) {
   const int last = c_shape.rank() - 1;
   const std::int64_t M = c_shape[last - 1], N = c_shape[last];
   run(Gemm{.M = M,
@@ -57,7 +57,7 @@ void multiply(const Shape& c_shape, std::int64_t K, const Matrix& a, bool flip_a
            .batch = last == 2 ? c_shape[0] : 1,
            .a = a.data,
            .b = b.data,
-           .c = c,
+           .c = c.data(),
            .transpose_a = a.transposed != flip_a,
            .transpose_b = b.transposed != flip_b,
            .lda = a.ld,
@@ -66,8 +66,9 @@ void multiply(const Shape& c_shape, std::int64_t K, const Matrix& a, bool flip_a
            .stride_a = a.batch_stride,
            .stride_b = b.batch_stride,
            .stride_c = M * N,
-           .accumulate = accumulate,
-           .dtype = dtype},
+           .accumulate = c.accumulate,
+           .dtype = dtype,
+           .out_dtype = c.tensor.dtype()},
       stream);
 }
 
@@ -99,19 +100,17 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   Shape shape = a.shape();
   shape[a.rank() - 1] = b.size(-1);
   const Tensor y = empty(shape, a.like());
-  multiply(shape, a.size(-1), matrix(ar), false, matrix(br), false, y.data(), false, a.dtype(),
+  multiply(shape, a.size(-1), matrix(ar), false, matrix(br), false, {y, false}, a.dtype(),
            a.stream());
 
   return record("matmul", y, {a, b}, [a = save(ar), b = save(br)](const Tensor& dy, Grads& grads) {
     if (grads.needs(0)) {  // da = dy b^T
-      const GradDestination da = grads.into(0);
-      multiply(a.shape(), dy.size(-1), matrix(dy), false, matrix(b), true, da.data(), da.accumulate,
-               dy.dtype(), dy.stream());
+      multiply(a.shape(), dy.size(-1), matrix(dy), false, matrix(b), true,
+               grads.into(0, grads.kept_in({0})), dy.dtype(), dy.stream());
     }
     if (grads.needs(1)) {  // db = a^T dy
-      const GradDestination db = grads.into(1);
-      multiply(b.shape(), dy.size(-2), matrix(a), true, matrix(dy), false, db.data(), db.accumulate,
-               dy.dtype(), dy.stream());
+      multiply(b.shape(), dy.size(-2), matrix(a), true, matrix(dy), false,
+               grads.into(1, grads.kept_in({1})), dy.dtype(), dy.stream());
     }
   });
 }
@@ -157,14 +156,15 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
           run(product, dy.stream());
         }
         if (grads.needs(1)) {  // dweight = dy^T x
-          const GradDestination dweight = grads.into(1);
+          const GradDestination dweight = grads.into(1, grads.kept_in({1}));
           Gemm product = dense_gemm(out, in, rows, dy.data(), true, x.data(), false, dweight.data(),
                                     dy.dtype());
           product.accumulate = dweight.accumulate;
+          product.out_dtype = dweight.tensor.dtype();
           run(product, dy.stream());
         }
         if (grads.needs(2)) {  // the bias gradient of a 1x1 convolution over `rows` pixels
-          const GradDestination dbias = grads.into(2);
+          const GradDestination dbias = grads.into(2, grads.kept_in({2}));
           run(Conv2dBackwardWeight{{.N = rows, .C = in, .K = out},
                                    x.data(),
                                    dy.data(),
@@ -172,7 +172,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                                    false,
                                    dbias.data(),
                                    dbias.accumulate,
-                                   dy.dtype()},
+                                   dy.dtype(),
+                                   dbias.tensor.dtype()},
               dy.stream());
         }
       });

@@ -51,14 +51,16 @@ Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& bias, doub
                                        .mean = mean.data(),
                                        .rstd = rstd.data(),
                                        .dtype = dy.dtype()};
-                  const auto into = [&grads](int i, void*& data, bool& accumulate) {
+                  op.grad_dtype = grads.kept_in({1, 2});
+                  const auto into = [&grads](int i, void*& data, bool& accumulate,
+                                             std::optional<DType> dtype = {}) {
                     if (!grads.needs(i)) return;
-                    const GradDestination to = grads.into(i);
+                    const GradDestination to = grads.into(i, dtype);
                     data = to.data(), accumulate = to.accumulate;
                   };
                   into(0, op.dx, op.accumulate);
-                  into(1, op.d_scale, op.accumulate_scale);
-                  into(2, op.d_bias, op.accumulate_bias);
+                  into(1, op.d_scale, op.accumulate_scale, op.grad_dtype);
+                  into(2, op.d_bias, op.accumulate_bias, op.grad_dtype);
                   run(op, dy.stream());
                 });
 }

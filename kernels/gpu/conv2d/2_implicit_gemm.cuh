@@ -13,6 +13,7 @@
 
 #include "kernels/gpu/conv2d/gradient_epilogue.cuh"
 #include "kernels/gpu/conv2d/partials.cuh"
+#include "kernels/gpu/conv2d/statistics.cuh"
 #include "kernels/gpu/conv2d/walk.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
@@ -45,9 +46,13 @@ __device__ __forceinline__ float gradient_at(const T* dy, const GradientPrologue
   return widen(narrow<T>(through_norm(prologue.lines[filter], g, raw)));
 }
 
+// So many blocks give a thread 80 registers: left to itself ptxas aims at fewer, and spills.
+template <class Tile>
+constexpr int kBlocks = 768 / Tile::kThreads;
+
 template <class T, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads)
-    conv2d_forward_block_per_tile(Conv2dForward op, Walk g) {
+__global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
+    conv2d_forward_block_per_tile(Conv2dForward op, Walk g, float* partial) {
   const TilePlace<Tile> tile(g.outputs, g.filters);
   const int group = static_cast<int>(tile.product);
   const T* x = static_cast<const T*>(op.x);
@@ -72,12 +77,22 @@ __global__ void __launch_bounds__(Tile::kThreads)
       });
 
   const int n = tile.n + strip.column(), filter = group * g.filters + n;
+  float stored[Tile::kStrip];
+  int rows = 0;
   for (int i = 0; i < Tile::kStrip; ++i) {
     const int m = tile.m + strip.first_row() + i;
     if (!inside(m, g.outputs) || !inside(n, g.filters)) continue;
     const float sum = strip.sum[i] + (bias == nullptr ? 0.0f : widen(bias[filter]));
-    static_cast<T*>(op.y)[std::int64_t{m} * g.K + filter] = narrow<T>(sum);
+    const T y = narrow<T>(sum);
+    static_cast<T*>(op.y)[std::int64_t{m} * g.K + filter] = y;
+    stored[i] = widen(y);
+    rows = i + 1;
   }
+  if (partial == nullptr) return;
+  const Spread<float> all = join_strips(shared<SpreadStorage<Tile>>(), spread_of(stored, rows));
+  if (strip.first_row() > 0 || !inside(n, g.filters)) return;
+  float* const to = partial + std::int64_t{tile.m / Tile::kM} * 2 * g.K + filter;
+  to[0] = all.mean, to[g.K] = all.deviations;
 }
 
 // The gradient of the output in filter k that meets input pixel (n, h, w) at tap (r, s): zero where
@@ -135,9 +150,9 @@ __global__ void __launch_bounds__(Tile::kThreads)
 }
 
 // One part of the outputs; the bias' gradient is the sum of what the first row of tiles stages as
-// b. The bounds give a thread 80 registers: left to itself ptxas aims at fewer, and spills.
+// b.
 template <class T, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, 768 / Tile::kThreads)
+__global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
     conv2d_backward_weight_block_per_tile_and_part(Conv2dBackwardWeight op, Walk g, float* sums,
                                                    Parts parts) {
   const int rows = op.dweight == nullptr ? 0 : g.taps_channels;
@@ -177,15 +192,17 @@ __global__ void __launch_bounds__(Tile::kThreads, 768 / Tile::kThreads)
 }
 
 template <class T>
-void conv2d_implicit_gemm(const Conv2dForward& op, void*, const Stream& stream) {
+void conv2d_implicit_gemm(const Conv2dForward& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);
+  auto* const partial = op.statistics.mean == nullptr ? nullptr : static_cast<float*>(workspace);
   with_tile(walk.filters, [&]<class Tile>(Type<Tile>) {
     launch({.grid = tiles_for<Tile>(walk.outputs, walk.filters, op.g.groups),
             .block = Tile::kThreads,
-            .shared_bytes = sizeof(typename Tile::Storage),
+            .shared_bytes = sizeof(SpreadStorage<Tile>),
             .stream = stream},
-           conv2d_forward_block_per_tile<T, Tile>, op, walk);
+           conv2d_forward_block_per_tile<T, Tile>, op, walk, partial);
   });
+  if (partial != nullptr) finish_statistics(op, partial, WideTile::kM, stream);
 }
 
 template <class T>

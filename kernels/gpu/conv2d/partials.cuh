@@ -49,10 +49,11 @@ __global__ void __launch_bounds__(kAddThreads)
   if ((is_bias ? op.dbias : op.dweight) == nullptr) return;
   float sum = 0;
   for (std::int64_t part = 0; part < parts; ++part) sum += sums[part * sums_per_part(op.g) + i];
+  const bool in_f32 = op.grad_dtype == DType::f32;
   if (is_bias) {
-    store_gradient(static_cast<T*>(op.dbias)[k], sum, op.accumulate_bias);
+    Results<T>{op.dbias, in_f32}.put(k, sum, op.accumulate_bias);
   } else {
-    store_gradient(static_cast<T*>(op.dweight)[k * weights + row], sum, op.accumulate);
+    Results<T>{op.dweight, in_f32}.put(k * weights + row, sum, op.accumulate);
   }
 }
 

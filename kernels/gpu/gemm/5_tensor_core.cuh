@@ -82,11 +82,12 @@ inline int copy_width(const void* data, std::int64_t along, std::int64_t ld, std
 }
 
 inline Output gemm_output(const Gemm& op) {
-  const std::size_t bytes = size_of(op.dtype);
-  const bool packs = takes_packs(op.c, bytes, op.N, op.ldc, op.batch > 1 ? op.stride_c : 0) &&
-                     takes_packs(op.bias, bytes, op.N);
+  const DType out = op.out_dtype.value_or(op.dtype);
+  const std::int64_t product_step = op.batch > 1 ? op.stride_c : 0;
+  const bool packs = takes_packs(op.c, size_of(out), op.N, op.ldc, product_step) &&
+                     takes_packs(op.bias, size_of(op.dtype), op.N);
   return {.y = op.c,
-          .in_f32 = false,
+          .in_f32 = out == DType::f32,
           .accumulate = op.accumulate,
           .width = packs ? Output::kPack : 1,
           .bias = op.bias,

@@ -12,14 +12,16 @@ namespace convoy::CONVOY_TARGET {
 template <class T>
 struct GemmOperands {
   const T *a, *b, *bias;
-  T* c;
+  Results<T> c;
+  std::int64_t first;                      // of this product in c
   std::int64_t a_row, a_k, b_k, b_column;  // steps from one element to the next
 
   __device__ GemmOperands(const Gemm& op, std::int64_t product)
       : a(static_cast<const T*>(op.a) + product * op.stride_a),
         b(static_cast<const T*>(op.b) + product * op.stride_b),
         bias(static_cast<const T*>(op.bias)),
-        c(static_cast<T*>(op.c) + product * op.stride_c),
+        c{op.c, op.out_dtype == DType::f32},
+        first(product * op.stride_c),
         a_row(op.transpose_a ? 1 : op.lda),
         a_k(op.transpose_a ? op.lda : 1),
         b_k(op.transpose_b ? 1 : op.ldb),
@@ -32,10 +34,8 @@ struct GemmOperands {
     return widen(b[k * b_k + n * b_column]);
   }
   __device__ void store(const Gemm& op, std::int64_t m, std::int64_t n, float sum) const {
-    T& place = c[m * op.ldc + n];
     if (bias != nullptr) sum += widen(bias[n]);
-    if (op.accumulate) sum += widen(place);
-    place = narrow<T>(sum);
+    c.put(first + m * op.ldc + n, sum, op.accumulate);
   }
 };
 

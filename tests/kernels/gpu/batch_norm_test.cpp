@@ -36,9 +36,10 @@ std::vector<double> shifted(DType dtype, std::int64_t count, std::uint32_t seed,
 }
 
 struct Problem {
-  Problem(const Case& c, DType type)
-      : Problem(c, type, shifted(type, c.rows * c.channels, 1, c.shift)) {}
-  Problem(const Case& c, DType type, const std::vector<double>& values)
+  Problem(const Case& c, DType type, std::optional<DType> grad_dtype = {})
+      : Problem(c, type, shifted(type, c.rows * c.channels, 1, c.shift), grad_dtype) {}
+  Problem(const Case& c, DType type, const std::vector<double>& values,
+          std::optional<DType> grad_dtype = {})
       : dtype(type),
         x(type, values),
         residual(type, random_doubles(type, c.rows * c.channels, 2)),
@@ -52,8 +53,8 @@ struct Problem {
         y(type, c.rows * c.channels),
         dx(type, c.rows * c.channels),
         d_residual(type, c.rows * c.channels),
-        d_scale(type, c.channels),
-        d_bias(type, c.channels) {
+        d_scale(grad_dtype.value_or(type), c.channels),
+        d_bias(grad_dtype.value_or(type), c.channels) {
     ref = {c.rows, c.channels, x.values(), {}, {}, {}, {}, {}, 1e-5, c.relu};
     if (c.residual) ref.residual = residual.values();
     if (c.affine) ref.scale = scale.values(), ref.bias = bias.values();
@@ -92,7 +93,8 @@ struct Problem {
                 .d_bias = d_bias.data(),
                 .training = c.training,
                 .relu = c.relu,
-                .dtype = dtype};
+                .dtype = dtype,
+                .grad_dtype = grad_dtype};
   }
   double largest_rstd() const {
     double largest = 1;
@@ -142,8 +144,8 @@ GPU_CASE(BatchNormKernel, ForwardMatchesReference) {
   });
 }
 
-void expect_backward(const Case& c, DType dtype) {
-  Problem p(c, dtype);
+void expect_backward(const Case& c, DType dtype, std::optional<DType> grad_dtype = {}) {
+  Problem p(c, dtype, grad_dtype);
   run_on_device(p.forward);
   run_on_device(p.backward);
   const auto d = p.ref.backward(p.dy.values(), c.training);
@@ -152,8 +154,8 @@ void expect_backward(const Case& c, DType dtype) {
   const auto dx = p.dx.values(), d_scale = p.d_scale.values(), d_bias = p.d_bias.values();
   expect_close(dx, dtype, d.x, {.scale = gain * 4 * size}, "dx");
   expect_equal(p.d_residual, d.residual, "d_residual");
-  expect_close(d_scale, dtype, d.scale, {.k = rows, .scale = size}, "d_scale");
-  expect_close(d_bias, dtype, d.bias, {.k = rows}, "d_bias");
+  expect_close(d_scale, p.d_scale.dtype(), d.scale, {.k = rows, .scale = size}, "d_scale");
+  expect_close(d_bias, p.d_bias.dtype(), d.bias, {.k = rows}, "d_bias");
 
   p.backward.accumulate = p.backward.accumulate_residual = true;
   p.backward.accumulate_scale = p.backward.accumulate_bias = true;
@@ -172,6 +174,15 @@ GPU_CASE(BatchNormKernel, BackwardMatchesReference) {
       expect_backward(c, dtype);
     }
   });
+}
+
+GPU_CASE(BatchNormKernel, GradientsOfHalfParametersMayBeF32) {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    expect_backward({129, 33, true, true, true}, dtype, DType::f32);
+  }
+  Problem p({2, 3}, DType::f32);
+  p.backward.grad_dtype = DType::f16;
+  EXPECT_THROW(run_on_device(p.backward), Error);
 }
 
 GPU_CASE(BatchNormKernel, GradientsMayBeLeftOut) {

@@ -8,6 +8,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/gpu/ladder.h"
 #include "tests/support/gpu_case.h"
+#include "tests/support/reference/batch_norm.h"
 #include "tests/support/reference/conv2d.h"
 
 namespace convoy {
@@ -127,6 +128,30 @@ GPU_CASE(Conv2dFused, ForwardNormsOnLoad) {
         SCOPED_TRACE(rung);
         run_rung(op, rung);
         expect_close(y, ref, bound(p.g.R * p.g.S * p.g.C), "y");
+      }
+    }
+  });
+}
+
+// Of what is stored, also where it lies far from zero.
+GPU_CASE(Conv2dFused, ForwardTakesStatistics) {
+  for_each_problem([](const Problem& p) {
+    for (const double shift : {0.0, 64.0}) {
+      const Values offsets(static_cast<std::size_t>(p.g.K), shift);
+      const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), bias(p.dtype, offsets);
+      const DeviceArray y(p.dtype, p.g.output_shape().count());
+      const DeviceArray mean(DType::f32, p.g.K), var(DType::f32, p.g.K);
+      Conv2dForward op{p.g, x.data(), weight.data(), bias.data(), y.data(), p.dtype};
+      op.statistics = {mean.as<float>(), var.as<float>()};
+      for (const char* rung : on_sim::rungs(op)) {
+        SCOPED_TRACE(rung);
+        run_rung(op, rung);
+        reference::BatchNorm ref{
+            p.g.N * p.g.P * p.g.Q, p.g.K, y.values(), {}, {}, {}, {}, {}, 0, false};
+        ref.take_batch_statistics();
+        expect_close(mean, ref.mean, {.scale = 1}, "mean");
+        const double rows = static_cast<double>(ref.rows);
+        expect_close(var, ref.var, {.k = rows, .scale = 4}, "variance");
       }
     }
   });

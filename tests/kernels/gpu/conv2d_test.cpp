@@ -85,15 +85,16 @@ void check_backward_input(const Problem& p, bool accumulate, const char* rung) {
 }
 
 void check_backward_weight(const Problem& p, bool wants_weight, bool wants_bias, bool accumulate,
-                           const char* rung) {
+                           const char* rung, std::optional<DType> grad_dtype = {}) {
+  const DType out = grad_dtype.value_or(p.dtype);
   const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
-  const auto before = destination(p.dtype, p.g.weight_shape().count(), accumulate);
-  const auto bias_before = destination(p.dtype, p.g.K, !accumulate);
-  const DeviceArray dweight(p.dtype, before), dbias(p.dtype, bias_before);
-  run_rung(
-      Conv2dBackwardWeight{p.g, x.data(), dy.data(), wants_weight ? dweight.data() : nullptr,
-                           accumulate, wants_bias ? dbias.data() : nullptr, !accumulate, p.dtype},
-      rung);
+  const auto before = destination(out, p.g.weight_shape().count(), accumulate);
+  const auto bias_before = destination(out, p.g.K, !accumulate);
+  const DeviceArray dweight(out, before), dbias(out, bias_before);
+  run_rung(Conv2dBackwardWeight{p.g, x.data(), dy.data(), wants_weight ? dweight.data() : nullptr,
+                                accumulate, wants_bias ? dbias.data() : nullptr, !accumulate,
+                                p.dtype, grad_dtype},
+           rung);
   const auto ref = reference::conv2d_backward_weight(p.g, p.x, p.dy);
   const auto ref_bias = reference::conv2d_backward_bias(p.g, p.dy);
   const Bound limit = bound(p.g.N * p.g.P * p.g.Q);
@@ -195,6 +196,18 @@ GPU_CASE(Conv2dLadder, EitherGradientOfTheParametersMayBeLeftOut) {
   });
 }
 
+GPU_CASE(Conv2dLadder, GradientsOfHalfParametersMayBeF32) {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    const Problem p({2, 5, 6, 4}, {6, 3, 2, 2}, {.padding = {1, 0}, .groups = 2}, dtype);
+    for (const char* rung : {"direct", "implicit_gemm"}) {
+      SCOPED_TRACE(rung);
+      for (const bool accumulate : {false, true}) {
+        check_backward_weight(p, true, true, accumulate, rung, DType::f32);
+      }
+    }
+  }
+}
+
 // An infinity reaches the results that use it and no other: a tile's overhang multiplies nothing
 // that is there.
 GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
@@ -283,6 +296,10 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   };
   EXPECT_NE(text(DType::f64, "direct").find("conv2d: dtype expects f32, f16 or bf16, found f64"),
             std::string::npos);
+  Conv2dBackwardWeight mixed{};
+  mixed.g = conv2d_geometry({1, 2, 2, 1}, {1, 1, 1, 1}, {});
+  mixed.dtype = DType::f32, mixed.grad_dtype = DType::f16;
+  EXPECT_THROW(plan(mixed, kSimDevice), Error);
   EXPECT_NE(text(DType::f32, "fft")
                 .find("conv2d: variant expects direct, implicit_gemm or register_tile, found fft"),
             std::string::npos);

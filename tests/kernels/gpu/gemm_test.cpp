@@ -50,11 +50,13 @@ void run_rung(const Gemm& op, const char* rung) {
 // A batch of products whose rows and matrices have gaps: of NaN in a and b, where nothing may be
 // read; in c, where nothing may be written.
 void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung,
-           const Gaps& gaps = {}) {
+           const Gaps& gaps = {}, std::optional<DType> out_dtype = {}) {
+  const DType out = out_dtype.value_or(dtype);
   const std::int64_t a_rows = f.transpose_a ? s.K : s.M, a_columns = f.transpose_a ? s.M : s.K;
   const std::int64_t b_rows = f.transpose_b ? s.N : s.K, b_columns = f.transpose_b ? s.K : s.N;
   Gemm op{.M = s.M, .N = s.N, .K = s.K, .batch = batch};
   op.transpose_a = f.transpose_a, op.transpose_b = f.transpose_b, op.dtype = dtype;
+  op.out_dtype = out_dtype;
   op.lda = a_columns + gaps.a, op.ldb = b_columns + gaps.b, op.ldc = s.N + gaps.c;
   op.stride_a = (a_rows + 1) * op.lda, op.stride_b = (b_rows + 2) * op.ldb;
   op.stride_c = (s.M + 1) * op.ldc;
@@ -63,11 +65,11 @@ void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char*
   const auto biases = random_doubles(dtype, s.N, 3);
   const std::int64_t c_count = (batch + 1) * op.stride_c;  // one product's room too much
   const auto before = f.accumulate
-                          ? random_doubles(dtype, c_count, 4)
+                          ? random_doubles(out, c_count, 4)
                           : std::vector<double>(static_cast<std::size_t>(c_count), std::nan(""));
   const DeviceArray a(dtype, with_gaps(a_values, a_columns, gaps.a));
   const DeviceArray b(dtype, with_gaps(b_values, b_columns, gaps.b));
-  const DeviceArray bias(dtype, biases), c(dtype, before);
+  const DeviceArray bias(dtype, biases), c(out, before);
   op.a = a.data(), op.b = b.data(), op.c = c.data(), op.bias = f.bias ? bias.data() : nullptr;
   op.accumulate = f.accumulate;
   run_rung(op, rung);
@@ -237,6 +239,30 @@ GPU_CASE(GemmLadder, TensorCoresTakeOperandsThatAreNotAligned) {
   expect_close({found.begin() + 1, found.end()}, DType::f16, want, sum_bound(kK), "not aligned");
 }
 
+// What a weight's gradient is: of half operands, rounded to f32 alone.
+GPU_CASE(GemmLadder, HalfFactorsMayHaveAnF32Product) {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
+      for (const int bits : {1, 2, 12}) {
+        check({33, 17, 31}, dtype, 2, flags(bits), rung, {}, DType::f32);
+      }
+    }
+    check({9, 8, 520}, dtype, 1, flags(13), "tensor_core", {8, 8, 4}, DType::f32);
+  }
+}
+
+// Packs of four f16 would fit here, and four f32 do not.
+GPU_CASE(GemmLadder, F32ProductsInPacksAreAligned) {
+  const auto a = random_doubles(DType::f16, 8 * 16, 1), b = random_doubles(DType::f16, 16 * 8, 2);
+  const DeviceArray da(DType::f16, a), db(DType::f16, b), c(DType::f32, 2 + 8 * 8);
+  Gemm op = dense_gemm(8, 8, 16, da.data(), false, db.data(), false, c.as<float>() + 2, DType::f16);
+  op.out_dtype = DType::f32;
+  run_rung(op, "tensor_core");
+  const auto found = c.values();
+  expect_close({found.begin() + 2, found.end()}, DType::f32,
+               reference::gemm(8, 8, 16, a, false, 16, b, false, 8), sum_bound(16), "not aligned");
+}
+
 GPU_CASE(GemmLadder, OneFactorMayServeTheWholeBatch) {
   const auto a = random_doubles(DType::f32, 2 * 6, 1), b = random_doubles(DType::f32, 3 * 4, 2);
   const DeviceArray da(DType::f32, a), db(DType::f32, b);
@@ -289,6 +315,19 @@ TEST(GemmLadder, BadInputIsRefused) {
                       "tensor_core, found none"),
             std::string::npos);
   EXPECT_THROW(plan(Gemm{.dtype = DType::f64}, kSimDevice), Error);
+  const auto out_text = [](DType dtype, DType out) -> std::string {
+    try {
+      plan(Gemm{.dtype = dtype, .out_dtype = out}, kSimDevice);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(
+      out_text(DType::f16, DType::bf16).find("gemm: out_dtype expects f16 or f32, found bf16"),
+      std::string::npos);
+  EXPECT_NE(out_text(DType::f32, DType::f16).find("gemm: out_dtype expects f32, found f16"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ std::vector<double> plus(std::vector<double> a, const std::vector<double>& b) {
 }
 
 struct Problem {
-  Problem(const Case& c, DType type)
+  Problem(const Case& c, DType type, std::optional<DType> grad_dtype = {})
       : dtype(type),
         x(type, values(c, type)),
         dy(type, random_doubles(type, c.rows * c.channels, 2)),
@@ -33,8 +33,8 @@ struct Problem {
         rstd(DType::f32, c.rows),
         y(type, c.rows * c.channels),
         dx(type, c.rows * c.channels),
-        d_scale(type, c.channels),
-        d_bias(type, c.channels) {
+        d_scale(grad_dtype.value_or(type), c.channels),
+        d_bias(grad_dtype.value_or(type), c.channels) {
     ref = {c.rows, c.channels, x.values(), {}, {}};
     if (c.affine) ref.scale = scale.values(), ref.bias = bias.values();
     forward = {.rows = c.rows,
@@ -56,7 +56,8 @@ struct Problem {
                 .dx = dx.data(),
                 .d_scale = d_scale.data(),
                 .d_bias = d_bias.data(),
-                .dtype = dtype};
+                .dtype = dtype,
+                .grad_dtype = grad_dtype};
   }
   static std::vector<double> values(const Case& c, DType type) {
     std::vector<double> result = random_doubles(type, c.rows * c.channels, 1);
@@ -80,9 +81,9 @@ struct Problem {
   LayerNormBackward backward;
 };
 
-void expect_agreement(const Case& c, DType dtype) {
+void expect_agreement(const Case& c, DType dtype, std::optional<DType> grad_dtype = {}) {
   SCOPED_TRACE(::testing::Message() << c.rows << " x " << c.channels);
-  Problem p(c, dtype);
+  Problem p(c, dtype, grad_dtype);
   run_on_device(p.forward);
   const double gain = p.largest_rstd(), size = gain * (3 + c.shift);  // the mean's rounding counts
   expect_close(p.y, p.ref.forward(), {.scale = size}, "y");
@@ -95,8 +96,8 @@ void expect_agreement(const Case& c, DType dtype) {
   const auto first_dx = p.dx.values(), first_scale = p.d_scale.values(),
              first_bias = p.d_bias.values();
   expect_close(first_dx, dtype, dx, of_dx, "dx");
-  expect_close(first_scale, dtype, d_scale, of_scale, "d_scale");
-  expect_close(first_bias, dtype, d_bias, of_scale, "d_bias");
+  expect_close(first_scale, p.d_scale.dtype(), d_scale, of_scale, "d_scale");
+  expect_close(first_bias, p.d_bias.dtype(), d_bias, of_scale, "d_bias");
   p.backward.accumulate = p.backward.accumulate_scale = p.backward.accumulate_bias = true;
   run_on_device(p.backward);
   expect_close(p.dx, plus(dx, first_dx), of_dx, "dx accumulated");
@@ -113,6 +114,15 @@ GPU_CASE(LayerNormKernel, MatchesReferenceAndAccumulates) {
   for_each_dtype([](DType dtype) {
     for (const Case& c : kCases) expect_agreement(c, dtype);
   });
+}
+
+GPU_CASE(LayerNormKernel, GradientsOfHalfParametersMayBeF32) {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    expect_agreement({33, 17}, dtype, DType::f32);
+  }
+  Problem p({2, 3}, DType::f32);
+  p.backward.grad_dtype = DType::f16;
+  EXPECT_THROW(run_on_device(p.backward), Error);
 }
 
 GPU_CASE(LayerNormKernel, GradientsMayBeLeftOut) {

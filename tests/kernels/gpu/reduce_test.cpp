@@ -54,13 +54,14 @@ double terms_of(const Case& c) {
 }
 
 // The factor lies dense, whatever x does.
-void expect_sum(const Case& c, DType dtype) {
+void expect_sum(const Case& c, DType dtype, std::optional<DType> out_dtype = {}) {
   const Strides strides = c.dense_or_given(), dense = contiguous_strides(c.shape);
   const std::vector<double> x = random_doubles(dtype, c.memory(), 1);
   const std::vector<double> f = random_doubles(dtype, c.shape.count(), 2);
   const DeviceArray device_x(dtype, x), device_f(dtype, f);
-  const DeviceArray y(dtype, kept_extents(c.shape, c.axes).count());
+  const DeviceArray y(out_dtype.value_or(dtype), kept_extents(c.shape, c.axes).count());
   ReduceSum op{c.shape, strides, c.axes, device_x.data(), y.data(), dtype};
+  op.out_dtype = out_dtype;
   run_on_device(op);
   expect_close(y, reference::sum(c.shape, c.axes, strides, x.data()), {.k = terms_of(c)}, c.name);
 
@@ -83,6 +84,12 @@ GPU_CASE(ReduceKernel, SumAgreesWithTheDefinition) {
   for_each_dtype([](DType dtype) {
     for (const Case& c : kCases) expect_sum(c, dtype);
   });
+}
+
+GPU_CASE(ReduceKernel, SumOfHalvesMayBeF32) {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    for (const Case& c : {kCases[6], kCases[9]}) expect_sum(c, dtype, DType::f32);
+  }
 }
 
 GPU_CASE(ReduceKernel, SumKeepsWhatF32RoundsOff) {
@@ -199,6 +206,9 @@ GPU_CASE(ReduceKernel, RepeatsBitByBit) {
 
 GPU_CASE(ReduceKernel, RefusesOtherDtypes) {
   EXPECT_THROW(run_on_device(ReduceSum{{2}, {1}, 0b1, nullptr, nullptr, DType::i64}), Error);
+  ReduceSum mixed{{2}, {1}, 0b1, nullptr, nullptr, DType::bf16};
+  mixed.out_dtype = DType::f16;
+  EXPECT_THROW(run_on_device(mixed), Error);
 }
 
 }  // namespace
