@@ -5,6 +5,7 @@
 #include "kernels/gpu/conv2d/1_direct.cuh"
 #include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
 #include "kernels/gpu/conv2d/3_register_tile.cuh"
+#include "kernels/gpu/conv2d/4_tensor_core.cuh"
 #include "kernels/gpu/ladder.h"
 
 namespace convoy {
@@ -21,6 +22,7 @@ constexpr std::int64_t kNarrowGroup = 8;
 
 bool is_direct(std::string_view variant) { return variant == "direct"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
+bool is_tensor_core(std::string_view variant) { return variant == "tensor_core"; }
 
 // With a prologue, statistics or the gradient's epilogue: not every rung has them.
 bool is_fused(const Conv2dForward& op) {
@@ -40,6 +42,7 @@ std::vector<const char*> rungs_for(const Op& op) {
   if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
   std::vector<const char*> names = {"direct", "implicit_gemm"};
   if (op.dtype == DType::f32) names.push_back("register_tile");
+  if (conv2d_fits_tensor_core(op.g, op.dtype)) names.push_back("tensor_core");
   return names;
 }
 
@@ -49,7 +52,7 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
   for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {.variant = rung};
   }
-  unknown_rung("conv2d", variant, "direct, implicit_gemm or register_tile");
+  unknown_rung("conv2d", variant, "direct, implicit_gemm, register_tile or tensor_core");
 }
 
 // Columns of the product that a pass is.
@@ -64,9 +67,8 @@ template <class Op>
 const char* choose(const Op& op) {
   const Conv2dGeometry& g = op.g;
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
-  const std::string_view highest = rungs_for(op).back();
-  if (highest == "register_tile" && columns(op) <= kNarrowColumns) return "implicit_gemm";
-  return rungs_for(op).back();
+  const char* highest = rungs_for(op).back();
+  return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
 }
 
 template <class Op>
@@ -75,6 +77,8 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
     if (is_direct(plan.variant)) return conv2d_direct<T>(op, workspace, stream);
     if constexpr (std::is_same_v<T, float>) {
       if (is_register_tile(plan.variant)) return conv2d_register_tile<T>(op, workspace, stream);
+    } else {
+      if (is_tensor_core(plan.variant)) return conv2d_tensor_core<T>(op, workspace, stream);
     }
     conv2d_implicit_gemm<T>(op, workspace, stream);
   });
@@ -86,19 +90,25 @@ std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op); 
 std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op); }
 std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
 
-Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
+Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
-  plan.workspace_bytes = spread_bytes(op, WideTile::kM);
+  plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
+                                                 : spread_bytes(op, WideTile::kM);
   return plan;
 }
-Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
+Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
-  plan.workspace_bytes = gradient_partial_bytes(op, WideTile::kM);
+  plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
+                                                 : gradient_partial_bytes(op, WideTile::kM);
   return plan;
 }
-Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
+Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
   result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
+  if (is_tensor_core(variant)) {
+    plan.workspace_bytes = conv2d_tensor_core_workspace(op, device);
+    return plan;
+  }
   const Parts parts = is_direct(variant)          ? conv2d_direct_parts(op.g)
                       : is_register_tile(variant) ? conv2d_register_tile_parts(op.g)
                                                   : conv2d_implicit_gemm_parts(op.g);

@@ -9,12 +9,13 @@
 namespace convoy::CONVOY_TARGET {
 
 struct Output {
-  void* y;                           // products of [rows, columns]
-  bool in_f32;                       // y is f32, else of the factors' type
-  bool accumulate;                   // y += the sums
-  int width;                         // kPack or 1: elements that one access moves
-  const void* bias;                  // [columns] of the factors' type, may be null
-  std::int64_t rows, columns;        // of one product
+  void* y;                 // products of [rows, columns]
+  bool in_f32;             // y is f32, else of the factors' type
+  bool accumulate;         // y += the sums
+  int width;               // kPack or 1: elements that one access moves
+  const void* bias;        // [columns] of the factors' type, may be null
+  std::int64_t bias_step;  // elements of bias from product to product
+  std::int64_t products, rows, columns;
   std::int64_t pitch, product_step;  // elements of y from row to row, from product to product
 
   static constexpr int kPack = 4;
@@ -32,7 +33,7 @@ __device__ __forceinline__ void store_as(const Output& out, std::int64_t product
                                          std::int64_t column, float (&v)[N]) {
   float more[N];
   if (out.bias != nullptr) {
-    load_floats(static_cast<const T*>(out.bias) + column, more);
+    load_floats(static_cast<const T*>(out.bias) + product * out.bias_step + column, more);
     for (int i = 0; i < N; ++i) v[i] += more[i];
   }
   Y* y = static_cast<Y*>(out.y) + product * out.product_step + row * out.pitch + column;
@@ -53,7 +54,9 @@ __device__ __forceinline__ void store_run(const Output& out, std::int64_t produc
 
 // ---- sums that were split along the depth: [splits, products, rows, columns] ----
 
-// Partial sums as an output of their own, of `products` times the splits products.
+inline std::int64_t elements(const Output& out) { return out.products * out.rows * out.columns; }
+
+// Partial sums as an output of their own; each split has as many products.
 inline Output partial_output(const Output& out, void* sums) {
   const int width = out.columns % Output::kPack == 0 ? Output::kPack : 1;
   return {.y = sums,
@@ -61,6 +64,8 @@ inline Output partial_output(const Output& out, void* sums) {
           .accumulate = false,
           .width = width,
           .bias = nullptr,
+          .bias_step = 0,
+          .products = out.products,
           .rows = out.rows,
           .columns = out.columns,
           .pitch = out.columns,
@@ -69,9 +74,9 @@ inline Output partial_output(const Output& out, void* sums) {
 
 template <class T, int N>
 __global__ void __launch_bounds__(kFlatThreads)
-    add_splits(Output out, const float* sums, int splits, std::int64_t products) {
+    add_splits(Output out, const float* sums, int splits) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
-  const std::int64_t count = products * out.rows * out.columns;
+  const std::int64_t count = out.products * out.rows * out.columns;
   if (!inside(i, count / N)) return;
   float v[N] = {}, more[N];
   for (int split = 0; split < splits; ++split) {
@@ -83,15 +88,13 @@ __global__ void __launch_bounds__(kFlatThreads)
 }
 
 template <class T>
-void add_splits_to(const Output& out, const void* sums, int splits, std::int64_t products,
-                   const Stream& stream) {
-  const std::int64_t count = products * out.rows * out.columns;
+void add_splits_to(const Output& out, const void* sums, int splits, const Stream& stream) {
   const bool packs = out.width == Output::kPack;
-  launch({.grid = blocks_for(count / (packs ? Output::kPack : 1), kFlatThreads),
+  launch({.grid = blocks_for(elements(out) / (packs ? Output::kPack : 1), kFlatThreads),
           .block = kFlatThreads,
           .stream = stream},
          packs ? add_splits<T, Output::kPack> : add_splits<T, 1>, out,
-         static_cast<const float*>(sums), splits, products);
+         static_cast<const float*>(sums), splits);
 }
 
 }  // namespace convoy::CONVOY_TARGET

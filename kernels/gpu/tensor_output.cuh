@@ -3,7 +3,7 @@
 // A tensor-core tile's way out: through shared memory, so that each thread has neighbours of one
 // row, and a warp writes whole lines.
 //
-//   store_tile<T, Tile>(s, sums, output, product, m, n);     // every thread of the block
+//   store_tile<T, Tile>(s, sums, output, product, rows, m, n, [&](int m) { return row_of_y; });
 
 #include "kernels/gpu/output.cuh"
 #include "kernels/gpu/tensor_tile.cuh"
@@ -37,9 +37,12 @@ __device__ __forceinline__ void store_shared(const Output& out, std::int64_t pro
   store_run<T>(out, product, row, column, v);
 }
 
-template <class T, class Tile>
+// The sums of the tile that begins at (m, n) in a matrix of `rows`. Every thread of the block
+// calls.
+template <class T, class Tile, class RowOfY>
 __device__ __forceinline__ void store_tile(typename Tile::Storage& s, const TensorSums<Tile>& sums,
-                                           const Output& out, std::int64_t product, int m, int n) {
+                                           const Output& out, std::int64_t product, int rows, int m,
+                                           int n, RowOfY row_of_y) {
   constexpr int kPack = Output::kPack, kAcross = Tile::kN / kPack;
   __syncthreads();  // all have left the last stage
   share_sums<Tile>(s, sums);
@@ -47,13 +50,14 @@ __device__ __forceinline__ void store_tile(typename Tile::Storage& s, const Tens
   const int column = static_cast<int>(threadIdx.x) % kAcross * kPack;
   const int first = static_cast<int>(threadIdx.x) / kAcross;
   for (int row = first; row < Tile::kM; row += Tile::kThreads / kAcross) {
-    if (!inside(m + row, out.rows)) return;
+    if (!inside(m + row, rows)) return;
+    const std::int64_t y_row = row_of_y(m + row);
     const float* of = &s.sums[row][column];
     if (out.width == kPack) {
-      store_shared<T, kPack>(out, product, m + row, n + column, of);
+      store_shared<T, kPack>(out, product, y_row, n + column, of);
     } else {
       for (int i = 0; i < kPack; ++i) {
-        store_shared<T, 1>(out, product, m + row, n + column + i, of + i);
+        store_shared<T, 1>(out, product, y_row, n + column + i, of + i);
       }
     }
   }

@@ -9,9 +9,8 @@
 namespace convoy::CONVOY_TARGET {
 
 struct TensorPlan {
-  bool large;           // LargeTensorTile, else SmallTensorTile
-  int slabs, splits;    // slabs of the depth; parts that they are split into
-  int slabs_per_split;  // the last split may have fewer
+  bool large;  // LargeTensorTile, else SmallTensorTile
+  int splits;  // parts of the depth, of as many slabs each; the last may have fewer
 };
 
 // A split sums 256 values at least: the less each sums, the more of the time goes into writing,
@@ -26,8 +25,12 @@ TensorPlan split_depth(std::int64_t tiles, int slabs, int multiprocessors) {
   const int splits =
       static_cast<int>(max(std::int64_t{1}, min(wanted, std::int64_t{slabs / kLeastSlabs})));
   const int each = (slabs + splits - 1) / splits;
-  return {std::is_same_v<Tile, LargeTensorTile>, slabs, each == 0 ? 1 : (slabs + each - 1) / each,
-          each};
+  return {std::is_same_v<Tile, LargeTensorTile>, each == 0 ? 1 : (slabs + each - 1) / each};
+}
+
+// Rows, columns and depth are counted in int, a tile's overhang included.
+inline bool fits_tensor_tiles(std::int64_t M, std::int64_t N, std::int64_t K) {
+  return max(M, max(N, K)) <= INT32_MAX - LargeTensorTile::kM;
 }
 
 // `whole_runs`: both factors lie in runs of 16 bytes, which large tiles need. They read each value

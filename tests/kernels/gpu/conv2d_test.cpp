@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <limits>
-#include <tuple>
 
 #include "kernels/gpu/ladder.h"
 #include "tests/support/gpu_case.h"
@@ -175,9 +174,50 @@ GPU_CASE(Conv2dLadder, LargeTiles) {
 
 // Enough outputs for several parts of the weights' gradient.
 GPU_CASE(Conv2dLadder, SeveralParts) {
-  const Problem p({2, 17, 19, 1}, {3, 2, 2, 1}, {.padding = {1, 0}}, DType::f32);
-  for_each_rung<Conv2dBackwardWeight>(
-      p, [&](auto rung) { check_backward_weight(p, true, true, false, rung); });
+  for (const DType dtype : {DType::f32, DType::f16}) {
+    const Problem p({2, 17, 19, 1}, {3, 2, 2, 1}, {.padding = {1, 0}}, dtype);
+    for_each_rung<Conv2dBackwardWeight>(
+        p, [&](auto rung) { check_backward_weight(p, true, true, false, rung); });
+  }
+}
+
+void check_rung(const Problem& p, bool flag, const char* rung) {
+  check_forward(p, flag, rung);
+  check_backward_input(p, flag, rung);
+  check_backward_weight(p, true, true, flag, rung);
+}
+
+// Channels in runs of 16 and 4 bytes, in one run more than a group; more slabs than stages.
+GPU_CASE(Conv2dLadder, TensorCoresTakeRunsOfEachWidth) {
+  const Conv2dOptions all{.stride = {2, 3}, .padding = {2, 1}, .dilation = {1, 2}, .groups = 2};
+  check_rung(Problem({2, 6, 5, 16}, {8, 3, 3, 16}, {.padding = {1, 1}}, DType::f16), true,
+             "tensor_core");
+  check_rung(Problem({1, 6, 8, 48}, {32, 3, 2, 24}, all, DType::bf16), false, "tensor_core");
+  check_rung(Problem({2, 5, 5, 12}, {20, 2, 3, 6}, all, DType::f16), true, "tensor_core");
+}
+
+// A phase of the input has no taps, or none of its pixels is in the image; strides and dilations
+// with a common divisor.
+GPU_CASE(Conv2dLadder, TensorCoresInStridedGradients) {
+  for (const Conv2dOptions& o :
+       {Conv2dOptions{.stride = {2, 2}}, Conv2dOptions{.stride = {5, 4}, .padding = {1, 0}},
+        Conv2dOptions{.stride = {2, 6}, .padding = {1, 2}, .dilation = {2, 3}}}) {
+    for (const std::int64_t kernel : {1, 3}) {
+      const Problem p({2, 7, 8, 3}, {5, kernel, kernel, 3}, o, DType::f16);
+      for (const bool accumulate : {false, true})
+        check_backward_input(p, accumulate, "tensor_core");
+    }
+  }
+}
+
+// As many tiles of 128 x 128 as there are multiprocessors, in each pass.
+GPU_CASE(Conv2dLadder, TensorCoresInLargeTiles) {
+  check_forward(Problem({6, 8, 8, 8}, {120, 2, 1, 8}, {.padding = {1, 0}}, DType::f16), true,
+                "tensor_core");
+  check_backward_input(Problem({6, 8, 8, 120}, {8, 1, 2, 120}, {.padding = {0, 1}}, DType::bf16),
+                       true, "tensor_core");
+  check_backward_weight(Problem({1, 6, 7, 72}, {120, 1, 5, 72}, {.padding = {0, 2}}, DType::f16),
+                        true, false, false, "tensor_core");
 }
 
 GPU_CASE(Conv2dLadder, Depthwise) {
@@ -186,67 +226,71 @@ GPU_CASE(Conv2dLadder, Depthwise) {
 }
 
 GPU_CASE(Conv2dLadder, EitherGradientOfTheParametersMayBeLeftOut) {
-  const Problem p({2, 4, 5, 3}, {5, 3, 2, 3}, {}, DType::f32);
-  for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
-    for (const bool accumulate : {false, true}) {
-      check_backward_weight(p, true, false, accumulate, rung);
-      check_backward_weight(p, false, true, accumulate, rung);
-      check_backward_weight(p, false, false, accumulate, rung);
-    }
-  });
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const Problem p({2, 4, 5, 3}, {5, 3, 2, 3}, {}, dtype);
+    for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
+      for (const bool accumulate : {false, true}) {
+        check_backward_weight(p, true, false, accumulate, rung);
+        check_backward_weight(p, false, true, accumulate, rung);
+        check_backward_weight(p, false, false, accumulate, rung);
+      }
+    });
+  }
 }
 
 GPU_CASE(Conv2dLadder, GradientsOfHalfParametersMayBeF32) {
   for (const DType dtype : {DType::f16, DType::bf16}) {
     const Problem p({2, 5, 6, 4}, {6, 3, 2, 2}, {.padding = {1, 0}, .groups = 2}, dtype);
-    for (const char* rung : {"direct", "implicit_gemm"}) {
-      SCOPED_TRACE(rung);
+    for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
       for (const bool accumulate : {false, true}) {
         check_backward_weight(p, true, true, accumulate, rung, DType::f32);
       }
-    }
+    });
   }
 }
 
 // An infinity reaches the results that use it and no other: a tile's overhang multiplies nothing
 // that is there.
-GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
+void check_infinities(DType dtype, const char* rung, std::int64_t c) {
   const double infinity = std::numeric_limits<double>::infinity();
-  // By ones with three channels, by quads with four.
-  const std::tuple<const char*, std::int64_t> ways[] = {
-      {"implicit_gemm", 3}, {"register_tile", 3}, {"register_tile", 4}};
-  for (const auto& [rung, c] : ways) {
-    for (const std::int64_t kernel : {1, 2}) {
-      for (const std::size_t place : {3, 6, 9, 255}) {
-        Problem p({2, 12, 13, c}, {c, kernel, 1, c}, {}, DType::f32);
-        p.x[place] = infinity;
-        check_forward(p, false, rung);
-        Problem in_weight({2, 12, 13, c}, {c, kernel, 1, c}, {}, DType::f32);
-        in_weight.weight[place % 9] = infinity;
-        check_forward(in_weight, false, rung);
-        // With longer kernels the border's zeros meet it, as in every implicit product.
-        if (kernel == 1) check_backward_input(in_weight, false, rung);
-        Problem in_dy({2, 12, 13, c}, {c, kernel, 1, c}, {}, DType::f32);
-        in_dy.dy[place] = infinity;
-        check_backward_input(in_dy, false, rung);
-      }
+  for (const std::int64_t kernel : {1, 2}) {
+    for (const std::size_t place : {3, 6, 9, 255}) {
+      const Problem finite({2, 12, 13, c}, {c, kernel, 1, c}, {}, dtype);
+      Problem in_x = finite, in_weight = finite, in_dy = finite;
+      in_x.x[place] = infinity;
+      check_forward(in_x, false, rung);
+      in_weight.weight[place % 9] = infinity;
+      check_forward(in_weight, false, rung);
+      // With longer kernels the border's zeros meet it, as in every implicit product.
+      if (kernel == 1) check_backward_input(in_weight, false, rung);
+      in_dy.dy[place] = infinity;
+      check_backward_input(in_dy, false, rung);
     }
   }
 }
+GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
+  // By ones with three channels, by quads with four.
+  check_infinities(DType::f32, "implicit_gemm", 3);
+  check_infinities(DType::f32, "register_tile", 3);
+  check_infinities(DType::f32, "register_tile", 4);
+  check_infinities(DType::f16, "tensor_core", 3);
+}
 
 GPU_CASE(Conv2dLadder, TheSameCallGivesTheSameBits) {
-  const Problem p({2, 17, 17, 3}, {5, 3, 3, 3}, {.padding = {1, 1}}, DType::f32);
-  const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
-  for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
-    const std::int64_t count = p.g.weight_shape().count();
-    const DeviceArray first(p.dtype, count), again(p.dtype, count);
-    for (const DeviceArray* dweight : {&first, &again}) {
-      run_rung(Conv2dBackwardWeight{p.g, x.data(), dy.data(), dweight->data(), false, nullptr,
-                                    false, p.dtype},
-               rung);
-    }
-    expect_equal(again, first.values(), rung);
-  });
+  for (const DType dtype : {DType::f32, DType::f16}) {
+    const Problem p({2, 17, 17, 3}, {5, 3, 3, 3}, {.padding = {1, 1}}, dtype);
+    const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy);
+    for_each_rung<Conv2dBackwardWeight>(p, [&](auto rung) {
+      const std::int64_t count = p.g.weight_shape().count();
+      const DeviceArray first(p.dtype, count), again(p.dtype, count);
+      for (const DeviceArray* dweight : {&first, &again}) {
+        run_rung(Conv2dBackwardWeight{p.g, x.data(), dy.data(), dweight->data(), false, nullptr,
+                                      false, p.dtype},
+                 rung);
+      }
+      expect_equal(again, first.values(), rung);
+    });
+  }
 }
 
 TEST(Conv2dLadder, ThePlanFollowsTheShape) {
@@ -258,8 +302,8 @@ TEST(Conv2dLadder, ThePlanFollowsTheShape) {
   };
   EXPECT_EQ(variant({8, 9, 9, 3}, {33, 3, 3, 3}, 1, DType::f32), "register_tile");
   EXPECT_EQ(variant({8, 9, 9, 3}, {32, 3, 3, 3}, 1, DType::f32), "implicit_gemm");
-  EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "implicit_gemm");
-  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "implicit_gemm");
+  EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "tensor_core");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "tensor_core");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "direct");
   EXPECT_EQ(variant({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, 1), "direct");
 }
@@ -273,8 +317,8 @@ TEST(Conv2dLadder, EveryPassHasItsRungs) {
     };
     op.g = conv2d_geometry({2, 5, 5, 4}, {4, 3, 3, 4}, {});
     EXPECT_EQ(names(), (Names{"direct", "implicit_gemm", "register_tile"}));
-    op.dtype = DType::f16;
-    EXPECT_EQ(names(), (Names{"direct", "implicit_gemm"}));
+    op.dtype = DType::bf16;
+    EXPECT_EQ(names(), (Names{"direct", "implicit_gemm", "tensor_core"}));
     op.g = conv2d_geometry({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, {});
     EXPECT_EQ(names(), Names{"direct"});
   };
@@ -301,7 +345,8 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   mixed.dtype = DType::f32, mixed.grad_dtype = DType::f16;
   EXPECT_THROW(plan(mixed, kSimDevice), Error);
   EXPECT_NE(text(DType::f32, "fft")
-                .find("conv2d: variant expects direct, implicit_gemm or register_tile, found fft"),
+                .find("conv2d: variant expects direct, implicit_gemm, register_tile or "
+                      "tensor_core, found fft"),
             std::string::npos);
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/gemm.h"
 
 #include <cmath>
+#include <limits>
 
 #include "kernels/gpu/ladder.h"
 #include "kernels/half.h"
@@ -222,6 +223,21 @@ TEST(GemmLadder, ASplitSumHasTheSameBitsHundredTimes) {
     expect_equal(c, first, "split");
   }
   sim::options() = before;
+}
+
+// One row against four columns: a sum is rounded at its end, overflows to infinity there alone, and
+// infinities and NaN reach what uses them, tiles' overhang aside.
+GPU_CASE(GemmLadder, LargestValuesInfinityAndNan) {
+  constexpr double kLargest = 65504, kInfinity = std::numeric_limits<double>::infinity();
+  const DeviceArray a(DType::f16, {kLargest, kLargest, 1});
+  const DeviceArray b(DType::f16, {1, 1, kInfinity, 0,  //
+                                   -1, 1, 0, 0,         //
+                                   kLargest, 0, 0, std::nan("")});
+  for (const char* rung : on_sim::rungs(Gemm{.dtype = DType::f16})) {
+    const DeviceArray c(DType::f16, 4);
+    run_rung(dense_gemm(1, 4, 3, a.data(), false, b.data(), false, c.data(), DType::f16), rung);
+    expect_close(c, {kLargest, kInfinity, kInfinity, std::nan("")}, sum_bound(3), rung);
+  }
 }
 
 // Dense rows of whole runs that begin anywhere.

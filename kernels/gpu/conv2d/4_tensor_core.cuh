@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// conv2d 4: tensor cores
+// Idea     the matrix products of rung 2, by mma: only the sources differ from gemm's
+//          (kernels/gpu/tensor_product.cuh).
+//                            M                K                   N
+//          forward           output pixels    taps and channels   filters
+//          backward input    input pixels     taps and filters    channels
+//          backward weight   filters          output pixels       taps, channels
+// Gain     f16 and bf16 at the tensor cores' rate, sums in f32. Copies of 16 bytes go from the
+// image
+//          to shared memory; a strided backward input multiplies no zeros between the outputs.
+// Limit    each chunk's address is computed by the thread that copies it. TMA's im2col mode does so
+//          in hardware.
+
+#include <numeric>
+
+#include "kernels/conv2d.h"
+#include "kernels/gpu/column_sums.cuh"
+#include "kernels/gpu/conv2d/partials.cuh"
+#include "kernels/gpu/conv2d/tensor_sources.cuh"
+#include "kernels/gpu/gemm/tensor_source.cuh"
+#include "kernels/gpu/tensor_product.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+// What the passes share: the geometry, the two factors, and the widths of their copies.
+template <class Element>
+struct ConvolutionPass {
+  using T = Element;
+  Extents g;
+  int groups, images, outputs, taps_channels;  // outputs: pixels; taps_channels: R S depth
+  const T *a_data, *b_data;
+  int a_width, b_width;
+
+  ConvolutionPass(const Conv2dGeometry& of, const void* a, const void* b)
+      : g(of),
+        groups(static_cast<int>(of.groups)),
+        images(static_cast<int>(of.N)),
+        outputs(images * g.P * g.Q),
+        taps_channels(g.R * g.S * g.depth),
+        a_data(static_cast<const T*>(a)),
+        b_data(static_cast<const T*>(b)),
+        a_width(kChunk),
+        b_width(kChunk) {}
+
+  bool whole_runs() const { return min(a_width, b_width) == kChunk; }
+};
+
+// x where the outputs' pixels and the taps meet.
+struct InputPatches {
+  Radix pixels, taps;
+
+  InputPatches(const Extents& g, int width)
+      : pixels{Divisor(g.P), Divisor(g.Q)}, taps{Divisor(g.S), Divisor(g.depth / width)} {}
+
+  template <class T>
+  __device__ __forceinline__ Patches<T> of(const Extents& g, const T* x, int group, int outputs,
+                                           int width) const {
+    return {.image = x + group * g.depth,
+            .height = g.H,
+            .width_of_image = g.W,
+            .channels = g.C,
+            .corner_h = -g.pad_h,
+            .corner_w = -g.pad_w,
+            .step_h = g.stride_h,
+            .step_w = g.stride_w,
+            .tap_h = g.dilation_h,
+            .tap_w = g.dilation_w,
+            .pixel_count = outputs,
+            .tap_count = g.R * g.S * (g.depth / width),
+            .width = width,
+            .pixels = pixels,
+            .taps = taps};
+  }
+};
+
+template <class T>
+struct ForwardPass : ConvolutionPass<T> {
+  static constexpr Major kMajorA = Major::k, kMajorB = Major::k;
+  InputPatches patches;
+
+  explicit ForwardPass(const Conv2dForward& op)
+      : ConvolutionPass<T>(op.g, op.x, op.weight),
+        patches(this->g, copy_width(op.x, this->g.depth)) {
+    this->a_width = copy_width(op.x, this->g.depth);
+    this->b_width = copy_width(op.weight, this->taps_channels);
+  }
+  __host__ __device__ int products() const { return this->groups; }
+  __host__ __device__ int rows() const { return this->outputs; }
+  __host__ __device__ int columns() const { return this->g.filters; }
+  int depth() const { return this->taps_channels; }
+
+  __device__ __forceinline__ TensorProduct<PixelRows<T>, GemmSource<T>> product(int group) const {
+    const int filters = columns(), depth = this->taps_channels;
+    return {{patches.of(this->g, this->a_data, group, this->outputs, this->a_width)},
+            gemm_source<T>(this->b_data, group, std::int64_t{filters} * depth, depth, filters,
+                           depth, Major::k, this->b_width),
+            rows(),
+            depth,
+            group};
+  }
+};
+
+template <class T>
+struct BackwardWeightPass : ConvolutionPass<T> {
+  static constexpr Major kMajorA = Major::m, kMajorB = Major::m;
+  InputPatches patches;
+
+  explicit BackwardWeightPass(const Conv2dBackwardWeight& op)
+      : ConvolutionPass<T>(op.g, op.dy, op.x), patches(this->g, copy_width(op.x, this->g.depth)) {
+    this->a_width = copy_width(op.dy, this->g.filters);
+    this->b_width = copy_width(op.x, this->g.depth);
+  }
+  __host__ __device__ int products() const { return this->groups; }
+  __host__ __device__ int rows() const { return this->g.filters; }
+  __host__ __device__ int columns() const { return this->taps_channels; }
+  int depth() const { return this->outputs; }
+
+  __device__ __forceinline__ TensorProduct<GemmSource<T>, TapRows<T>> product(int group) const {
+    return {gemm_source<T>(this->a_data, group, rows(), this->g.K, rows(), this->outputs, Major::m,
+                           this->a_width),
+            {patches.of(this->g, this->b_data, group, this->outputs, this->b_width)},
+            rows(),
+            this->outputs,
+            group};
+  }
+};
+
+// One phase of one group.
+template <class T>
+struct PhaseProduct : TensorProduct<PixelRows<T>, PhaseWeights<T>> {
+  int H, W, stride_h, stride_w, phase_h, phase_w;
+
+  __device__ int row_of_y(int m) const {
+    const Index3 at = this->a.pixels.split(m);
+    return (at.first * H + phase_h + at.middle * stride_h) * W + phase_w + at.last * stride_w;
+  }
+};
+
+template <class T>
+struct BackwardInputPass : ConvolutionPass<T> {
+  static constexpr Major kMajorA = Major::k, kMajorB = Major::m;
+  int every_h, every_w;  // of the taps, those that a phase meets
+  Divisor by_filter_runs, by_filters;
+
+  explicit BackwardInputPass(const Conv2dBackwardInput& op)
+      : ConvolutionPass<T>(op.g, op.dy, op.weight),
+        every_h(this->g.stride_h / std::gcd(this->g.stride_h, this->g.dilation_h)),
+        every_w(this->g.stride_w / std::gcd(this->g.stride_w, this->g.dilation_w)),
+        by_filter_runs(this->g.filters / copy_width(op.dy, this->g.filters)),
+        by_filters(this->g.filters) {
+    this->a_width = copy_width(op.dy, this->g.filters);
+    this->b_width = copy_width(op.weight, this->g.depth);
+  }
+  __host__ __device__ int products() const {
+    return this->groups * this->g.stride_h * this->g.stride_w;
+  }
+  // Phase 0 has the most pixels; of the taps a phase has so many or one less.
+  __host__ __device__ int rows() const {
+    return this->images * ((this->g.H - 1) / this->g.stride_h + 1) *
+           ((this->g.W - 1) / this->g.stride_w + 1);
+  }
+  __host__ __device__ int columns() const { return this->g.depth; }
+  int depth() const {
+    return ((this->g.R - 1) / every_h + 1) * ((this->g.S - 1) / every_w + 1) * this->g.filters;
+  }
+
+  __device__ __forceinline__ PhaseProduct<T> product(int index) const {
+    const Extents& e = this->g;
+    const int group = index % this->groups, phase = index / this->groups;
+    const int phase_h = phase / e.stride_w, phase_w = phase % e.stride_w;
+    const PhaseLine h(phase_h, e.H, e.R, e.stride_h, e.pad_h, e.dilation_h, every_h);
+    const PhaseLine w(phase_w, e.W, e.S, e.stride_w, e.pad_w, e.dilation_w, every_w);
+    const int rows = this->images * h.extent * w.extent, taps = h.taps * w.taps;
+    const Divisor by_taps_w(max(w.taps, 1));
+    const Patches<T> a{.image = this->a_data + group * e.filters,
+                       .height = e.P,
+                       .width_of_image = e.Q,
+                       .channels = e.K,
+                       .corner_h = h.corner,
+                       .corner_w = w.corner,
+                       .step_h = 1,
+                       .step_w = 1,
+                       .tap_h = -h.back,
+                       .tap_w = -w.back,
+                       .pixel_count = rows,
+                       .tap_count = taps * (e.filters / this->a_width),
+                       .width = this->a_width,
+                       .pixels = {Divisor(max(h.extent, 1)), Divisor(max(w.extent, 1))},
+                       .taps = {by_taps_w, by_filter_runs}};
+    const PhaseWeights<T> b{
+        .weight = this->b_data + std::int64_t{group} * e.filters * this->taps_channels,
+        .channels = e.depth,
+        .runs = e.depth / this->b_width,
+        .width = this->b_width,
+        .R_first = h.first,
+        .R_every = h.every,
+        .S_first = w.first,
+        .S_every = w.every,
+        .S = e.S,
+        .filter_step = this->taps_channels,
+        .depths = taps * e.filters,
+        .taps = {by_taps_w, by_filters}};
+    return {{{a}, b, rows, taps * e.filters, group},
+            e.H,
+            e.W,
+            e.stride_h,
+            e.stride_w,
+            phase_h,
+            phase_w};
+  }
+};
+
+// ---- the bias' gradient: sums of dy's columns ----
+
+template <class T>
+struct FirstSumIsOfValues {
+  const T* values;  // [rows, columns]
+  std::int64_t columns;
+  __device__ void add(std::int64_t row, std::int64_t column, LongSum& sum, LongSum&) const {
+    sum.add(widen(values[row * columns + column]));
+  }
+};
+
+template <class T>
+__global__ void __launch_bounds__(kAddThreads)
+    conv2d_finish_bias(Conv2dBackwardWeight op, const double* sums, unsigned splits) {
+  const std::int64_t k = std::int64_t{blockIdx.x} * kAddThreads + threadIdx.x;
+  if (!inside(k, op.g.K)) return;
+  const double sum = column_total(sums, splits, 0, op.g.K, k);
+  const Results<T> dbias{op.dbias, op.grad_dtype == DType::f32};
+  dbias.put(k, static_cast<float>(sum), op.accumulate_bias);
+}
+
+inline RowSplits bias_splits(const Conv2dGeometry& g, const Device& device) {
+  return row_splits(g.N * g.P * g.Q, g.K, device);
+}
+
+template <class T>
+void conv2d_bias_gradient(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
+  const RowSplits splits = bias_splits(op.g, stream.device);
+  auto* sums = static_cast<double*>(workspace);
+  launch_column_sums(FirstSumIsOfValues<T>{static_cast<const T*>(op.dy), op.g.K},
+                     op.g.N * op.g.P * op.g.Q, op.g.K, splits, sums, stream);
+  launch({.grid = blocks_for(op.g.K, kAddThreads), .block = kAddThreads, .stream = stream},
+         conv2d_finish_bias<T>, op, sums, splits.count);
+}
+
+// ---- where the sums go ----
+
+inline Output conv2d_output(const Conv2dForward& op) {
+  const Conv2dGeometry& g = op.g;
+  const std::size_t bytes = size_of(op.dtype);
+  const std::int64_t filters = g.K / g.groups;
+  const bool packs = takes_packs(op.y, bytes, filters) && takes_packs(op.bias, bytes, filters);
+  return {.y = op.y,
+          .in_f32 = false,
+          .accumulate = false,
+          .width = packs ? Output::kPack : 1,
+          .bias = op.bias,
+          .bias_step = filters,
+          .products = g.groups,
+          .rows = g.N * g.P * g.Q,
+          .columns = filters,
+          .pitch = g.K,
+          .product_step = filters};
+}
+
+inline Output conv2d_output(const Conv2dBackwardInput& op) {
+  const Conv2dGeometry& g = op.g;
+  const std::int64_t depth = g.C / g.groups;
+  return {.y = op.dx,
+          .in_f32 = false,
+          .accumulate = op.accumulate,
+          .width = takes_packs(op.dx, size_of(op.dtype), depth) ? Output::kPack : 1,
+          .bias = nullptr,
+          .bias_step = 0,
+          .products = g.groups,
+          .rows = g.N * g.H * g.W,
+          .columns = depth,
+          .pitch = g.C,
+          .product_step = depth};
+}
+
+inline Output conv2d_output(const Conv2dBackwardWeight& op) {
+  const Conv2dGeometry& g = op.g;
+  const std::int64_t filters = g.K / g.groups, columns = weights_per_filter(g);
+  const DType out = op.grad_dtype.value_or(op.dtype);
+  return {.y = op.dweight,
+          .in_f32 = out == DType::f32,
+          .accumulate = op.accumulate,
+          .width = takes_packs(op.dweight, size_of(out), columns) ? Output::kPack : 1,
+          .bias = nullptr,
+          .bias_step = 0,
+          .products = g.groups,
+          .rows = filters,
+          .columns = columns,
+          .pitch = columns,
+          .product_step = filters * columns};
+}
+
+// ---- launches ----
+
+template <class T>
+ForwardPass<T> conv2d_pass(const Conv2dForward& op) {
+  return ForwardPass<T>(op);
+}
+template <class T>
+BackwardInputPass<T> conv2d_pass(const Conv2dBackwardInput& op) {
+  return BackwardInputPass<T>(op);
+}
+template <class T>
+BackwardWeightPass<T> conv2d_pass(const Conv2dBackwardWeight& op) {
+  return BackwardWeightPass<T>(op);
+}
+
+template <class Pass>
+TensorPlan conv2d_tensor_plan(const Pass& pass, const Device& device) {
+  return tensor_plan(pass.rows(), pass.columns(), pass.depth(), pass.products(), pass.whole_runs(),
+                     device);
+}
+
+// The widths of copies do not depend on which of the half types it is.
+template <class Op>
+std::size_t conv2d_product_workspace(const Op& op, const Device& device) {
+  return tensor_product_workspace(conv2d_tensor_plan(conv2d_pass<F16>(op), device),
+                                  conv2d_output(op));
+}
+template <class Op>
+std::size_t conv2d_tensor_core_workspace(const Op& op, const Device& device) {
+  return conv2d_product_workspace(op, device);
+}
+// The two gradients are computed one after the other.
+inline std::size_t conv2d_tensor_core_workspace(const Conv2dBackwardWeight& op,
+                                                const Device& device) {
+  const std::size_t weight = op.dweight == nullptr ? 0 : conv2d_product_workspace(op, device);
+  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+}
+
+template <class T, class Op>
+void conv2d_tensor_product(const Op& op, void* workspace, const Stream& stream) {
+  const auto pass = conv2d_pass<T>(op);
+  run_tensor_product(pass, conv2d_tensor_plan(pass, stream.device), conv2d_output(op), workspace,
+                     stream);
+}
+template <class T, class Op>
+void conv2d_tensor_core(const Op& op, void* workspace, const Stream& stream) {
+  conv2d_tensor_product<T>(op, workspace, stream);
+}
+template <class T>
+void conv2d_tensor_core(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
+  if (op.dbias != nullptr) conv2d_bias_gradient<T>(op, workspace, stream);
+  if (op.dweight != nullptr) conv2d_tensor_product<T>(op, workspace, stream);
+}
+
+inline bool conv2d_fits_tensor_core(const Conv2dGeometry& g, DType dtype) {
+  const std::int64_t pixels = g.N * max(g.H * g.W, g.P * g.Q);
+  return dtype != DType::f32 && fits_tensor_tiles(pixels, g.R * g.S * max(g.C, g.K), 0);
+}
+
+}  // namespace convoy::CONVOY_TARGET

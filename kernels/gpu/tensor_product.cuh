@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// A matrix product on the tensor cores, from what says where its factors stand to the launch. A
+// pass (gemm, or one of the convolution's) is a kernel's argument and has
+//
+//   using T = F16;                                   // of the factors
+//   static constexpr Major kMajorA, kMajorB;
+//   products(), rows(), columns(), depth()           // of the largest product
+//   product(i)                                       // on the device: TensorProduct, or like it
+//
+//   run_tensor_product(pass, plan, output, workspace, stream);
+
+#include "kernels/gpu/tensor_output.cuh"
+#include "kernels/gpu/tensor_plan.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+// One of a pass's products: its sources (kernels/gpu/tensor_tile.cuh), how much of it there is, and
+// where a row of the result goes.
+template <class A, class B>
+struct TensorProduct {
+  A a;
+  B b;
+  int rows, depth;
+  int product_of_y;
+
+  __device__ int row_of_y(int m) const { return m; }
+};
+
+template <class Tile, class Pass>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+    tensor_product_tile(Pass pass, int splits, Output output) {
+  using T = typename Pass::T;
+  auto& s = shared<typename Tile::Storage>();
+  const TilePlace<Tile> tile(pass.rows(), pass.columns());
+  const int index = static_cast<int>(tile.product), split = index / pass.products();
+  const auto product = pass.product(index % pass.products());
+  const int slabs = (product.depth + Tile::kK - 1) / Tile::kK;
+  const int slabs_per_split = (slabs + splits - 1) / splits;
+  const int begin = split * slabs_per_split, end = min(begin + slabs_per_split, slabs);
+
+  TensorSums<Tile> sums;
+  multiply<T, Tile, Pass::kMajorA, Pass::kMajorB>(s, sums, product.a, tile.m, product.b, tile.n,
+                                                  begin, end);
+  store_tile<T, Tile>(s, sums, output, product.product_of_y + split * output.products, product.rows,
+                      tile.m, tile.n, [&](int m) { return product.row_of_y(m); });
+}
+
+inline std::size_t tensor_product_workspace(const TensorPlan& plan, const Output& output) {
+  if (plan.splits == 1) return 0;
+  return static_cast<std::size_t>(plan.splits * elements(output)) * sizeof(float);
+}
+
+template <class Pass>
+void run_tensor_product(const Pass& pass, const TensorPlan& plan, const Output& output,
+                        void* workspace, const Stream& stream) {
+  const bool splits = plan.splits > 1;
+  const Output first = splits ? partial_output(output, workspace) : output;
+  with_tensor_tile(plan, [&]<class Tile>(Type<Tile>) {
+    launch({.grid = tiles_for<Tile>(pass.rows(), pass.columns(),
+                                    std::int64_t{pass.products()} * plan.splits),
+            .block = Tile::kThreads,
+            .shared_bytes = sizeof(typename Tile::Storage),
+            .stream = stream},
+           tensor_product_tile<Tile, Pass>, pass, plan.splits, first);
+  });
+  if (splits) add_splits_to<typename Pass::T>(output, workspace, plan.splits, stream);
+}
+
+// The widest copy for runs of `along` elements that begin at multiples of each distance.
+template <class... Distances>
+int copy_width(const void* data, std::int64_t along, Distances... distances) {
+  const auto place = reinterpret_cast<std::uintptr_t>(data) / sizeof(F16);
+  const auto all = place | static_cast<std::uintptr_t>((along | ... | distances));
+  return all % kChunk == 0 ? kChunk : all % 2 == 0 ? 2 : 1;
+}
+
+}  // namespace convoy::CONVOY_TARGET
