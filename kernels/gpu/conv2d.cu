@@ -6,6 +6,7 @@
 #include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
 #include "kernels/gpu/conv2d/3_register_tile.cuh"
 #include "kernels/gpu/conv2d/4_tensor_core.cuh"
+#include "kernels/gpu/conv2d/depthwise.h"
 #include "kernels/gpu/ladder.h"
 
 namespace convoy {
@@ -21,6 +22,7 @@ namespace {
 constexpr std::int64_t kNarrowGroup = 8;
 
 bool is_direct(std::string_view variant) { return variant == "direct"; }
+bool is_depthwise(std::string_view variant) { return variant == "depthwise"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 bool is_tensor_core(std::string_view variant) { return variant == "tensor_core"; }
 
@@ -40,7 +42,9 @@ template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) return {"implicit_gemm"};
   if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
-  std::vector<const char*> names = {"direct", "implicit_gemm"};
+  std::vector<const char*> names = {"direct"};
+  if (conv2d_fits_depthwise(op.g)) names.push_back("depthwise");
+  names.push_back("implicit_gemm");
   if (op.dtype == DType::f32) names.push_back("register_tile");
   if (conv2d_fits_tensor_core(op.g, op.dtype)) names.push_back("tensor_core");
   return names;
@@ -52,7 +56,7 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
   for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {.variant = rung};
   }
-  unknown_rung("conv2d", variant, "direct, implicit_gemm, register_tile or tensor_core");
+  unknown_rung("conv2d", variant, "direct, depthwise, implicit_gemm, register_tile or tensor_core");
 }
 
 // Columns of the product that a pass is.
@@ -60,12 +64,14 @@ std::int64_t columns(const Conv2dForward& op) { return op.g.K / op.g.groups; }
 std::int64_t columns(const Conv2dBackwardInput& op) { return op.g.C / op.g.groups; }
 std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.groups; }
 
-// By shape alone. The direct rung for depthwise convolutions and groups like them: a tile belongs
-// to one group, and most of it would be padding. Otherwise the highest rung that takes the shape;
+// By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so
+// depthwise convolutions have kernels of their own, and groups almost like them take the direct
+// rung. Otherwise the highest rung that takes the shape;
 // but of a few columns, for which rung 2 has a narrow tile, rung 3's would be padding as well.
 template <class Op>
 const char* choose(const Op& op) {
   const Conv2dGeometry& g = op.g;
+  if (!is_fused(op) && g.groups > 1 && conv2d_fits_depthwise(g)) return "depthwise";
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
   const char* highest = rungs_for(op).back();
   return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
@@ -75,6 +81,7 @@ template <class Op>
 void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
     if (is_direct(plan.variant)) return conv2d_direct<T>(op, workspace, stream);
+    if (is_depthwise(plan.variant)) return conv2d_depthwise(op, workspace, stream);
     if constexpr (std::is_same_v<T, float>) {
       if (is_register_tile(plan.variant)) return conv2d_register_tile<T>(op, workspace, stream);
     } else {
@@ -110,6 +117,7 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
     return plan;
   }
   const Parts parts = is_direct(variant)          ? conv2d_direct_parts(op.g)
+                      : is_depthwise(variant)     ? conv2d_depthwise_parts(op.g)
                       : is_register_tile(variant) ? conv2d_register_tile_parts(op.g)
                                                   : conv2d_implicit_gemm_parts(op.g);
   plan.workspace_bytes =

@@ -223,6 +223,38 @@ GPU_CASE(Conv2dLadder, TensorCoresInLargeTiles) {
 GPU_CASE(Conv2dLadder, Depthwise) {
   check(Problem({2, 5, 4, 5}, {5, 3, 3, 1}, {.padding = {1, 1}, .groups = 5}, DType::f32), true);
   check(Problem({1, 5, 4, 3}, {6, 3, 2, 1}, {.stride = {2, 1}, .groups = 3}, DType::f16), false);
+  check(Problem({2, 3, 4, 3}, {9, 2, 3, 1}, {.padding = {1, 0}, .groups = 3}, DType::bf16), true);
+}
+
+// Channels in packs: the windows that kernels are compiled for, with ragged strips, and others;
+// more taps than shared memory holds at once.
+GPU_CASE(Conv2dLadder, DepthwiseInPacks) {
+  const auto check_taps = [](std::int64_t channels, std::int64_t R, std::int64_t S,
+                             Conv2dOptions options, DType dtype, bool flag) {
+    SCOPED_TRACE(::testing::Message() << "taps " << R << " x " << S);
+    options.groups = channels;
+    check(Problem({2, 9, 10, channels}, {channels, R, S, 1}, options, dtype), flag);
+  };
+  check_taps(8, 3, 3, {.padding = {1, 1}}, DType::f32, true);
+  check_taps(4, 2, 3, {.stride = {2, 1}, .padding = {0, 1}, .dilation = {2, 1}}, DType::f16, false);
+  check_taps(4, 5, 5, {.padding = {2, 2}}, DType::bf16, true);
+  check_taps(12, 7, 7, {.padding = {3, 3}}, DType::f32, false);
+  check_taps(8, 3, 3, {.stride = {2, 2}, .padding = {1, 1}}, DType::f16, true);
+  check_taps(4, 3, 5, {.dilation = {1, 2}}, DType::f32, true);
+  check_taps(4, 1, 9, {.padding = {1, 4}}, DType::f32, false);
+  check_taps(4, 9, 9, {.padding = {4, 4}}, DType::f32, true);
+  check_taps(3, 9, 8, {.padding = {4, 4}}, DType::f32, false);
+}
+
+// More channels than a block has, and more strips than the blocks take at once.
+GPU_CASE(Conv2dLadder, DepthwiseOverSeveralBlocks) {
+  const Problem wide({1, 3, 5, 132}, {132, 2, 3, 1}, {.groups = 132}, DType::f32);
+  check_forward(wide, true, "depthwise");
+  check_backward_input(wide, true, "depthwise");
+  check_backward_weight(wide, true, true, true, "depthwise");
+  const Problem many({1, 7, 28, 97}, {97, 1, 1, 1}, {.groups = 97}, DType::f32);
+  check_forward(many, false, "depthwise");
+  check_backward_input(many, false, "depthwise");
 }
 
 GPU_CASE(Conv2dLadder, EitherGradientOfTheParametersMayBeLeftOut) {
@@ -304,7 +336,9 @@ TEST(Conv2dLadder, ThePlanFollowsTheShape) {
   EXPECT_EQ(variant({8, 9, 9, 3}, {32, 3, 3, 3}, 1, DType::f32), "implicit_gemm");
   EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "tensor_core");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "tensor_core");
-  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "direct");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "depthwise");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {64, 3, 3, 1}, 32), "depthwise");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 2}, 16), "direct");
   EXPECT_EQ(variant({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, 1), "direct");
 }
 
@@ -345,7 +379,7 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   mixed.dtype = DType::f32, mixed.grad_dtype = DType::f16;
   EXPECT_THROW(plan(mixed, kSimDevice), Error);
   EXPECT_NE(text(DType::f32, "fft")
-                .find("conv2d: variant expects direct, implicit_gemm, register_tile or "
+                .find("conv2d: variant expects direct, depthwise, implicit_gemm, register_tile or "
                       "tensor_core, found fft"),
             std::string::npos);
 }
