@@ -42,15 +42,12 @@ CONVOY_KERNEL_OP(NormAct)
 // GradientEpilogue where no convolution did it: g = dy where y > 0, and the sums.
 struct NormActBackward {
   std::int64_t rows, channels;
-  const void* dy;                  // [rows, channels]
-  const void* x;                   // [rows, channels], what NormAct read
-  const NormLine* lines;           // [channels]
-  const void* y;                   // [rows, channels]; null: computed again, without a residual
-  const void* residual;            // [rows, channels]; of a residual with lines: raw, for its sums
-  const NormLine* residual_lines;  // [channels], may be null
-  void* g;                         // [rows, channels]; may be dy; null: not wanted
-  float* sums;                     // [2, channels]: of g, of g * (x - mean)
-  float* residual_dots;            // [channels]: of g * (residual - its mean), with residual_lines
+  const void* dy;         // [rows, channels]
+  const void* x;          // [rows, channels], what NormAct read
+  const NormLine* lines;  // [channels]
+  const void* y;          // [rows, channels]; null: computed again, where there was no residual
+  void* g;                // [rows, channels]; may be dy; null: not wanted
+  float* sums;            // [2, channels]: of g, of g * (x - mean)
   bool relu;
   DType dtype;
 };

@@ -95,8 +95,11 @@ Node::~Node() {
   std::vector<std::shared_ptr<Node>> orphans;
   const auto adopt = [&orphans](std::vector<Edge>& edges) {
     for (Edge& edge : edges) {
-      if (edge.producer) orphans.push_back(std::move(edge.producer));
+      if (!edge.producer) continue;
+      --edge.producer->users;
+      orphans.push_back(std::move(edge.producer));
     }
+    edges.clear();
   };
   adopt(inputs);
   while (!orphans.empty()) {
@@ -104,6 +107,13 @@ Node::~Node() {
     orphans.pop_back();
     if (node.use_count() == 1) adopt(node->inputs);
   }
+}
+
+void Node::drop_inputs() {
+  for (Edge& edge : inputs) {
+    if (edge.producer) --edge.producer->users;
+  }
+  inputs.clear();
 }
 
 bool must_record(std::span<const Input> inputs) {
@@ -126,7 +136,11 @@ void attach(std::shared_ptr<Node> node, const Tensor& output, std::span<const In
     edge.shape = impl->shape;
     edge.dtype = impl->dtype;
     edge.producer = impl->producer;
-    if (!edge.producer) edge.leaf = impl;
+    if (edge.producer) {
+      ++edge.producer->users;
+    } else {
+      edge.leaf = impl;
+    }
   }
   output.impl()->producer = std::move(node);
 }
@@ -144,8 +158,23 @@ std::optional<DType> Grads::kept_in(std::initializer_list<int> inputs) const {
   return result;
 }
 
+bool Grads::last(int i) const {
+  const Edge& edge = node_.inputs[static_cast<std::size_t>(i)];
+  return edge.producer != nullptr && edge.producer->users == 1;
+}
+
+GradDestination Grads::into_adding(int i) {
+  Tensor addend;
+  GradDestination to = place_of(i, addend);
+  to.addend = addend;
+  return to;
+}
+
 GradDestination Grads::into(int i, std::optional<DType> dtype) {
-  GradDestination to = place_of(i);
+  // Someone else's memory cannot be added into: it is added to ours once ours is written.
+  Tensor addend;
+  GradDestination to = place_of(i, addend);
+  if (addend.defined()) borrowed_.push_back({to.tensor, addend});
   const DType wanted = dtype.value_or(node_.inputs[static_cast<std::size_t>(i)].dtype);
   if (to.tensor.dtype() == wanted) return to;
   const Tensor apart = empty(to.tensor.shape(), {wanted, node_.device});
@@ -155,8 +184,8 @@ GradDestination Grads::into(int i, std::optional<DType> dtype) {
   return {apart, false};
 }
 
-// The gradient's own memory.
-GradDestination Grads::place_of(int i) {
+// The gradient's own memory, and what of the gradient lies elsewhere.
+GradDestination Grads::place_of(int i, Tensor& addend) {
   Edge& edge = node_.inputs[static_cast<std::size_t>(i)];
   require(edge.wanted(), "{}: nobody needs the gradient of input {}; ask needs() first", node_.name,
           i);
@@ -168,9 +197,7 @@ GradDestination Grads::place_of(int i) {
   Node& producer = *edge.producer;
   if (producer.pending.defined() && !producer.pending_borrowed) return {producer.pending, true};
   const Tensor fresh = empty(edge.shape, {edge.dtype, node_.device});
-  // Someone else's memory cannot be added into: it is added to ours once ours is written.
-  if (producer.pending.defined()) borrowed_.push_back({fresh, producer.pending});
-  producer.pending = fresh;
+  addend = std::exchange(producer.pending, fresh);
   producer.pending_borrowed = false;
   return {fresh, false};
 }
@@ -184,8 +211,10 @@ void Grads::pass(int i, const Tensor& gradient) {
     edge.producer->pending_borrowed = true;
     return;
   }
-  const GradDestination to = place_of(i);
+  Tensor addend;
+  const GradDestination to = place_of(i, addend);
   write(to.tensor, gradient, to.accumulate);
+  if (addend.defined()) write(to.tensor, addend, true);
 }
 
 void Grads::finish() {
@@ -266,7 +295,7 @@ void Tensor::backward(const Tensor& gradient) const {
       throw;
     }
     enqueue_inputs(*node, queue);
-    node->inputs.clear();
+    node->drop_inputs();
   }
 }
 

@@ -73,6 +73,7 @@ bool grad_enabled();
 struct GradDestination {
   Tensor tensor;
   bool accumulate = false;
+  Tensor addend = {};  // from into_adding() alone: to be added to what is written
   void* data() const { return tensor.data(); }
 };
 
@@ -96,6 +97,12 @@ class Grads {
   // Destination of input i's gradient, of the input's dtype or the one given, to be written before
   // into() is called for another input.
   GradDestination into(int i, std::optional<DType> dtype = {});
+  // For ops that add another tensor on the way: where the other branch's gradient lies in someone
+  // else's memory, it comes as `addend`, which spares the pass that would add it afterwards.
+  GradDestination into_adding(int i);
+  // Whether this node is the last on the tape to use what input i is: behind it the gradient is
+  // complete. False for parameters.
+  bool last(int i) const;
   // For ops that can write more precisely than their operands are: what the inputs' gradients are
   // kept in, which is f32 for the half parameters of nn/parameter_store.h, and where these inputs
   // differ. Written in that, they need no cast. Empty if nobody wants them.
@@ -107,7 +114,7 @@ class Grads {
   void finish();
 
  private:
-  GradDestination place_of(int i);
+  GradDestination place_of(int i, Tensor& addend);
 
   // Added once the backward function has written.
   struct Borrowed {
@@ -126,6 +133,7 @@ class Node {
 
   virtual void run(const Tensor& dy, Grads& grads) = 0;
   virtual void drop_saves() = 0;
+  void drop_inputs();
 
   const char* name;
   std::uint64_t sequence;  // order of recording; backward runs in the reverse
@@ -134,6 +142,7 @@ class Node {
   std::vector<Edge> inputs;
   bool queued = false;  // for this backward()
   bool done = false;
+  int users = 0;  // edges from nodes that have not run
 
   // The gradient of the output so far. Borrowed: the memory belongs to someone else too.
   Tensor pending;

@@ -8,6 +8,7 @@
 #include "runtime/ops/cast.h"
 #include "runtime/ops/concat.h"
 #include "runtime/ops/conv2d.h"
+#include "runtime/ops/conv2d_norm_act.h"
 #include "runtime/ops/cross_entropy.h"
 #include "runtime/ops/dropout.h"
 #include "runtime/ops/elementwise.h"

@@ -46,26 +46,20 @@ template <class T>
 void add_sums(const NormActBackward& op) {
   const auto* dy = static_cast<const T*>(op.dy);
   const auto *x = static_cast<const T*>(op.x), *y = static_cast<const T*>(op.y);
-  const auto* residual = static_cast<const T*>(op.residual);
   auto* g = static_cast<T*>(op.g);
-  std::vector<double> sums(static_cast<std::size_t>(3 * op.channels));
+  std::vector<double> sums(static_cast<std::size_t>(2 * op.channels));
   for_each_element(op.rows, op.channels, [&](std::int64_t i, std::int64_t c) {
     const T z = y != nullptr ? y[i] : normed(op.lines[c], x[i]);
     const T passed = op.relu && !(z > 0) ? T{0} : dy[i];
-    double* const of = &sums[static_cast<std::size_t>(3 * c)];
+    double* const of = &sums[static_cast<std::size_t>(2 * c)];
     of[0] += static_cast<double>(passed);
     of[1] += static_cast<double>(passed) * (static_cast<double>(x[i]) - op.lines[c].mean);
-    if (op.residual_lines != nullptr) {
-      of[2] += static_cast<double>(passed) *
-               (static_cast<double>(residual[i]) - op.residual_lines[c].mean);
-    }
     if (g != nullptr) g[i] = passed;
   });
   for (std::int64_t c = 0; c < op.channels; ++c) {
-    const double* const of = &sums[static_cast<std::size_t>(3 * c)];
+    const double* const of = &sums[static_cast<std::size_t>(2 * c)];
     op.sums[c] = static_cast<float>(of[0]);
     op.sums[op.channels + c] = static_cast<float>(of[1]);
-    if (op.residual_lines != nullptr) op.residual_dots[c] = static_cast<float>(of[2]);
   }
 }
 

@@ -160,35 +160,12 @@ struct MaskedSums {
   }
 };
 
-// The same g against the residual's raw values.
-template <class T>
-struct ResidualDots {
-  NormActBackward op;
-  __device__ void add(std::int64_t row, std::int64_t c, LongSum& dot, LongSum&) const {
-    const std::int64_t i = row * op.channels + c;
-    const float g = widen(static_cast<const T*>(op.g)[i]);
-    dot.add(g * (widen(static_cast<const T*>(op.residual)[i]) - op.residual_lines[c].mean));
-  }
-};
-
 __global__ void __launch_bounds__(kThreads)
-    finish_sums(std::int64_t channels, const double* partial, unsigned splits, float* first,
-                float* second) {
+    finish_sums(std::int64_t channels, const double* partial, unsigned splits, float* sums) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
-  first[c] = static_cast<float>(column_total(partial, splits, 0, channels, c));
-  if (second != nullptr)
-    second[c] = static_cast<float>(column_total(partial, splits, 1, channels, c));
-}
-
-template <class Terms>
-void sum_rows(const Terms& terms, double* partial, float* first, float* second,
-              const Stream& stream) {
-  const std::int64_t rows = terms.op.rows, channels = terms.op.channels;
-  const RowSplits splits = row_splits(rows, channels, stream.device);
-  launch_column_sums(terms, rows, channels, splits, partial, stream);
-  launch({.grid = blocks_for(channels, kThreads), .block = kThreads, .stream = stream}, finish_sums,
-         channels, partial, splits.count, first, second);
+  sums[c] = static_cast<float>(column_total(partial, splits, 0, channels, c));
+  sums[channels + c] = static_cast<float>(column_total(partial, splits, 1, channels, c));
 }
 
 }  // namespace
@@ -239,12 +216,12 @@ void run(const NormInputGradient& op, const Plan&, void*, const Stream& stream) 
 
 void run(const NormActBackward& op, const Plan&, void* workspace, const Stream& stream) {
   auto* const partial = static_cast<double*>(workspace);
+  const RowSplits splits = row_splits(op.rows, op.channels, stream.device);
   with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
-    sum_rows(MaskedSums<T>{op}, partial, op.sums, op.sums + op.channels, stream);
-    if (op.residual_lines != nullptr) {
-      sum_rows(ResidualDots<T>{op}, partial, op.residual_dots, nullptr, stream);
-    }
+    launch_column_sums(MaskedSums<T>{op}, op.rows, op.channels, splits, partial, stream);
   });
+  launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
+         finish_sums, op.channels, partial, splits.count, op.sums);
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -20,13 +20,14 @@ Conv2d::Conv2d(std::int64_t in_channels, std::int64_t out_channels, std::int64_t
   if (settings.bias) bias_ = add_parameter("bias", {out_channels}, default_init(shape));
 }
 
-Tensor Conv2d::forward(const Tensor& x) {
+Conv2dOptions Conv2d::options() const {
   const Conv2dSettings& s = settings_;
-  return conv2d(x, weight_, bias_,
-                {.stride = {s.stride, s.stride},
-                 .padding = {s.padding, s.padding},
-                 .dilation = {s.dilation, s.dilation},
-                 .groups = s.groups});
+  return {.stride = {s.stride, s.stride},
+          .padding = {s.padding, s.padding},
+          .dilation = {s.dilation, s.dilation},
+          .groups = s.groups};
 }
+
+Tensor Conv2d::forward(const Tensor& x) { return conv2d(x, weight_, bias_, options()); }
 
 }  // namespace convoy::nn

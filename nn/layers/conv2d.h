@@ -3,6 +3,7 @@
 // Convolution of NHWC images with a KRSC filter. The fields are the same for height and width, as
 // in nearly every network; what needs more calls the op, conv2d.
 
+#include "kernels/conv2d_geometry.h"
 #include "nn/module.h"
 
 namespace convoy::nn {
@@ -26,6 +27,7 @@ class Conv2d : public Module {
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  // undefined without one
   const Conv2dSettings& settings() const { return settings_; }
+  Conv2dOptions options() const;
 
  private:
   Conv2dSettings settings_;

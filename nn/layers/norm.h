@@ -3,6 +3,7 @@
 // Normalisations and layer-scale, all over the last dimension (the channels of NHWC).
 
 #include "nn/module.h"
+#include "runtime/ops/conv2d_norm_act.h"
 
 namespace convoy::nn {
 
@@ -18,6 +19,11 @@ class BatchNorm2d : public Module {
   }
   // forward(x) + residual
   Tensor forward_add(const Tensor& x, const Tensor& residual) { return fused(x, residual, false); }
+
+  // For conv2d_norm_act.
+  NormOperands operands() const {
+    return {weight_, bias_, running_mean_, running_var_, momentum_, eps_};
+  }
 
   // A temporary is written over in inference (evaluation under NoGrad), if nobody else holds it.
   Tensor forward_relu(Tensor&& x, const Tensor& residual = {}) {

@@ -32,29 +32,30 @@ class Block : public Module {
     units_.back().norm->set_init("weight", Init::constant(0));
     if (stride != 1 || in_channels != out_channels) {
       auto& downsample = add<Sequential>("downsample");
-      downsample.push<Conv2d>(in_channels, out_channels, 1, plain(stride, 0));
-      downsample.push<BatchNorm2d>(out_channels);
-      downsample_ = &downsample;
+      auto& conv = downsample.push<Conv2d>(in_channels, out_channels, 1, plain(stride, 0));
+      downsample_ = {&conv, &downsample.push<BatchNorm2d>(out_channels)};
     }
     drop_path_ = &add<DropPath>("drop_path", drop_path);
   }
 
-  Tensor forward(const Tensor& x) override {
-    const Tensor shortcut = downsample_ ? (*downsample_)(x) : x;
-    Tensor y = x;
+  Normed operator()(const Normed& x) {
+    const Normed shortcut =
+        downsample_.conv ? conv_norm(*downsample_.conv, *downsample_.norm, x, Act::none) : x;
+    Normed y = x;
     for (std::size_t i = 0; i + 1 < units_.size(); ++i) {
-      y = units_[i].norm->forward_relu((*units_[i].conv)(y));
+      y = conv_norm(*units_[i].conv, *units_[i].norm, y, Act::relu);
     }
     const Unit& last = units_.back();
-    y = (*last.conv)(y);
-    if (!drop_path_->active()) return last.norm->forward_relu(std::move(y), shortcut);
-    return relu((*drop_path_)((*last.norm)(y)) + shortcut);
+    if (!drop_path_->active()) return conv_norm(*last.conv, *last.norm, y, Act::relu, shortcut);
+    const Tensor branch = conv_norm(*last.conv, *last.norm, y, Act::none).tensor();
+    return relu((*drop_path_)(branch) + shortcut.tensor());
   }
+  Tensor forward(const Tensor& x) override { return (*this)(Normed(x)).tensor(); }
 
  private:
   struct Unit {
-    Conv2d* conv;
-    BatchNorm2d* norm;
+    Conv2d* conv = nullptr;
+    BatchNorm2d* norm = nullptr;
   };
   void add_unit(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
     const std::string number = std::to_string(units_.size() + 1);
@@ -64,7 +65,7 @@ class Block : public Module {
 
   bool bottleneck_;
   std::vector<Unit> units_;
-  Module* downsample_ = nullptr;
+  Unit downsample_;
   DropPath* drop_path_ = nullptr;
 };
 
@@ -89,10 +90,11 @@ class ResNet : public Module {
     std::int64_t channels = 64, planes = 64;
     int block = 0;
     for (std::size_t stage = 0; stage < 4; ++stage, planes *= 2) {
-      layers_[stage] = &add<Sequential>("layer" + std::to_string(stage + 1));
+      auto& layer = add<Sequential>("layer" + std::to_string(stage + 1));
       for (int i = 0; i < plan.blocks[stage]; ++i, ++block) {
-        layers_[stage]->push<Block>(channels, planes, plan.expansion, stage > 0 && i == 0 ? 2 : 1,
-                                    drop_path_rate(o.drop_path, block, count));
+        const double rate = drop_path_rate(o.drop_path, block, count);
+        const int stride = stage > 0 && i == 0 ? 2 : 1;
+        blocks_.push_back(&layer.push<Block>(channels, planes, plan.expansion, stride, rate));
         channels = planes * plan.expansion;
       }
     }
@@ -104,16 +106,16 @@ class ResNet : public Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    Tensor y = bn1_.forward_relu(conv1_(x));
-    y = max_pool2d(y, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
-    for (Sequential* layer : layers_) y = (*layer)(y);
-    return (*fc_)((*drop_)(global_avg_pool(y)));
+    const Tensor stem = conv_norm(conv1_, bn1_, x, Act::relu).tensor();
+    Normed y = max_pool2d(stem, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+    for (Block* block : blocks_) y = (*block)(y);
+    return (*fc_)((*drop_)(global_avg_pool(y.tensor())));
   }
 
  private:
   Conv2d& conv1_;
   BatchNorm2d& bn1_;
-  std::array<Sequential*, 4> layers_{};
+  std::vector<Block*> blocks_;
   Dropout* drop_ = nullptr;
   Linear* fc_ = nullptr;
 };

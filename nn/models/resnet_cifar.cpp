@@ -15,6 +15,7 @@ class Block : public Module {
  public:
   Block(std::int64_t in_channels, std::int64_t channels, double drop_path)
       : shrinks_(in_channels != channels),
+        half_(in_channels / 2),
         conv1_(
             add<Conv2d>("conv1", in_channels, channels, 3,
                         Conv2dSettings{.stride = shrinks_ ? 2 : 1, .padding = 1, .bias = false})),
@@ -24,15 +25,18 @@ class Block : public Module {
         bn2_(add<BatchNorm2d>("bn2", channels)),
         drop_path_(add<DropPath>("drop_path", drop_path)) {}
 
-  Tensor forward(const Tensor& x) override {
-    const Tensor shortcut = shrinks_ ? subsample_pad(x, 2, x.size(3) / 2) : x;
-    Tensor y = conv2_(bn1_.forward_relu(conv1_(x)));
-    if (!drop_path_.active()) return bn2_.forward_relu(std::move(y), shortcut);
-    return relu(drop_path_(bn2_(y)) + shortcut);
+  Normed operator()(const Normed& x) {
+    const Normed shortcut = shrinks_ ? subsample_pad(x.tensor(), 2, half_) : x;
+    const Normed y = conv_norm(conv1_, bn1_, x, Act::relu);
+    if (!drop_path_.active()) return conv_norm(conv2_, bn2_, y, Act::relu, shortcut);
+    const Tensor branch = conv_norm(conv2_, bn2_, y, Act::none).tensor();
+    return relu(drop_path_(branch) + shortcut.tensor());
   }
+  Tensor forward(const Tensor& x) override { return (*this)(Normed(x)).tensor(); }
 
  private:
   bool shrinks_;
+  std::int64_t half_;  // of the channels that come in
   Conv2d& conv1_;
   BatchNorm2d& bn1_;
   Conv2d& conv2_;
@@ -51,10 +55,9 @@ class ResNetCifar : public Module {
       auto& layer = add<Sequential>("layer" + std::to_string(stage + 1));
       for (int i = 0; i < blocks; ++i) {
         const double rate = drop_path_rate(o.drop_path, stage * blocks + i, 3 * blocks);
-        layer.push<Block>(in_channels, channels, rate);
+        blocks_.push_back(&layer.push<Block>(in_channels, channels, rate));
         in_channels = channels;
       }
-      layers_.push_back(&layer);
     }
     drop_ = &add<Dropout>("drop", o.drop);
     linear_ = &add<Linear>("linear", 64, o.num_classes);
@@ -64,15 +67,15 @@ class ResNetCifar : public Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    Tensor y = bn1_.forward_relu(conv1_(x));
-    for (Sequential* layer : layers_) y = (*layer)(y);
-    return (*linear_)((*drop_)(global_avg_pool(y)));
+    Normed y = conv_norm(conv1_, bn1_, x, Act::relu);
+    for (Block* block : blocks_) y = (*block)(y);
+    return (*linear_)((*drop_)(global_avg_pool(y.tensor())));
   }
 
  private:
   Conv2d& conv1_;
   BatchNorm2d& bn1_;
-  std::vector<Sequential*> layers_;
+  std::vector<Block*> blocks_;
   Dropout* drop_ = nullptr;
   Linear* linear_ = nullptr;
 };
