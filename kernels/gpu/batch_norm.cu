@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Two passes forward (moments, then apply) and two backward (sums, then apply), each with a kernel
-// of a thread per channel between them. Moments are taken about the channel's first value, in sums
-// that carry what f32 rounds off: safe for any mean.
+// of a thread per channel between them, which leaves the channel's line of numbers for the second
+// (norm_line.cuh). Moments are taken about the channel's first value, in sums that carry what f32
+// rounds off: safe for any mean.
 #include "kernels/batch_norm.h"
 
 #include "kernels/copy.h"
 #include "kernels/gpu/column_sums.cuh"
+#include "kernels/gpu/norm_line.cuh"
+#include "kernels/norm_act.h"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kApplyRows = 64;  // of a block that applies
 
 template <class T>
 __device__ __forceinline__ float value_or(const T* values, std::int64_t c, float missing) {
@@ -21,12 +23,23 @@ __device__ __forceinline__ float value_or(const T* values, std::int64_t c, float
 template <class T>
 struct Moments {
   const T* x;
-  std::int64_t channels;
-  __device__ void add(std::int64_t row, std::int64_t c, LongSum& sum, LongSum& square) const {
-    const float d = widen(x[row * channels + c]) - widen(x[c]);
-    sum.add(d);
-    square.add_product(d, d);
-  }
+
+  template <int N>
+  struct Pack {
+    const T* x;
+    float shift[N];
+    __device__ Pack(const Moments& all, std::int64_t c) : x(all.x) { load_floats(x + c, shift); }
+    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N],
+                        LongSum (&square)[N]) const {
+      float v[N];
+      load_floats(x + i, v);
+      for (int j = 0; j < N; ++j) {
+        const float d = v[j] - shift[j];
+        sum[j].add(d);
+        square[j].add_product(d, d);
+      }
+    }
+  };
 };
 
 __device__ __forceinline__ void move_running(float* running, std::int64_t c, double momentum,
@@ -36,16 +49,26 @@ __device__ __forceinline__ void move_running(float* running, std::int64_t c, dou
       static_cast<float>((1 - momentum) * static_cast<double>(running[c]) + momentum * batch);
 }
 
+template <class T>
 struct Statistics {
-  float *mean, *rstd, *running_mean, *running_var;  // the last two may be null
+  const T *scale, *bias;
+  float *mean, *rstd, *running_mean, *running_var;  // each may be null
   double momentum, eps;
+  NormLine* lines;
+
+  __device__ void put(std::int64_t c, float batch_mean, double var) const {
+    const auto r = static_cast<float>(1 / sqrt(var + eps));
+    if (mean != nullptr) mean[c] = batch_mean;
+    if (rstd != nullptr) rstd[c] = r;
+    lines[c] = {batch_mean, value_or(scale, c, 1) * r, value_or(bias, c, 0), r};
+  }
 };
 
 // What the batch gives.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     finish_moments(std::int64_t rows, std::int64_t channels, const T* x, const double* partial,
-                   unsigned splits, Statistics out) {
+                   unsigned splits, Statistics<T> out) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
   const double n = static_cast<double>(rows);
@@ -53,47 +76,16 @@ __global__ void __launch_bounds__(kThreads)
   const double square = column_total(partial, splits, 1, channels, c) / n;
   const double mean = static_cast<double>(widen(x[c])) + off;
   const double var = max(square - off * off, 0.0);
-  out.mean[c] = static_cast<float>(mean);
-  out.rstd[c] = static_cast<float>(1 / sqrt(var + out.eps));
+  out.put(c, static_cast<float>(mean), var);
   move_running(out.running_mean, c, out.momentum, mean);
   move_running(out.running_var, c, out.momentum, var * (n / (n - 1)));
 }
 
 // Inference: the running estimates stand in for the batch's.
-__global__ void __launch_bounds__(kThreads) take_running(std::int64_t channels, Statistics out) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (!inside(c, channels)) return;
-  out.mean[c] = out.running_mean[c];
-  out.rstd[c] = static_cast<float>(1 / sqrt(static_cast<double>(out.running_var[c]) + out.eps));
-}
-
-// One channel's map from x to what the ReLU sees, in one order of operations wherever it is needed.
-struct Affine {
-  float mean, rstd, scale, bias;
-  __device__ float operator()(float x) const { return fmaf((x - mean) * rstd, scale, bias); }
-};
-
-// f(row) for this thread's rows: a warp has 32 channels and every eighth row.
-template <class F>
-__device__ __forceinline__ void for_each_row(std::int64_t rows, F&& f) {
-  const std::int64_t begin = std::int64_t{blockIdx.x} * kApplyRows;
-  const std::int64_t end = min(begin + kApplyRows, rows);
-  for (std::int64_t r = begin + warp_index(); inside(r, end); r += kThreads / kWarp) f(r);
-}
-
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    normalise(std::int64_t rows, std::int64_t channels, const T* x, const T* residual,
-              const T* scale, const T* bias, const float* mean, const float* rstd, bool relu,
-              T* y) {
-  const std::int64_t c = std::int64_t{blockIdx.y} * kWarp + lane_index();
-  if (!inside(c, channels)) return;
-  const Affine affine{mean[c], rstd[c], value_or(scale, c, 1), value_or(bias, c, 0)};
-  for_each_row(rows, [&](std::int64_t row) {
-    const std::int64_t i = row * channels + c;
-    const float v = affine(widen(x[i])) + value_or(residual, i, 0);
-    y[i] = narrow<T>(relu && v < 0 ? 0 : v);  // the comparison keeps a NaN
-  });
+__global__ void __launch_bounds__(kThreads) take_running(std::int64_t channels, Statistics<T> out) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (inside(c, channels)) out.put(c, out.running_mean[c], out.running_var[c]);
 }
 
 // The gradient behind the activation. Without y the ReLU's input is computed again, and rounded as
@@ -102,133 +94,182 @@ template <class T>
 struct Masked {
   const T *x, *y, *dy, *scale, *bias;
   const float *mean, *rstd;
-  std::int64_t channels;
   bool relu;
 
-  __device__ Affine affine(std::int64_t c) const {
-    return {mean[c], rstd[c], value_or(scale, c, 1), value_or(bias, c, 0)};
+  __device__ NormLine line(std::int64_t c) const {
+    return {mean[c], value_or(scale, c, 1) * rstd[c], value_or(bias, c, 0), rstd[c]};
   }
-  __device__ float gradient(std::int64_t i, const Affine& affine) const {
-    const float g = widen(dy[i]);
-    if (!relu) return g;
-    const float out = y != nullptr ? widen(y[i]) : widen(narrow<T>(affine(widen(x[i]))));
-    return out > 0 ? g : 0;
+  // Of N elements: x, and dy where y is above zero.
+  template <int N>
+  __device__ void load(std::int64_t i, const NormLine (&lines)[N], float (&v)[N],
+                       float (&g)[N]) const {
+    load_floats(x + i, v);
+    load_floats(dy + i, g);
+    if (!relu) return;
+    float out[N];
+    if (y != nullptr) load_floats(y + i, out);
+    for (int j = 0; j < N; ++j) {
+      const float z = y != nullptr ? out[j] : normed_as_stored<T>(lines[j], v[j], true);
+      g[j] = z > 0 ? g[j] : 0;
+    }
   }
+
   // Sums of g and of g * (x - mean).
-  __device__ void add(std::int64_t row, std::int64_t c, LongSum& sum, LongSum& dot) const {
-    const std::int64_t i = row * channels + c;
-    const float g = gradient(i, affine(c));
-    sum.add(g);
-    dot.add(g * (widen(x[i]) - mean[c]));
-  }
+  template <int N>
+  struct Pack {
+    Masked all;
+    NormLine lines[N];
+    __device__ Pack(const Masked& masked, std::int64_t c) : all(masked) {
+      for (int j = 0; j < N; ++j) lines[j] = all.line(c + j);
+    }
+    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&dot)[N]) const {
+      float v[N], g[N];
+      all.load(i, lines, v, g);
+      for (int j = 0; j < N; ++j) {
+        sum[j].add(g[j]);
+        dot[j].add(g[j] * (v[j] - lines[j].mean));
+      }
+    }
+  };
 };
 
-template <class T>
-__device__ __forceinline__ void put(T* out, std::int64_t i, float value, bool accumulate) {
-  if (out != nullptr) out[i] = narrow<T>(accumulate ? widen(out[i]) + value : value);
-}
-
-// dx = gain * (g - level - (x - mean) * slope); level and slope are 0 where the statistics were
-// constants.
+// Level and slope of the line (norm_line.cuh) are 0 where the statistics were constants.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     finish_sums(std::int64_t rows, std::int64_t channels, const double* partial, unsigned splits,
-                const float* rstd, bool training, Results<T> d_scale, bool accumulate_scale,
-                Results<T> d_bias, bool accumulate_bias, float* level, float* slope) {
+                bool training, Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
+                bool accumulate_bias, Masked<T> in, NormGradientLine* lines) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
   const double sum = column_total(partial, splits, 0, channels, c);
   const double dot = column_total(partial, splits, 1, channels, c);
-  const double r = rstd[c], per_row = training ? 1 / static_cast<double>(rows) : 0;
+  const NormLine line = in.line(c);
+  const double r = line.rstd, per_row = training ? 1 / static_cast<double>(rows) : 0;
   if (d_scale.data) d_scale.put(c, static_cast<float>(dot * r), accumulate_scale);
   if (d_bias.data) d_bias.put(c, static_cast<float>(sum), accumulate_bias);
-  level[c] = static_cast<float>(sum * per_row);
-  slope[c] = static_cast<float>(dot * r * r * per_row);
+  lines[c] = {line.mean, line.gain, static_cast<float>(sum * per_row),
+              static_cast<float>(dot * r * r * per_row)};
+}
+
+template <class T, int N>
+__device__ __forceinline__ void put_pack(T* out, std::int64_t i, float (&v)[N], bool accumulate) {
+  if (out == nullptr) return;
+  float old[N];
+  if (accumulate) load_floats(out + i, old);
+  for (int j = 0; j < N; ++j) v[j] = accumulate ? old[j] + v[j] : v[j];
+  store_floats(out + i, v);
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    write_gradients(std::int64_t rows, Masked<T> in, const float* level, const float* slope, T* dx,
-                    bool accumulate, T* d_residual, bool accumulate_residual) {
-  const std::int64_t c = std::int64_t{blockIdx.y} * kWarp + lane_index();
-  if (!inside(c, in.channels)) return;
-  const Affine affine = in.affine(c);
-  const float gain = affine.scale * affine.rstd;
-  for_each_row(rows, [&](std::int64_t row) {
-    const std::int64_t i = row * in.channels + c;
-    const float g = in.gradient(i, affine), d = widen(in.x[i]) - affine.mean;
-    put(dx, i, gain * (g - level[c] - d * slope[c]), accumulate);
-    put(d_residual, i, g, accumulate_residual);
-  });
+struct Gradients {
+  T *dx, *d_residual;  // each may be null
+  bool accumulate, accumulate_residual;
+};
+
+template <class T, int N>
+__global__ void __launch_bounds__(kPassThreads)
+    write_gradients(Passage p, Masked<T> in, const NormGradientLine* lines_of, Gradients<T> out) {
+  NormLine lines[N];
+  NormGradientLine through[N];
+  for_my_rows<N>(
+      p,
+      [&](std::int64_t c) {
+        for (int j = 0; j < N; ++j) {
+          through[j] = load_vector<NormGradientLine>(lines_of + c + j);
+          const float bias = in.relu && in.y == nullptr ? value_or(in.bias, c + j, 0) : 0;
+          lines[j] = {through[j].mean, through[j].gain, bias, 0};
+        }
+      },
+      [&](std::int64_t i) {
+        float x[N], g[N];
+        in.load(i, lines, x, g);
+        for (int j = 0; j < N; ++j) x[j] = through_norm(through[j], g[j], x[j]);
+        put_pack(out.dx, i, x, out.accumulate);
+        put_pack(out.d_residual, i, g, out.accumulate_residual);
+      });
 }
 
-dim3 grid_of_rows(std::int64_t rows, std::int64_t channels) {
-  return dim3(blocks_for(rows, kApplyRows), blocks_for(channels, kWarp));
-}
-
-// The two rows of floats in front of the partial sums: mean and rstd, or level and slope.
-std::size_t row_bytes(std::int64_t channels) {
-  return (2 * static_cast<std::size_t>(channels) * sizeof(float) + 63) / 64 * 64;
-}
-float* row_of(void* workspace, std::int64_t channels, int which) {
-  return static_cast<float*>(workspace) + which * channels;
+// In the workspace a line per channel, then the partial sums.
+std::size_t line_bytes(std::int64_t channels) {
+  return static_cast<std::size_t>(channels) * sizeof(NormLine);
 }
 double* partial_of(void* workspace, std::int64_t channels) {
-  return reinterpret_cast<double*>(static_cast<char*>(workspace) + row_bytes(channels));
+  return reinterpret_cast<double*>(static_cast<char*>(workspace) + line_bytes(channels));
+}
+
+template <class T>
+void sum_moments(const BatchNormForward& op, const Statistics<T>& out, double* partial,
+                 const Stream& stream) {
+  const T* const x = static_cast<const T*>(op.x);
+  const RowSplits splits = row_splits(op.rows, op.channels, stream.device);
+  with_channel_packs<T>(
+      op.channels,
+      [&]<int N>(Width<N>) {
+        launch_column_sums<N>(Moments<T>{x}, op.rows, op.channels, splits, partial, stream);
+      },
+      op.x);
+  launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
+         finish_moments<T>, op.rows, op.channels, x, partial, splits.count, out);
 }
 
 template <class T>
 void run_typed(const BatchNormForward& op, void* workspace, const Stream& stream) {
-  const std::int64_t rows = op.rows, channels = op.channels;
-  const Statistics out{static_cast<float*>(op.mean ? op.mean : row_of(workspace, channels, 0)),
-                       static_cast<float*>(op.rstd ? op.rstd : row_of(workspace, channels, 1)),
-                       static_cast<float*>(op.running_mean),
-                       static_cast<float*>(op.running_var),
-                       op.momentum,
-                       op.eps};
-  const T* const x = static_cast<const T*>(op.x);
-  const unsigned blocks = blocks_for(channels, kThreads);
+  const Statistics<T> out{static_cast<const T*>(op.scale),
+                          static_cast<const T*>(op.bias),
+                          static_cast<float*>(op.mean),
+                          static_cast<float*>(op.rstd),
+                          static_cast<float*>(op.running_mean),
+                          static_cast<float*>(op.running_var),
+                          op.momentum,
+                          op.eps,
+                          static_cast<NormLine*>(workspace)};
   if (op.training) {
-    const RowSplits splits = row_splits(rows, channels, stream.device);
-    double* const partial = partial_of(workspace, channels);
-    launch_column_sums(Moments<T>{x, channels}, rows, channels, splits, partial, stream);
-    launch({.grid = blocks, .block = kThreads, .stream = stream}, finish_moments<T>, rows, channels,
-           x, partial, splits.count, out);
+    sum_moments(op, out, partial_of(workspace, op.channels), stream);
   } else {
-    launch({.grid = blocks, .block = kThreads, .stream = stream}, take_running, channels, out);
+    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
+           take_running<T>, op.channels, out);
   }
-  launch({.grid = grid_of_rows(rows, channels), .block = kThreads, .stream = stream}, normalise<T>,
-         rows, channels, x, static_cast<const T*>(op.residual), static_cast<const T*>(op.scale),
-         static_cast<const T*>(op.bias), out.mean, out.rstd, op.relu, static_cast<T*>(op.y));
+  CONVOY_TARGET::run(NormAct{.rows = op.rows,
+                             .channels = op.channels,
+                             .x = op.x,
+                             .lines = out.lines,
+                             .residual = op.residual,
+                             .residual_lines = nullptr,
+                             .y = op.y,
+                             .relu = op.relu,
+                             .dtype = op.dtype},
+                     {}, nullptr, stream);
 }
 
 template <class T>
 void run_typed(const BatchNormBackward& op, void* workspace, const Stream& stream) {
   const std::int64_t rows = op.rows, channels = op.channels;
-  const Masked<T> in{static_cast<const T*>(op.x),
-                     static_cast<const T*>(op.y),
-                     static_cast<const T*>(op.dy),
-                     static_cast<const T*>(op.scale),
-                     static_cast<const T*>(op.bias),
-                     static_cast<const float*>(op.mean),
-                     static_cast<const float*>(op.rstd),
-                     channels,
-                     op.relu};
+  const Masked<T> in{static_cast<const T*>(op.x),        static_cast<const T*>(op.y),
+                     static_cast<const T*>(op.dy),       static_cast<const T*>(op.scale),
+                     static_cast<const T*>(op.bias),     static_cast<const float*>(op.mean),
+                     static_cast<const float*>(op.rstd), op.relu};
   const RowSplits splits = row_splits(rows, channels, stream.device);
   const bool in_f32 =
       result_dtype("batch_norm", "grad_dtype", op.dtype, op.grad_dtype) == DType::f32;
   double* const partial = partial_of(workspace, channels);
-  float *const level = row_of(workspace, channels, 0), *const slope =
-                                                           row_of(workspace, channels, 1);
-  launch_column_sums(in, rows, channels, splits, partial, stream);
+  auto* const lines = static_cast<NormGradientLine*>(workspace);
+  const auto sum = [&]<int N>(Width<N>) {
+    launch_column_sums<N>(in, rows, channels, splits, partial, stream);
+  };
+  with_channel_packs<T>(channels, sum, op.x, op.y, op.dy);
   launch({.grid = blocks_for(channels, kThreads), .block = kThreads, .stream = stream},
-         finish_sums<T>, rows, channels, partial, splits.count, in.rstd, op.training,
+         finish_sums<T>, rows, channels, partial, splits.count, op.training,
          Results<T>{op.d_scale, in_f32}, op.accumulate_scale, Results<T>{op.d_bias, in_f32},
-         op.accumulate_bias, level, slope);
+         op.accumulate_bias, in, lines);
   if (op.dx == nullptr && op.d_residual == nullptr) return;
-  launch({.grid = grid_of_rows(rows, channels), .block = kThreads, .stream = stream},
-         write_gradients<T>, rows, in, level, slope, static_cast<T*>(op.dx), op.accumulate,
-         static_cast<T*>(op.d_residual), op.accumulate_residual);
+  const Gradients<T> out{static_cast<T*>(op.dx), static_cast<T*>(op.d_residual), op.accumulate,
+                         op.accumulate_residual};
+  const auto write = [&]<int N>(Width<N>) {
+    const Passage p = passage(rows, channels, N);
+    launch({.grid = p.grid(N), .block = kPassThreads, .stream = stream}, write_gradients<T, N>, p,
+           in, lines, out);
+  };
+  with_channel_packs<T>(channels, write, op.x, op.y, op.dy, op.dx, op.d_residual);
 }
 
 // Of no values at all.
@@ -243,13 +284,13 @@ Plan plan(const BatchNormForward& op, const Device& device) {
   const RowSplits splits = row_splits(op.rows, op.channels, device);
   return {
       .variant = "columns",
-      .workspace_bytes = row_bytes(op.channels) + (op.training ? splits.bytes(op.channels) : 0)};
+      .workspace_bytes = line_bytes(op.channels) + (op.training ? splits.bytes(op.channels) : 0)};
 }
 
 Plan plan(const BatchNormBackward& op, const Device& device) {
   const RowSplits splits = row_splits(op.rows, op.channels, device);
   return {.variant = "columns",
-          .workspace_bytes = row_bytes(op.channels) + splits.bytes(op.channels)};
+          .workspace_bytes = line_bytes(op.channels) + splits.bytes(op.channels)};
 }
 
 void run(const BatchNormForward& op, const Plan&, void* workspace, const Stream& stream) {

@@ -4,7 +4,7 @@
 #include "kernels/cross_entropy.h"
 
 #include "kernels/gpu/long_sum.cuh"
-#include "kernels/gpu/row_team.cuh"
+#include "kernels/gpu/row_values.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -28,13 +28,26 @@ struct Targets {
   __device__ float weight_of(std::int64_t k) const {
     return weight == nullptr ? 1.0f : widen(weight[k]);
   }
-  // t_k of a row of class y, or of the row's soft targets.
-  __device__ float term(std::int64_t row, std::int64_t y, std::int64_t k) const {
-    if (!soft()) {
-      const float share = k == y ? keep + smooth : smooth;
-      return share == 0 ? 0 : share * weight_of(k);
+  // t_k for N classes from k on, of a row of class y, or of the row's soft targets.
+  template <int N>
+  __device__ void terms(const Row<const T>& soft_row, std::int64_t y, std::int64_t k,
+                        float (&t)[N]) const {
+    if (soft()) {
+      load_row(soft_row, k, t);
+      for (float& q : t) q = keep * q + smooth;
+    } else {
+      for (int j = 0; j < N; ++j) t[j] = k + j == y ? keep + smooth : smooth;
     }
-    return weight_of(k) * (keep * widen(static_cast<const T*>(values)[row * classes + k]) + smooth);
+    if (weight == nullptr) return;
+    float w[N];
+    load_row(Row<const T>{weight, soft_row.length, soft_row.packed}, k, w);
+    // A share of nothing stays nothing, whatever the weight; a soft target is a product.
+    for (int j = 0; j < N; ++j) t[j] = !soft() && t[j] == 0 ? 0 : t[j] * w[j];
+  }
+  // Only soft targets have one.
+  __device__ Row<const T> row_of(std::int64_t row, std::int64_t length, bool packed) const {
+    const T* const data = soft() ? static_cast<const T*>(values) + row * classes : nullptr;
+    return {data, length, packed};
   }
 };
 
@@ -60,28 +73,32 @@ struct Storage {
 
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    loss_of_row(std::int64_t rows, const T* logits, Targets<T> targets, float* row_loss,
-                float* lse) {
+    loss_of_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets,
+                float* row_loss, float* lse) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row();
   const bool works = inside(row, rows);
   const RowClass c = works ? row_class(targets, row) : RowClass{};
   const std::int64_t length = works && !c.ignored ? targets.classes : 0;
-  const T* const z = logits + row * targets.classes;
+  const Row<const T> logits_of_row{logits + row * targets.classes, length, packed};
+  const Row<const T> soft = targets.row_of(row, length, packed);
+  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&z)[N], float(&t)[N]) {
+    load_row(logits_of_row, k, z);
+    targets.terms(soft, c.y, k, t);
+  });
   float mine = -INFINITY;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    mine = fmaxf(mine, widen(z[k]));
-  }
+  values.each([&](std::int64_t, float z, float) { mine = fmaxf(mine, z); });
   const float largest = Team::fold(mine, s.largest, Maximum{});
   // The loss is sum t_k * (largest - z_k) + log_sum * sum t_k.
   LongSum exps, terms, total;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    const float above = widen(z[k]) - largest, t = targets.term(row, c.y, k);
+  values.each([&](std::int64_t, float z, float t) {
+    const float above = z - largest;
     exps.add(expf(above));
     total.add(t);
     // 0 * inf: a class that may not occur and does not occur costs nothing.
     if (t != 0) terms.add(-t * above);
-  }
+  });
   const float log_sum = logf(static_cast<float>(Team::fold(exps.value(), s.exps, Add{})));
   const double of_terms = Team::fold(terms.value(), s.terms, Add{});
   const double of_total = Team::fold(total.value(), s.total, Add{});
@@ -117,29 +134,34 @@ __global__ void __launch_bounds__(kReduceThreads)
 // d loss / d z_k = (sum_j t_j) * softmax_k - t_k
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    gradient_of_row(std::int64_t rows, const T* logits, Targets<T> targets, const float* lse,
-                    const float* dloss, bool loss_per_row, const float* divisor, T* dlogits,
-                    bool accumulate) {
+    gradient_of_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets,
+                    const float* lse, const float* dloss, bool loss_per_row, const float* divisor,
+                    T* dlogits, bool accumulate) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row();
   const bool works = inside(row, rows);
   const RowClass c = works ? row_class(targets, row) : RowClass{};
   const std::int64_t length = works ? targets.classes : 0, first = row * targets.classes;
+  const Row<const T> logits_of_row{logits + first, length, packed};
+  const Row<const T> soft = targets.row_of(row, length, packed);
+  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&z)[N], float(&t)[N]) {
+    load_row(logits_of_row, k, z);
+    targets.terms(soft, c.y, k, t);
+  });
   LongSum terms;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    terms.add(targets.term(row, c.y, k));
-  }
+  values.each([&](std::int64_t, float, float t) { terms.add(t); });
   const auto total = static_cast<float>(Team::fold(terms.value(), s.total, Add{}));
   if (!works) return;
   const float shift = lse[row];
   const float scale = loss_per_row ? dloss[row] : *dloss / *divisor;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    const float z = widen(logits[first + k]);
-    const float value = (total * expf(z - shift) - targets.term(row, c.y, k)) * scale;
-    T& to = dlogits[first + k];
-    const float gradient = c.ignored ? 0 : c.wrong ? NAN : value;
-    to = narrow<T>(accumulate ? widen(to) + gradient : gradient);
-  }
+  values.packs([&](std::int64_t k, float(&z)[N], float(&t)[N]) {
+    for (int j = 0; j < N; ++j) {
+      const float value = (total * expf(z[j] - shift) - t[j]) * scale;
+      z[j] = c.ignored ? 0 : c.wrong ? NAN : value;
+    }
+    put_row(Row<T>{dlogits + first, length, packed}, k, z, accumulate);
+  });
 }
 
 __global__ void __launch_bounds__(kWarp) clear_counts(std::int64_t* correct) {
@@ -161,21 +183,23 @@ struct Ranks {
 
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    count_row(std::int64_t rows, const T* logits, Targets<T> targets, Ranks ranks,
+    count_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets, Ranks ranks,
               std::int64_t* correct) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<CountStorage<Team>>();
   const std::int64_t row = Team::row();
   const bool works = inside(row, rows);
   const RowClass c = works ? row_class(targets, row) : RowClass{};
   const bool ranked = works && !c.ignored && !c.wrong;
   const std::int64_t length = ranked ? targets.classes : 0;
-  const T* const z = logits + row * targets.classes;
-  const float own = ranked ? widen(z[c.y]) : NAN;
+  const Row<const T> z{logits + row * targets.classes, length, packed};
+  const float own = ranked ? widen(z.data[c.y]) : NAN;
   int mine = 0;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    const float other = widen(z[k]);
+  auto values =
+      row_values<Team, N>(length, [&](std::int64_t k, float(&v)[N]) { load_row(z, k, v); });
+  values.each([&](std::int64_t k, float other) {
     mine += k < c.y ? !(other < own) : k > c.y && !(other <= own);
-  }
+  });
   const int before = Team::fold(mine, s.before, Add{});
   if (!works || Team::rank() != 0) return;
   add_count(correct, own == own && before < ranks.k[0]);
@@ -194,6 +218,12 @@ Targets<T> targets_of(const CrossEntropyTarget& t, std::int64_t classes) {
           classes};
 }
 
+template <class T, class Op, class... Pointers>
+bool packed_rows(const Op& op, const Targets<T>& targets, const Pointers*... others) {
+  const void* const soft = is_class_index(targets.dtype) ? nullptr : targets.values;
+  return has_packed_rows<T>(op.classes, op.logits, soft, targets.weight, others...);
+}
+
 }  // namespace
 
 Plan plan(const CrossEntropyForward&, const Device&) { return {.variant = "row_team"}; }
@@ -210,8 +240,8 @@ void run(const CrossEntropyForward& op, const Plan&, void*, const Stream& stream
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             loss_of_row<T, Team>, op.rows, static_cast<const T*>(op.logits), targets, row_loss,
-             static_cast<float*>(op.lse));
+             loss_of_row<T, Team>, op.rows, packed_rows<T>(op, targets),
+             static_cast<const T*>(op.logits), targets, row_loss, static_cast<float*>(op.lse));
     });
     if (op.reduction == Reduction::none) return;
     launch({.grid = 1,
@@ -225,13 +255,14 @@ void run(const CrossEntropyForward& op, const Plan&, void*, const Stream& stream
 
 void run(const CrossEntropyBackward& op, const Plan&, void*, const Stream& stream) {
   with_dtype("cross_entropy", op.dtype, [&]<class T>(Type<T>) {
+    const Targets<T> targets = targets_of<T>(op.target, op.classes);
     with_team(op.classes, [&]<class Team>(Team) {
       launch({.grid = blocks_for(op.rows, Team::kRows),
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             gradient_of_row<T, Team>, op.rows, static_cast<const T*>(op.logits),
-             targets_of<T>(op.target, op.classes), static_cast<const float*>(op.lse),
+             gradient_of_row<T, Team>, op.rows, packed_rows<T>(op, targets, op.dlogits),
+             static_cast<const T*>(op.logits), targets, static_cast<const float*>(op.lse),
              static_cast<const float*>(op.dloss), op.reduction == Reduction::none,
              static_cast<const float*>(op.divisor), static_cast<T*>(op.dlogits), op.accumulate);
     });
@@ -251,8 +282,9 @@ void run(const TopKCount& op, const Plan&, void*, const Stream& stream) {
               .block = Team::kThreads,
               .shared_bytes = sizeof(CountStorage<Team>),
               .stream = stream},
-             count_row<T, Team>, op.rows, static_cast<const T*>(op.logits),
-             targets_of<T>(target, op.classes), Ranks{{op.k[0], op.k[1]}}, op.correct);
+             count_row<T, Team>, op.rows, has_packed_rows<T>(op.classes, op.logits),
+             static_cast<const T*>(op.logits), targets_of<T>(target, op.classes),
+             Ranks{{op.k[0], op.k[1]}}, op.correct);
     });
   });
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
-// A team of threads per row: mean, then variance about it, then the result; the row is in the cache
-// after the first pass. The gradients of scale and bias are sums over rows.
+// A team of threads per row: mean, then variance about it, then the result, of values that are read
+// once. The gradients of scale and bias are sums over rows.
 #include "kernels/layer_norm.h"
 
 #include "kernels/gpu/column_sums.cuh"
-#include "kernels/gpu/row_team.cuh"
+#include "kernels/gpu/row_values.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
 
 constexpr int kThreads = 256;
 
-template <class T>
-__device__ __forceinline__ float value_or(const T* values, std::int64_t c, float missing) {
-  return values == nullptr ? missing : widen(values[c]);
+// Of N channels: their values, or what stands for values that are not there.
+template <int N, class T>
+__device__ __forceinline__ void load_or(const Row<const T>& row, std::int64_t k, float missing,
+                                        float (&v)[N]) {
+  if (row.data != nullptr) return load_row(row, k, v);
+  for (float& e : v) e = missing;
 }
 
 template <class Team>
@@ -23,29 +26,31 @@ struct Storage {
 
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    normalise_row(std::int64_t rows, std::int64_t channels, const T* x, const T* scale,
+    normalise_row(std::int64_t rows, std::int64_t channels, bool packed, const T* x, const T* scale,
                   const T* bias, double eps, float* mean_of, float* rstd_of, T* y) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
-  const std::int64_t row = Team::row(), first = row * channels;
-  const bool works = inside(row, rows);
-  const std::int64_t length = works ? channels : 0;
+  const std::int64_t row = Team::row(), length = inside(row, rows) ? channels : 0;
+  const Row<const T> from{x + row * channels, length, packed};
+  const Row<const T> scales{scale, length, packed}, biases{bias, length, packed};
+  const Row<T> to{y + row * channels, length, packed};
+  auto values =
+      row_values<Team, N>(length, [&](std::int64_t k, float(&v)[N]) { load_row(from, k, v); });
   const double n = static_cast<double>(channels);
   LongSum sum, square;
-  for (std::int64_t c = Team::rank(); inside(c, length); c += Team::kSize) {
-    sum.add(widen(x[first + c]));
-  }
+  values.each([&](std::int64_t, float v) { sum.add(v); });
   const auto mean = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) / n);
-  for (std::int64_t c = Team::rank(); inside(c, length); c += Team::kSize) {
-    const float d = widen(x[first + c]) - mean;
-    square.add(d * d);
-  }
+  values.each([&](std::int64_t, float v) { square.add((v - mean) * (v - mean)); });
   const double var = Team::fold(square.value(), s.second, Add{}) / n;
   const auto rstd = static_cast<float>(1 / sqrt(var + eps));
-  for (std::int64_t c = Team::rank(); inside(c, length); c += Team::kSize) {
-    const float v = (widen(x[first + c]) - mean) * rstd;
-    y[first + c] = narrow<T>(v * value_or(scale, c, 1) + value_or(bias, c, 0));
-  }
-  if (!works || Team::rank() != 0) return;
+  values.packs([&](std::int64_t k, float(&v)[N]) {
+    float gain[N], offset[N];
+    load_or(scales, k, 1, gain);
+    load_or(biases, k, 0, offset);
+    for (int j = 0; j < N; ++j) v[j] = (v[j] - mean) * rstd * gain[j] + offset[j];
+    store_row(to, k, v);
+  });
+  if (!inside(row, rows) || Team::rank() != 0) return;
   mean_of[row] = mean;
   rstd_of[row] = rstd;
 }
@@ -56,41 +61,61 @@ struct Operands {
   const float *mean, *rstd;
   std::int64_t channels;
 
-  __device__ float normalised(std::int64_t row, std::int64_t c) const {
-    return (widen(x[row * channels + c]) - mean[row]) * rstd[row];
-  }
-  __device__ float gradient(std::int64_t row, std::int64_t c) const {
-    return widen(dy[row * channels + c]);
-  }
   // The gradients of scale and bias.
-  __device__ void add(std::int64_t row, std::int64_t c, LongSum& d_scale, LongSum& d_bias) const {
-    const float g = gradient(row, c);
-    d_scale.add(g * normalised(row, c));
-    d_bias.add(g);
-  }
+  template <int N>
+  struct Pack {
+    const T *x, *dy;
+    const float *mean, *rstd;
+    __device__ Pack(const Operands& all, std::int64_t)
+        : x(all.x), dy(all.dy), mean(all.mean), rstd(all.rstd) {}
+    __device__ void add(std::int64_t row, std::int64_t i, LongSum (&d_scale)[N],
+                        LongSum (&d_bias)[N]) const {
+      float v[N], g[N];
+      load_floats(x + i, v);
+      load_floats(dy + i, g);
+      const float m = mean[row], r = rstd[row];
+      for (int j = 0; j < N; ++j) {
+        d_scale[j].add(g[j] * ((v[j] - m) * r));
+        d_bias[j].add(g[j]);
+      }
+    }
+  };
 };
 
 // With g = dy * scale and n = (x - mean) * rstd:  dx = rstd * (g - mean(g) - n * mean(g * n)).
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    gradient_of_row(std::int64_t rows, Operands<T> in, T* dx, bool accumulate) {
+    gradient_of_row(std::int64_t rows, bool packed, Operands<T> in, T* dx, bool accumulate) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
-  const std::int64_t row = Team::row(), length = inside(row, rows) ? in.channels : 0;
+  const std::int64_t row = Team::row(), first = row * in.channels;
+  const bool works = inside(row, rows);
+  const std::int64_t length = works ? in.channels : 0;
+  const Row<const T> x{in.x + first, length, packed}, dy{in.dy + first, length, packed};
+  const Row<const T> scales{in.scale, length, packed};
+  const float mean = works ? in.mean[row] : 0, rstd = works ? in.rstd[row] : 0;
+  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&g)[N], float(&n)[N]) {
+    float gain[N];
+    load_row(x, k, n);
+    load_row(dy, k, g);
+    load_or(scales, k, 1, gain);
+    for (int j = 0; j < N; ++j) {
+      n[j] = (n[j] - mean) * rstd;
+      g[j] *= gain[j];
+    }
+  });
   LongSum sum, dot;
-  for (std::int64_t c = Team::rank(); inside(c, length); c += Team::kSize) {
-    const float g = in.gradient(row, c) * value_or(in.scale, c, 1);
+  values.each([&](std::int64_t, float g, float n) {
     sum.add(g);
-    dot.add(g * in.normalised(row, c));
-  }
-  const double n = static_cast<double>(in.channels);
-  const auto level = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) / n);
-  const auto slope = static_cast<float>(Team::fold(dot.value(), s.second, Add{}) / n);
-  for (std::int64_t c = Team::rank(); inside(c, length); c += Team::kSize) {
-    const float g = in.gradient(row, c) * value_or(in.scale, c, 1);
-    const float value = in.rstd[row] * (g - level - in.normalised(row, c) * slope);
-    T& to = dx[row * in.channels + c];
-    to = narrow<T>(accumulate ? widen(to) + value : value);
-  }
+    dot.add(g * n);
+  });
+  const double n_of = static_cast<double>(in.channels);
+  const auto level = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) / n_of);
+  const auto slope = static_cast<float>(Team::fold(dot.value(), s.second, Add{}) / n_of);
+  values.packs([&](std::int64_t k, float(&g)[N], float(&n)[N]) {
+    for (int j = 0; j < N; ++j) g[j] = rstd * (g[j] - level - n[j] * slope);
+    put_row(Row<T>{dx + first, length, packed}, k, g, accumulate);
+  });
 }
 
 template <class T>
@@ -120,7 +145,9 @@ void run_typed(const LayerNormBackward& op, void* workspace, const Stream& strea
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             gradient_of_row<T, Team>, op.rows, in, static_cast<T*>(op.dx), op.accumulate);
+             gradient_of_row<T, Team>, op.rows,
+             has_packed_rows<T>(op.channels, op.x, op.dy, op.scale, op.dx), in,
+             static_cast<T*>(op.dx), op.accumulate);
     });
   }
   if (op.d_scale == nullptr && op.d_bias == nullptr) return;
@@ -128,7 +155,10 @@ void run_typed(const LayerNormBackward& op, void* workspace, const Stream& strea
       result_dtype("layer_norm", "grad_dtype", op.dtype, op.grad_dtype) == DType::f32;
   const RowSplits splits = row_splits(op.rows, op.channels, stream.device);
   auto* const partial = static_cast<double*>(workspace);
-  launch_column_sums(in, op.rows, op.channels, splits, partial, stream);
+  const auto sum = [&]<int N>(Width<N>) {
+    launch_column_sums<N>(in, op.rows, op.channels, splits, partial, stream);
+  };
+  with_channel_packs<T>(op.channels, sum, op.x, op.dy);
   launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
          finish_parameters<T>, op.channels, partial, splits.count, Results<T>{op.d_scale, in_f32},
          op.accumulate_scale, Results<T>{op.d_bias, in_f32}, op.accumulate_bias);
@@ -150,9 +180,11 @@ void run(const LayerNormForward& op, const Plan&, void*, const Stream& stream) {
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             normalise_row<T, Team>, op.rows, op.channels, static_cast<const T*>(op.x),
-             static_cast<const T*>(op.scale), static_cast<const T*>(op.bias), op.eps,
-             static_cast<float*>(op.mean), static_cast<float*>(op.rstd), static_cast<T*>(op.y));
+             normalise_row<T, Team>, op.rows, op.channels,
+             has_packed_rows<T>(op.channels, op.x, op.scale, op.bias, op.y),
+             static_cast<const T*>(op.x), static_cast<const T*>(op.scale),
+             static_cast<const T*>(op.bias), op.eps, static_cast<float*>(op.mean),
+             static_cast<float*>(op.rstd), static_cast<T*>(op.y));
     });
   });
 }

@@ -4,14 +4,12 @@
 #include "kernels/norm_act.h"
 
 #include "kernels/gpu/column_sums.cuh"
-#include "kernels/gpu/flat.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kRowsPerThread = 8;
 
 // ---- lines: a thread per channel ----
 
@@ -57,45 +55,13 @@ __global__ void __launch_bounds__(kThreads) make_gradient_lines(NormGradientLine
 
 // ---- passes ----
 
-// A thread has one pack of N channels in kRowsPerThread rows. `across` threads stand side by side
-// along the channels, a power of two that the host chose for the number of packs.
-struct Passage {
-  std::int64_t rows, channels;
-  int across;
-
-  std::int64_t rows_per_block() const { return kThreads / across * kRowsPerThread; }
-  dim3 grid(int width) const {
-    return dim3(blocks_for(rows, rows_per_block()), blocks_for(channels / width, across));
-  }
-};
-
-Passage passage(std::int64_t rows, std::int64_t channels, int width) {
-  int across = 1;
-  while (across < kWarp && across < channels / width) across *= 2;
-  return {rows, channels, across};
-}
-
-// Calls setup(channel) once and f(element) for each row's pack.
-template <int N, class Setup, class F>
-__device__ __forceinline__ void for_my_rows(const Passage& p, Setup setup, F f) {
-  const int thread = static_cast<int>(threadIdx.x), down = kThreads / p.across;
-  const std::int64_t pack = std::int64_t{blockIdx.y} * p.across + thread % p.across;
-  if (!inside(pack, p.channels / N)) return;
-  setup(pack * N);
-  const std::int64_t first = std::int64_t{blockIdx.x} * down * kRowsPerThread + thread / p.across;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const std::int64_t row = first + i * down;
-    if (inside(row, p.rows)) f(row * p.channels + pack * N);
-  }
-}
-
 template <int N, class Line>
 __device__ __forceinline__ void load_lines(const Line* from, std::int64_t c, Line (&lines)[N]) {
-  for (int j = 0; j < N; ++j) lines[j] = from[c + j];
+  for (int j = 0; j < N; ++j) lines[j] = load_vector<Line>(from + c + j);
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(kThreads) norm_act_rows(Passage p, NormAct op) {
+__global__ void __launch_bounds__(kPassThreads) norm_act_rows(Passage p, NormAct op) {
   NormLine lines[N], of_residual[N];
   const bool relu = op.relu, normed_residual = op.residual_lines != nullptr;
   for_my_rows<N>(
@@ -117,7 +83,8 @@ __global__ void __launch_bounds__(kThreads) norm_act_rows(Passage p, NormAct op)
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(kThreads) input_gradient_rows(Passage p, NormInputGradient op) {
+__global__ void __launch_bounds__(kPassThreads)
+    input_gradient_rows(Passage p, NormInputGradient op) {
   NormGradientLine lines[N];
   for_my_rows<N>(
       p, [&](std::int64_t c) { load_lines(op.lines, c, lines); },
@@ -130,34 +97,36 @@ __global__ void __launch_bounds__(kThreads) input_gradient_rows(Passage p, NormI
       });
 }
 
-// Calls f(Width<N>) with as many channels to a pack as the arrays allow.
-template <class T, class F, class... Pointers>
-void with_width(std::int64_t channels, F&& f, const Pointers*... arrays) {
-  constexpr int kPack = Packed<T>::kCount;
-  if (channels % kPack == 0 && (is_packed_aligned(arrays) && ...)) return f(Width<kPack>{});
-  f(Width<1>{});
-}
-
 // ---- sums: kernels/gpu/column_sums.cuh ----
 
 // Masks dy, hands it on, and sums.
 template <class T>
 struct MaskedSums {
   NormActBackward op;
-  __device__ void add(std::int64_t row, std::int64_t c, LongSum& sum, LongSum& dot) const {
-    const std::int64_t i = row * op.channels + c;
-    const NormLine line = op.lines[c];
-    const float x = widen(static_cast<const T*>(op.x)[i]);
-    float g = widen(static_cast<const T*>(op.dy)[i]);
-    if (op.relu) {
-      const float z = op.y != nullptr ? widen(static_cast<const T*>(op.y)[i])
-                                      : normed_as_stored<T>(line, x, true);
-      if (!(z > 0)) g = 0;
+
+  template <int N>
+  struct Pack {
+    const NormActBackward& op;
+    NormLine lines[N];
+    __device__ Pack(const MaskedSums& all, std::int64_t c) : op(all.op) {
+      load_lines(op.lines, c, lines);
     }
-    if (op.g != nullptr) static_cast<T*>(op.g)[i] = narrow<T>(g);
-    sum.add(g);
-    dot.add(g * (x - line.mean));
-  }
+    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&dot)[N]) const {
+      float x[N], g[N], y[N];
+      load_floats(static_cast<const T*>(op.x) + i, x);
+      load_floats(static_cast<const T*>(op.dy) + i, g);
+      if (op.relu && op.y != nullptr) load_floats(static_cast<const T*>(op.y) + i, y);
+      for (int j = 0; op.relu && j < N; ++j) {
+        const float z = op.y != nullptr ? y[j] : normed_as_stored<T>(lines[j], x[j], true);
+        g[j] = z > 0 ? g[j] : 0;
+      }
+      if (op.g != nullptr) store_floats(static_cast<T*>(op.g) + i, g);
+      for (int j = 0; j < N; ++j) {
+        sum[j].add(g[j]);
+        dot[j].add(g[j] * (x[j] - lines[j].mean));
+      }
+    }
+  };
 };
 
 __global__ void __launch_bounds__(kThreads)
@@ -197,9 +166,10 @@ void run(const NormAct& op, const Plan&, void*, const Stream& stream) {
   with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
     const auto go = [&]<int N>(Width<N>) {
       const Passage p = passage(op.rows, op.channels, N);
-      launch({.grid = p.grid(N), .block = kThreads, .stream = stream}, norm_act_rows<T, N>, p, op);
+      launch({.grid = p.grid(N), .block = kPassThreads, .stream = stream}, norm_act_rows<T, N>, p,
+             op);
     };
-    with_width<T>(op.channels, go, op.x, op.residual, op.y);
+    with_channel_packs<T>(op.channels, go, op.x, op.residual, op.y);
   });
 }
 
@@ -207,10 +177,10 @@ void run(const NormInputGradient& op, const Plan&, void*, const Stream& stream) 
   with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
     const auto go = [&]<int N>(Width<N>) {
       const Passage p = passage(op.rows, op.channels, N);
-      launch({.grid = p.grid(N), .block = kThreads, .stream = stream}, input_gradient_rows<T, N>, p,
-             op);
+      launch({.grid = p.grid(N), .block = kPassThreads, .stream = stream},
+             input_gradient_rows<T, N>, p, op);
     };
-    with_width<T>(op.channels, go, op.g, op.x, op.dx);
+    with_channel_packs<T>(op.channels, go, op.g, op.x, op.dx);
   });
 }
 
@@ -218,7 +188,10 @@ void run(const NormActBackward& op, const Plan&, void* workspace, const Stream& 
   auto* const partial = static_cast<double*>(workspace);
   const RowSplits splits = row_splits(op.rows, op.channels, stream.device);
   with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
-    launch_column_sums(MaskedSums<T>{op}, op.rows, op.channels, splits, partial, stream);
+    const auto sum = [&]<int N>(Width<N>) {
+      launch_column_sums<N>(MaskedSums<T>{op}, op.rows, op.channels, splits, partial, stream);
+    };
+    with_channel_packs<T>(op.channels, sum, op.x, op.y, op.dy, op.g);
   });
   launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
          finish_sums, op.channels, partial, splits.count, op.sums);

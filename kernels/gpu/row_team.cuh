@@ -16,8 +16,11 @@
 
 namespace convoy::CONVOY_TARGET {
 
-template <int size>
+// `holds`: its threads' registers have room for a row (row_values.cuh).
+template <int size, bool holds = true>
 struct RowTeam {
+  static constexpr bool kHolds = holds;
+  static constexpr int kValues = size < kWarp ? 8 : 32;  // of a thread
   static constexpr int kSize = size;
   static constexpr int kThreads = size <= kWarp ? 4 * kWarp : size;
   static constexpr int kRows = kThreads / size;  // of a block
@@ -42,9 +45,10 @@ struct RowTeam {
 // Calls f with the team for rows of this length.
 template <class F>
 void with_team(std::int64_t length, F&& f) {
-  if (length <= 64) return f(RowTeam<8>{});
-  if (length <= 1024) return f(RowTeam<32>{});
-  return f(RowTeam<256>{});
+  if (length <= 8 * RowTeam<8>::kValues) return f(RowTeam<8>{});
+  if (length <= 32 * RowTeam<32>::kValues) return f(RowTeam<32>{});
+  if (length <= 256 * RowTeam<256>::kValues) return f(RowTeam<256>{});
+  return f(RowTeam<256, false>{});
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A team of threads per row: the maximum, the sum of exponentials, the result; three passes over a
-// row that is in the cache after the first.
+// A team of threads per row: the maximum, the sum of exponentials, the result; three passes over
+// values that are read once.
 #include "kernels/softmax.h"
 
 #include "kernels/gpu/long_sum.cuh"
-#include "kernels/gpu/row_team.cuh"
+#include "kernels/gpu/row_values.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -17,47 +17,50 @@ struct Storage {
 
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    softmax_row(std::int64_t rows, std::int64_t classes, const T* x, T* y, bool log) {
+    softmax_row(std::int64_t rows, std::int64_t classes, bool packed, const T* x, T* y, bool log) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row(), length = inside(row, rows) ? classes : 0;
-  const T* const from = x + row * classes;
-  T* const to = y + row * classes;
+  const Row<const T> from{x + row * classes, length, packed};
+  const Row<T> to{y + row * classes, length, packed};
+  auto values =
+      row_values<Team, N>(length, [&](std::int64_t k, float(&v)[N]) { load_row(from, k, v); });
   float mine = -INFINITY;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    mine = fmaxf(mine, widen(from[k]));
-  }
+  values.each([&](std::int64_t, float v) { mine = fmaxf(mine, v); });
   const float largest = Team::fold(mine, s.largest, Maximum{});
   LongSum exps;  // a NaN that the maximum passed over shows here
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    exps.add(expf(widen(from[k]) - largest));
-  }
+  values.each([&](std::int64_t, float v) { exps.add(expf(v - largest)); });
   const auto sum = static_cast<float>(Team::fold(exps.value(), s.sum, Add{}));
   const float log_sum = logf(sum), scale = 1.0f / sum;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    const float above = widen(from[k]) - largest;
-    to[k] = narrow<T>(log ? above - log_sum : expf(above) * scale);
-  }
+  values.packs([&](std::int64_t k, float(&v)[N]) {
+    for (float& e : v) e = log ? e - largest - log_sum : expf(e - largest) * scale;
+    store_row(to, k, v);
+  });
 }
 
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    softmax_row_gradient(std::int64_t rows, std::int64_t classes, const T* y, const T* dy, T* dx,
-                         bool log, bool accumulate) {
+    softmax_row_gradient(std::int64_t rows, std::int64_t classes, bool packed, const T* y,
+                         const T* dy, T* dx, bool log, bool accumulate) {
+  constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row(), length = inside(row, rows) ? classes : 0;
   const std::int64_t first = row * classes;
+  const Row<const T> outputs{y + first, length, packed}, given{dy + first, length, packed};
+  const Row<T> to{dx + first, length, packed};
+  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&p)[N], float(&g)[N]) {
+    load_row(outputs, k, p);
+    load_row(given, k, g);
+  });
   LongSum mine;
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    const float g = widen(dy[first + k]);
-    mine.add(log ? g : g * widen(y[first + k]));
-  }
+  values.each([&](std::int64_t, float p, float g) { mine.add(log ? g : g * p); });
   const auto total = static_cast<float>(Team::fold(mine.value(), s.sum, Add{}));
-  for (std::int64_t k = Team::rank(); inside(k, length); k += Team::kSize) {
-    const float g = widen(dy[first + k]), p = widen(y[first + k]);
-    const float value = log ? g - expf(p) * total : p * (g - total);
-    T& to = dx[first + k];
-    to = narrow<T>(accumulate ? widen(to) + value : value);
-  }
+  values.packs([&](std::int64_t k, float(&p)[N], float(&g)[N]) {
+    for (int j = 0; j < N; ++j) {
+      g[j] = log ? g[j] - expf(p[j]) * total : p[j] * (g[j] - total);
+    }
+    put_row(to, k, g, accumulate);
+  });
 }
 
 }  // namespace
@@ -72,8 +75,8 @@ void run(const SoftmaxForward& op, const Plan&, void*, const Stream& stream) {
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             softmax_row<T, Team>, op.rows, op.classes, static_cast<const T*>(op.x),
-             static_cast<T*>(op.y), op.log);
+             softmax_row<T, Team>, op.rows, op.classes, has_packed_rows<T>(op.classes, op.x, op.y),
+             static_cast<const T*>(op.x), static_cast<T*>(op.y), op.log);
     });
   });
 }
@@ -85,7 +88,8 @@ void run(const SoftmaxBackward& op, const Plan&, void*, const Stream& stream) {
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             softmax_row_gradient<T, Team>, op.rows, op.classes, static_cast<const T*>(op.y),
+             softmax_row_gradient<T, Team>, op.rows, op.classes,
+             has_packed_rows<T>(op.classes, op.y, op.dy, op.dx), static_cast<const T*>(op.y),
              static_cast<const T*>(op.dy), static_cast<T*>(op.dx), op.log, op.accumulate);
     });
   });

@@ -23,6 +23,8 @@ const Case kCases[] = {
     {33, 5, true, false, true, false},
     {1, 70, false, true, true, false},
     {4, 0},
+    {300, 24, true, true, true},
+    {70, 320, true, false, true, true, 8},
 };
 
 std::vector<double> plus(std::vector<double> a, const std::vector<double>& b) {

@@ -28,6 +28,8 @@ const Case kCases[] = {
     {5, 4, true},
     {31, 10, true, false, 0.1},
     {3, 70, true, true, 0.3},
+    {5, 72, true, true, 0.1},
+    {1, 8200, true, true},
 };
 
 std::vector<double> scaled(std::vector<double> values, double by) {

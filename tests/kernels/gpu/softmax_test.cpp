@@ -12,7 +12,8 @@ namespace {
 struct Case {
   std::int64_t rows, classes;
 };
-const Case kCases[] = {{0, 3}, {1, 1}, {2, 2}, {33, 10}, {17, 64}, {5, 65}, {3, 1000}, {2, 1100}};
+const Case kCases[] = {{0, 3},  {1, 1},    {2, 2},    {33, 10},  {17, 64},
+                       {5, 65}, {3, 1000}, {2, 1100}, {1, 8195}, {1, 8200}};
 
 std::vector<double> logits_of(const Case& c, DType dtype) {
   std::vector<double> x = random_doubles(dtype, c.rows * c.classes, 1);
