@@ -62,7 +62,7 @@ __device__ __forceinline__ void load_lines(const Line* from, std::int64_t c, Lin
 
 template <class T, int N>
 __global__ void __launch_bounds__(kPassThreads) norm_act_rows(Passage p, NormAct op) {
-  NormLine lines[N], of_residual[N];
+  NormLine lines[N], of_residual[N] = {};
   const bool relu = op.relu, normed_residual = op.residual_lines != nullptr;
   for_my_rows<N>(
       p,
@@ -112,7 +112,7 @@ struct MaskedSums {
       load_lines(op.lines, c, lines);
     }
     __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&dot)[N]) const {
-      float x[N], g[N], y[N];
+      float x[N], g[N], y[N] = {};
       load_floats(static_cast<const T*>(op.x) + i, x);
       load_floats(static_cast<const T*>(op.dy) + i, g);
       if (op.relu && op.y != nullptr) load_floats(static_cast<const T*>(op.y) + i, y);

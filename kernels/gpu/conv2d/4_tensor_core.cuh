@@ -217,10 +217,17 @@ struct BackwardInputPass : ConvolutionPass<T> {
 template <class T>
 struct FirstSumIsOfValues {
   const T* values;  // [rows, columns]
-  std::int64_t columns;
-  __device__ void add(std::int64_t row, std::int64_t column, LongSum& sum, LongSum&) const {
-    sum.add(widen(values[row * columns + column]));
-  }
+
+  template <int N>
+  struct Pack {
+    const T* values;
+    __device__ Pack(const FirstSumIsOfValues& all, std::int64_t) : values(all.values) {}
+    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&)[N]) const {
+      float v[N];
+      load_floats(values + i, v);
+      for (int j = 0; j < N; ++j) sum[j].add(v[j]);
+    }
+  };
 };
 
 template <class T>
@@ -241,8 +248,11 @@ template <class T>
 void conv2d_bias_gradient(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
   const RowSplits splits = bias_splits(op.g, stream.device);
   auto* sums = static_cast<double*>(workspace);
-  launch_column_sums(FirstSumIsOfValues<T>{static_cast<const T*>(op.dy), op.g.K},
-                     op.g.N * op.g.P * op.g.Q, op.g.K, splits, sums, stream);
+  const FirstSumIsOfValues<T> terms{static_cast<const T*>(op.dy)};
+  const auto sum = [&]<int N>(Width<N>) {
+    launch_column_sums<N>(terms, op.g.N * op.g.P * op.g.Q, op.g.K, splits, sums, stream);
+  };
+  with_channel_packs<T>(op.g.K, sum, op.dy);
   launch({.grid = blocks_for(op.g.K, kAddThreads), .block = kAddThreads, .stream = stream},
          conv2d_finish_bias<T>, op, sums, splits.count);
 }

@@ -29,7 +29,6 @@ const Case kCases[] = {
     {31, 10, true, false, 0.1},
     {3, 70, true, true, 0.3},
     {5, 72, true, true, 0.1},
-    {1, 8200, true, true},
 };
 
 std::vector<double> scaled(std::vector<double> values, double by) {
@@ -139,6 +138,38 @@ GPU_CASE(CrossEntropyKernel, LossAndGradientMatchReference) {
         expect_agreement(c, reduction, dtype);
       }
     }
+  });
+}
+
+// Rows too long for registers are read again. Classes that cannot occur add nothing, so that a
+// short reference will do.
+GPU_CASE(CrossEntropyKernel, LongRows) {
+  constexpr std::int64_t kFew = 50, kMany = 8200;
+  for_each_dtype([](DType dtype) {
+    Problem few({2, kFew}, dtype), many({2, kMany}, dtype, std::vector<double>(2 * kMany), {7, 49});
+    std::vector<double> z(2 * kMany, -30000);
+    const std::vector<double> few_z = few.logits.values();
+    for (std::int64_t i = 0; i < 2 * kFew; ++i) {
+      z[static_cast<std::size_t>(i / kFew * kMany + i % kFew * 150)] =
+          few_z[static_cast<std::size_t>(i)];
+    }
+    const DeviceArray logits(dtype, z), dloss(DType::f32, std::vector<double>{1});
+    const DeviceValues<std::int64_t> target({7 * 150, 49 * 150});
+    many.forward.logits = many.backward.logits = logits.data();
+    many.forward.target.target = many.backward.target.target = target.data();
+    many.backward.dloss = dloss.data();
+    run_on_device(many.forward);
+    run_on_device(many.backward);
+    few.ref.index = {7, 49};
+    expect_close(many.row_loss, few.ref.row_losses(), {.scale = 16}, "row loss");
+    const std::vector<double> gradient = few.ref.backward({0.5, 0.5}),
+                              found = many.dlogits.values();
+    std::vector<double> expected(2 * kMany);
+    for (std::int64_t i = 0; i < 2 * kFew; ++i) {
+      expected[static_cast<std::size_t>(i / kFew * kMany + i % kFew * 150)] =
+          gradient[static_cast<std::size_t>(i)];
+    }
+    expect_close(found, dtype, expected, {.scale = 16}, "gradient");
   });
 }
 
