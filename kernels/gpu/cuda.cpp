@@ -44,6 +44,15 @@ int multiprocessor_count(const Device& device) {
   return count;
 }
 
+int compute_capability(const Device& device) {
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index),
+        "asking for the compute capability");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device.index),
+        "asking for the compute capability");
+  return 10 * major + minor;
+}
+
 void launch_kernel(const LaunchConfig& config, const void* kernel, void** arguments) {
   if (config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) return;
   allow_shared_bytes(kernel, config.shared_bytes);

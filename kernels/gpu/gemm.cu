@@ -7,6 +7,7 @@
 #include "kernels/gpu/gemm/3_register_tile.cuh"
 #include "kernels/gpu/gemm/4_warp_tile.cuh"
 #include "kernels/gpu/gemm/5_tensor_core.cuh"
+#include "kernels/gpu/hopper/gemm_wgmma.h"
 #include "kernels/gpu/ladder.h"
 
 namespace convoy {
@@ -19,6 +20,9 @@ std::vector<const char*> rungs(const Gemm& op) {
   if (!gemm_fits_shared_tile(op)) return {"naive"};
   std::vector<const char*> names = {"naive", "shared_tile", "register_tile", "warp_tile"};
   if (gemm_fits_tensor_core(op)) names.push_back("tensor_core");
+  // A machine's devices are taken to be alike.
+  const bool has_wgmma = compute_capability({.type = DeviceType::cuda}) == 90;
+  if (has_wgmma && gemm_fits_wgmma(op)) names.push_back("wgmma");
   return names;
 }
 
@@ -31,15 +35,18 @@ Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
     return {.variant = rung,
             .workspace_bytes = splits ? gemm_tensor_core_workspace(op, device) : 0};
   }
-  unknown_rung("gemm", variant, "naive, shared_tile, register_tile, warp_tile or tensor_core");
+  unknown_rung("gemm", variant,
+               "naive, shared_tile, register_tile, warp_tile, tensor_core or wgmma");
 }
 
 // By shape alone: the highest rung that takes it. But without tensor cores, a product of few
 // columns or rows would fill little of the higher rungs' tiles, of which a side is 64 at least;
 // rung 2 has a narrow one. (Of f32 no rung so far splits K over blocks, which a large K with a
-// small c would gain from.)
+// small c would gain from.) Nor does wgmma, whose tiles are large: with fewer of them than
+// multiprocessors, rung 5 has smaller ones, and splits.
 Plan plan(const Gemm& op, const Device& device) {
   std::string_view rung = rungs(op).back();
+  if (rung == "wgmma" && !gemm_fills_wgmma(op, device)) rung = "tensor_core";
   if (rung == "warp_tile" && min(op.M, op.N) <= kNarrowColumns) rung = "shared_tile";
   return plan_rung(op, device, rung);
 }
@@ -52,6 +59,7 @@ void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream
     if (variant == "shared_tile") return gemm_shared_tile<T>(op, stream);
     if (variant == "register_tile") return gemm_register_tile<T>(op, stream);
     if (variant == "warp_tile") return gemm_warp_tile<T>(op, stream);
+    if (variant == "wgmma") return gemm_wgmma(op, stream);
     if constexpr (!std::is_same_v<T, float>) gemm_tensor_core<T>(op, workspace, stream);
   });
 }

@@ -21,3 +21,7 @@ set(kernel_sources
   softmax.cu
   upsample.cu
 )
+# Those that need compute capability 9.0.
+set(hopper_sources
+  hopper/gemm_wgmma.cu
+)

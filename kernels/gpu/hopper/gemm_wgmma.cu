@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The rung wgmma of gemm: which tile, the copy engine's maps, the launch.
+#include "kernels/gpu/hopper/gemm_wgmma.cuh"
+
+#include "kernels/gpu/hopper/gemm_wgmma.h"
+#include "kernels/gpu/tile.cuh"
+
+namespace convoy::CONVOY_TARGET {
+namespace {
+
+constexpr int kUnit = 8;  // elements of 16 bytes
+
+// Rows `pitch` apart, of products `step` apart.
+bool takes_copies(const void* data, std::int64_t columns, std::int64_t pitch, std::int64_t products,
+                  std::int64_t step) {
+  return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && pitch >= columns &&
+         pitch % kUnit == 0 && (products == 1 || (step >= 0 && step % kUnit == 0));
+}
+
+// A batch of matrices; of one matrix, or of one for all, the steps do not count.
+TensorMap map_of(const Gemm& op, const void* data, std::int64_t rows, std::int64_t columns,
+                 std::int64_t pitch, std::int64_t step, int rank, int box_rows) {
+  const bool steps = op.batch > 1 && step > 0;
+  return tensor_map({.data = data,
+                     .dtype = op.dtype,
+                     .rank = rank,
+                     .extent = {columns, rows, steps ? op.batch : 1, 1},
+                     .stride = {1, pitch, steps ? step : kUnit, kUnit},
+                     .box = {64, box_rows, 1, 1},
+                     .swizzle = Swizzle::bytes128});
+}
+
+template <class Config>
+void run_config(const Gemm& op, const Stream& stream) {
+  const bool staged = !op.accumulate && op.out_dtype.value_or(op.dtype) == op.dtype &&
+                      takes_copies(op.c, op.N, op.ldc, op.batch, op.stride_c) &&
+                      (op.batch == 1 || op.stride_c > 0);
+  const WgmmaShape shape{.M = static_cast<int>(op.M),
+                         .N = static_cast<int>(op.N),
+                         .K = static_cast<int>(op.K),
+                         .products = static_cast<int>(op.batch),
+                         .a_steps = op.stride_a > 0,
+                         .b_steps = op.stride_b > 0,
+                         .staged = staged};
+  const bool a_along_k = Config::kMajorA == Major::k, b_along_k = Config::kMajorB == Major::k;
+  const TensorMap a = map_of(op, op.a, a_along_k ? op.M : op.K, a_along_k ? op.K : op.M, op.lda,
+                             op.stride_a, 3, a_along_k ? Config::kM : Config::kK);
+  const TensorMap b = map_of(op, op.b, b_along_k ? op.N : op.K, b_along_k ? op.K : op.N, op.ldb,
+                             op.stride_b, 3, b_along_k ? Config::kN : Config::kK);
+  const TensorMap c = staged ? map_of(op, op.c, op.M, op.N, op.ldc, op.stride_c, 4, 64) : a;
+  const auto tiles = static_cast<int>(tiles_for<Config>(op.M, op.N, op.batch));
+  launch({.grid = static_cast<unsigned>(min(tiles, multiprocessor_count(stream.device))),
+          .block = Config::kThreads,
+          .shared_bytes = sizeof(typename Config::Storage),
+          .stream = stream},
+         gemm_wgmma_tiles<Config>, a, b, c, op, shape);
+}
+
+// The wide tile reads less per product, if there are enough of them.
+template <class T, Major kA, Major kB>
+void run_majors(const Gemm& op, const Stream& stream) {
+  using Wide = WgmmaConfig<T, 256, kA, kB>;
+  using Square = WgmmaConfig<T, 128, kA, kB>;
+  const auto wide = static_cast<int>(tiles_for<Wide>(op.M, op.N, op.batch));
+  if (op.N > Square::kN && wide >= multiprocessor_count(stream.device)) {
+    return run_config<Wide>(op, stream);
+  }
+  run_config<Square>(op, stream);
+}
+
+template <class T>
+void run_type(const Gemm& op, const Stream& stream) {
+  constexpr Major k = Major::k, mn = Major::mn;
+  if (op.transpose_a) {
+    return op.transpose_b ? run_majors<T, mn, k>(op, stream) : run_majors<T, mn, mn>(op, stream);
+  }
+  op.transpose_b ? run_majors<T, k, k>(op, stream) : run_majors<T, k, mn>(op, stream);
+}
+
+}  // namespace
+
+bool gemm_fits_wgmma(const Gemm& op) {
+  const std::int64_t a_columns = op.transpose_a ? op.M : op.K;
+  const std::int64_t b_columns = op.transpose_b ? op.K : op.N;
+  return (op.dtype == DType::f16 || op.dtype == DType::bf16) && op.K > 0 &&
+         max(op.M, max(op.N, op.K)) <= INT32_MAX - 256 &&
+         blocks_for(op.M, 128) * blocks_for(op.N, 128) * op.batch <= INT32_MAX / 2 &&
+         takes_copies(op.a, a_columns, op.lda, op.batch, op.stride_a) &&
+         takes_copies(op.b, b_columns, op.ldb, op.batch, op.stride_b);
+}
+
+bool gemm_fills_wgmma(const Gemm& op, const Device& device) {
+  using Square = WgmmaConfig<F16, 128, Major::k, Major::k>;
+  const auto tiles = static_cast<int>(tiles_for<Square>(op.M, op.N, op.batch));
+  return tiles >= multiprocessor_count(device);
+}
+
+void gemm_wgmma(const Gemm& op, const Stream& stream) {
+  if (op.dtype == DType::f16) return run_type<F16>(op, stream);
+  run_type<BF16>(op, stream);
+}
+
+}  // namespace convoy::CONVOY_TARGET

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What gemm.cu needs of the rung wgmma, which is compiled for compute capability 9.0 alone.
+
+#include "kernels/gemm.h"
+#include "kernels/gpu/target.h"
+
+namespace convoy::CONVOY_TARGET {
+
+// Whether a and b are what the copy engine takes: f16 or bf16, and every row at a multiple of 16
+// bytes.
+bool gemm_fits_wgmma(const Gemm& op);
+// Whether there is a tile for each multiprocessor.
+bool gemm_fills_wgmma(const Gemm& op, const Device& device);
+
+void gemm_wgmma(const Gemm& op, const Stream& stream);
+
+}  // namespace convoy::CONVOY_TARGET
