@@ -72,8 +72,10 @@ inline Output partial_output(const Output& out, void* sums) {
           .product_step = out.rows * out.columns};
 }
 
+// Static, as is its launch: two files have it, and g++ lists the entries of __launch_bounds__ in
+// one section of an object, which may not name what the linker drops for another object's sake.
 template <class T, int N>
-__global__ void __launch_bounds__(kFlatThreads)
+static __global__ void __launch_bounds__(kFlatThreads)
     add_splits(Output out, const float* sums, int splits) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   const std::int64_t count = out.products * out.rows * out.columns;
@@ -88,7 +90,7 @@ __global__ void __launch_bounds__(kFlatThreads)
 }
 
 template <class T>
-void add_splits_to(const Output& out, const void* sums, int splits, const Stream& stream) {
+static void add_splits_to(const Output& out, const void* sums, int splits, const Stream& stream) {
   const bool packs = out.width == Output::kPack;
   launch({.grid = blocks_for(elements(out) / (packs ? Output::kPack : 1), kFlatThreads),
           .block = kFlatThreads,
