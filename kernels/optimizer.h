@@ -3,14 +3,24 @@
 // Optimizer steps over flat ranges: parameters, gradients and state of a whole group, or any part
 // of it, are plain arrays, so a shard is stepped as the whole is. Formulas are PyTorch's. What
 // changes from step to step is read from StepState: learning rate, step, and the factors that make
-// g = gradient * gradient_factor * clip_factor. Where found_inf is set, a step writes nothing.
-// State arrays hold zeros before the first step.
+// g = gradient * gradient_factor / loss_scale * clip_factor. Where found_inf is set, a step writes
+// nothing. State arrays hold zeros before the first step.
+//
+// Mixed precision: parameter, gradient and state are f32, and the same launch writes the model's
+// half weights, the new parameter rounded.
 //
 //   run(SgdStep{n, p, g, m, state, group, DType::f32, {.momentum = 0.9}}, {}, nullptr, stream);
 
 #include "kernels/base.h"
 
 namespace convoy {
+
+struct HalfCopy {
+  void* data = nullptr;  // as the parameter; null: there is none
+  DType dtype = DType::f16;
+};
+// Throws Error unless the copy is f16 or bf16 and the parameter f32.
+void require_half_copy(const char* op, DType dtype, const HalfCopy& half);
 
 struct SgdOptions {
   double momentum = 0;
@@ -28,6 +38,7 @@ struct SgdStep {
   int group;  // which learning rate
   DType dtype;
   SgdOptions options = {};
+  HalfCopy half = {};
 };
 CONVOY_KERNEL_OP(SgdStep)
 
@@ -40,7 +51,7 @@ struct AdamOptions {
 };
 
 // m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-// p -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps), with t = StepState::step + 1
+// p -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps), with t = StepState::updates + 1
 struct AdamWStep {
   std::int64_t count;
   void* parameter;       // [count]
@@ -51,6 +62,7 @@ struct AdamWStep {
   int group;
   DType dtype;
   AdamOptions options = {};
+  HalfCopy half = {};
 };
 CONVOY_KERNEL_OP(AdamWStep)
 
@@ -74,6 +86,7 @@ struct RmspropStep {
   int group;
   DType dtype;
   RmspropOptions options = {};
+  HalfCopy half = {};
 };
 CONVOY_KERNEL_OP(RmspropStep)
 
@@ -105,6 +118,7 @@ struct LarsStep {
   int group;
   DType dtype;
   LarsOptions options = {};
+  HalfCopy half = {};
 };
 CONVOY_KERNEL_OP(LarsStep)
 
@@ -118,8 +132,8 @@ struct EmaStep {
 };
 CONVOY_KERNEL_OP(EmaStep)
 
-// gradient *= gradient_factor * clip_factor. The steps above do so on their way; this is for those
-// who want to see the gradients.
+// gradient *= gradient_factor / loss_scale * clip_factor. The steps above do so on their way; this
+// is for those who want to see the gradients.
 struct ScaleGradients {
   std::int64_t count;
   void* gradient;  // [count]
@@ -128,12 +142,16 @@ struct ScaleGradients {
 };
 CONVOY_KERNEL_OP(ScaleGradients)
 
-// Sets found_inf if an element is infinite or NaN; never clears it.
+// Sets found_inf if an element is infinite or NaN, and lowers first_bad to the index of the first
+// slice that has one; never clears them.
 struct CheckFinite {
   std::int64_t count;
   const void* x;  // [count]
   StepState* state;
   DType dtype;
+  const ParameterSlice* slices = nullptr;  // [slice_count], device memory, ascending; may be null
+  std::int64_t slice_count = 0;
+  std::int32_t first_parameter = 0;  // what the first slice counts as
 };
 CONVOY_KERNEL_OP(CheckFinite)
 
@@ -147,9 +165,9 @@ struct SquaredNorm {
 };
 CONVOY_KERNEL_OP(SquaredNorm)
 
-// From the squared norm of the raw gradients: clip_factor = min(1, max_norm / (norm + 1e-6)), norm
-// taken after gradient_factor, as PyTorch's clip_grad_norm_. A norm that is not finite sets
-// found_inf.
+// From the squared norm of the raw gradients: gradient_norm = norm, taken after gradient_factor and
+// loss_scale, and clip_factor = min(1, max_norm / (norm + 1e-6)), as PyTorch's clip_grad_norm_. A
+// norm that is not finite sets found_inf.
 struct ClipFactor {
   const double* squared_norm;  // one value
   double max_norm;

@@ -2,7 +2,6 @@
 #include "nn/optimizer.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/optimizer.h"
 #include "runtime/autograd.h"
@@ -37,6 +36,12 @@ Tensor slice_table(const ParameterGroup& group) {
   return from_host(table.data(), {bytes}, {DType::u8, group.values.device()});
 }
 
+// The model's weights, where those are not the masters themselves.
+HalfCopy half_copy(const ParameterGroup& group) {
+  if (group.values.impl() == group.masters.impl()) return {};
+  return {group.values.data(), group.values.dtype()};
+}
+
 void* data_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.data() : nullptr; }
 
 }  // namespace
@@ -63,7 +68,7 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
     GroupState state;
     if (names[0]) state.first = store.state_like(g);
     if (names[1]) state.second = store.state_like(g);
-    if (options.kind == OptimizerKind::lars) state.slices = slice_table(store.groups()[g]);
+    state.slices = slice_table(store.groups()[g]);
     states_.push_back(state);
   }
 }
@@ -72,24 +77,52 @@ StepStateBuffer& Optimizer::step_state() const {
   return convoy::step_state(store_.groups().front().values.device());
 }
 
+Stream Optimizer::stream() const { return current_stream(store_.groups().front().values.device()); }
+
 void Optimizer::begin_step(double learning_rate, double gradient_factor) {
   StepState& host = step_state().host();
   for (float& lr : host.learning_rate) lr = static_cast<float>(learning_rate);
   host.gradient_factor = static_cast<float>(gradient_factor);
   host.clip_factor = 1;
   host.found_inf = 0;
-  step_state().upload(current_stream(store_.groups().front().values.device()));
+  host.first_bad = kNoParameter;
+  step_state().upload(stream());
   store_.zero_grad();
 }
 
-void Optimizer::step() {
+void Optimizer::check_finite() {
   store_.finish_gradients();
-  for (std::size_t g = 0; g < states_.size(); ++g) step_group(g);
-  if (!step_state().host().found_inf) ++step_state().host().step;
+  std::int32_t first_parameter = 0;
+  for (std::size_t g = 0; g < states_.size(); ++g) {
+    const ParameterGroup& group = store_.groups()[g];
+    const auto slices = static_cast<std::int64_t>(group.slices.size());
+    run(CheckFinite{group.gradients.count(), group.gradients.data(), step_state().device_pointer(),
+                    group.gradients.dtype(),
+                    static_cast<const ParameterSlice*>(states_[g].slices.data()), slices,
+                    first_parameter},
+        stream());
+    first_parameter += static_cast<std::int32_t>(slices);
+  }
 }
 
-std::int64_t Optimizer::steps() const { return step_state().host().step; }
-void Optimizer::set_steps(std::int64_t steps) { step_state().host().step = steps; }
+void Optimizer::step(const LossScaling& scaling) {
+  store_.finish_gradients();
+  for (std::size_t g = 0; g < states_.size(); ++g) step_group(g);
+  run(LossScaleStep{step_state().device_pointer(), scaling}, stream());
+  ++step_state().host().step;
+}
+
+std::int64_t Optimizer::steps() const { return step_state().read(stream()).updates; }
+
+void Optimizer::set_steps(std::int64_t steps, std::int64_t skipped) {
+  step_state().read(stream());
+  StepState& host = step_state().host();
+  host.step = steps;
+  host.updates = steps - skipped;
+  host.skipped = skipped;
+  host.skipped_in_a_row = 0;
+  step_state().upload_all(stream());
+}
 
 void Optimizer::step_group(std::size_t index) {
   const ParameterGroup& group = store_.groups()[index];
@@ -98,16 +131,18 @@ void Optimizer::step_group(std::size_t index) {
   const std::int64_t count = group.values.count();
   const int id = static_cast<int>(index);
   const double decay = group.weight_decay ? o.weight_decay : 0;
-  void* const p = group.values.data();
+  void* const p = group.masters.data();
   const void* const g = group.gradients.data();
   void* const first = data_or_null(own.first);
   void* const second = data_or_null(own.second);
   const StepState* const state = step_state().device_pointer();
-  const DType dtype = group.values.dtype();
+  const DType dtype = group.masters.dtype();
+  const HalfCopy half = half_copy(group);
   const Stream stream = group.values.stream();
   switch (o.kind) {
     case OptimizerKind::sgd:
-      run(SgdStep{count, p, g, first, state, id, dtype, {o.momentum, decay, o.nesterov}}, stream);
+      run(SgdStep{count, p, g, first, state, id, dtype, {o.momentum, decay, o.nesterov}, half},
+          stream);
       break;
     case OptimizerKind::adam:
     case OptimizerKind::adamw:
@@ -119,7 +154,8 @@ void Optimizer::step_group(std::size_t index) {
                     state,
                     id,
                     dtype,
-                    {o.betas[0], o.betas[1], o.eps, decay, o.kind == OptimizerKind::adamw}},
+                    {o.betas[0], o.betas[1], o.eps, decay, o.kind == OptimizerKind::adamw},
+                    half},
           stream);
       break;
     case OptimizerKind::rmsprop:
@@ -132,7 +168,8 @@ void Optimizer::step_group(std::size_t index) {
                       state,
                       id,
                       dtype,
-                      {o.alpha, o.eps, decay, o.momentum}},
+                      {o.alpha, o.eps, decay, o.momentum},
+                      half},
           stream);
       break;
     case OptimizerKind::lars:
@@ -144,7 +181,8 @@ void Optimizer::step_group(std::size_t index) {
                    state,
                    id,
                    dtype,
-                   {o.momentum, decay, o.trust_coefficient, o.eps, o.nesterov}},
+                   {o.momentum, decay, o.trust_coefficient, o.eps, o.nesterov},
+                   half},
           stream);
       break;
   }
@@ -167,7 +205,7 @@ std::vector<NamedTensor> Optimizer::state() const {
   return out;
 }
 
-double clip_grad_norm(ParameterStore& store, double max_norm) {
+void clip_grad_norm(ParameterStore& store, double max_norm) {
   require(max_norm > 0, "clip_grad_norm: expects a norm above 0, found {}", max_norm);
   store.finish_gradients();
   const Device device = store.groups().front().values.device();
@@ -178,9 +216,7 @@ double clip_grad_norm(ParameterStore& store, double max_norm) {
                     group.gradients.dtype(), true},
         stream);
   }
-  StepStateBuffer& state = step_state(device);
-  run(ClipFactor{squared.as<double>(), max_norm, state.device_pointer()}, stream);
-  return std::sqrt(squared.item()) * std::abs(static_cast<double>(state.host().gradient_factor));
+  run(ClipFactor{squared.as<double>(), max_norm, step_state(device).device_pointer()}, stream);
 }
 
 }  // namespace convoy::nn

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/loss_scale.h"
 #include "nn/parameter_store.h"
 #include "runtime/step_state.h"
 
@@ -44,11 +45,15 @@ class Optimizer {
   // Opens a step: the gradients will be overwritten, StepState has the learning rate (the same for
   // all groups), the factor on gradients (1 / valid samples, 1 / accumulation steps) and no clip.
   void begin_step(double learning_rate, double gradient_factor = 1);
-  // Updates the parameters, unless found_inf is set, and counts the step in StepState.
-  void step();
+  // Sets found_inf where a gradient is infinite or NaN, and names the first parameter that has one.
+  void check_finite();
+  // Updates the parameters, unless found_inf is set, and ends the step in StepState.
+  void step(const LossScaling& scaling = {});
 
-  std::int64_t steps() const;          // taken so far
-  void set_steps(std::int64_t steps);  // when resuming
+  // Updates so far: steps that were not skipped. Waits for the device.
+  std::int64_t steps() const;
+  // When a run begins or is resumed: so many steps, of which so many were skipped.
+  void set_steps(std::int64_t steps, std::int64_t skipped = 0);
   const OptimizerOptions& options() const { return options_; }
 
   // What a checkpoint holds, by parameter and without padding: "momentum_buffer.conv1.weight".
@@ -58,9 +63,10 @@ class Optimizer {
  private:
   struct GroupState {
     Tensor first, second;  // momentum_buffer; exp_avg, exp_avg_sq; square_avg, momentum_buffer
-    Tensor slices;         // lars: the table that its kernel reads
+    Tensor slices;         // where the parameters stand, for kernels that tell them apart
   };
   StepStateBuffer& step_state() const;
+  Stream stream() const;
   void step_group(std::size_t index);
 
   ParameterStore& store_;
@@ -70,8 +76,8 @@ class Optimizer {
 
 // Scales the gradients of this step so that their norm over all groups is at most max_norm, as
 // PyTorch's clip_grad_norm_: by StepState's clip_factor, the gradients themselves stay. A norm that
-// is not finite sets found_inf. To be called between backward() and step(). Returns the norm before
-// clipping (it waits for the device).
-double clip_grad_norm(ParameterStore& store, double max_norm);
+// is not finite sets found_inf. To be called between backward() and step(). The norm before
+// clipping is StepState's gradient_norm: a step's report has it.
+void clip_grad_norm(ParameterStore& store, double max_norm);
 
 }  // namespace convoy::nn

@@ -11,10 +11,18 @@
 //   optimizer.step();
 //   store.zero_grad();
 //
+// Mixed precision: with a half dtype the model's parameters become half, and the store keeps their
+// masters in f32, beside gradients in f32. Optimizers step the masters and write the parameters,
+// rounded, in the same launch; what is saved and loaded is masters. Buffers (running statistics)
+// stay f32.
+//
+//   ParameterStore store(model, device, {}, DType::f16);
+//
 // Model and store share the memory: either may be destroyed first.
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,8 +40,9 @@ struct NamedSlice {
 struct ParameterGroup {
   bool weight_decay = true;  // false: biases, norms and other one-dimensional parameters
   std::vector<NamedSlice> slices;
-  Tensor values;     // [count with padding]
-  Tensor gradients;  // [count with padding]
+  Tensor values;     // [count with padding], the model's parameters
+  Tensor masters;    // as values, f32 where those are half; else they are values
+  Tensor gradients;  // as masters
 };
 
 class ParameterStore {
@@ -42,7 +51,8 @@ class ParameterStore {
   // that would be empty is left out. With `one_group` everything is in a single decayed one.
   enum class Grouping : std::uint8_t { no_decay_on_1d, one_group };
   explicit ParameterStore(Module& model, const Device& device = {},
-                          Grouping grouping = Grouping::no_decay_on_1d);
+                          Grouping grouping = Grouping::no_decay_on_1d,
+                          std::optional<DType> half = {});
 
   const std::vector<ParameterGroup>& groups() const { return groups_; }
   std::int64_t count() const;  // parameters, without padding
@@ -52,6 +62,15 @@ class ParameterStore {
   // Zeroes the gradients that no backward() has written since zero_grad(). To be called before the
   // flat gradients are read.
   void finish_gradients();
+
+  // The model's parameters and buffers as its state() has them, but in full precision: masters
+  // stand for half parameters. Views, to be saved and loaded.
+  std::vector<NamedTensor> weights(const Module& model) const;
+  // To be called when masters have been written, as by loading a checkpoint: rounds them into the
+  // model's parameters.
+  void round_masters();
+  // Of all groups' parameters in order, the one that StepState::first_bad counts as `index`.
+  const std::string& name_of(std::int32_t index) const;
 
   // Zeros of a group's layout, for optimizer state.
   Tensor state_like(std::size_t group) const;

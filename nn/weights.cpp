@@ -149,9 +149,23 @@ void load_weights(Module& model, const std::filesystem::path& path) {
   load_tensors(model.state(), path, "the model");
 }
 
+void load_weights(Module& model, ParameterStore& store, const std::filesystem::path& path) {
+  load_tensors(store.weights(model), path, "the model");
+  store.round_masters();
+}
+
+namespace {
+// "pt": what PyTorch's loaders look for.
+const std::map<std::string, std::string> kMetadata{{"format", "pt"}};
+}  // namespace
+
 WrittenFile save_weights(const Module& model, const std::filesystem::path& path) {
-  // "pt": what PyTorch's loaders look for.
-  return save_tensors(model.state(), path, {{"format", "pt"}});
+  return save_tensors(model.state(), path, kMetadata);
+}
+
+WrittenFile save_weights(const Module& model, const ParameterStore& store,
+                         const std::filesystem::path& path) {
+  return save_tensors(store.weights(model), path, kMetadata);
 }
 
 }  // namespace convoy::nn

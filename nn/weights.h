@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "nn/module.h"
+#include "nn/parameter_store.h"
 #include "nn/safetensors.h"
 
 namespace convoy::nn {
@@ -24,6 +25,11 @@ namespace convoy::nn {
 void load_weights(Module& model, const std::filesystem::path& path);
 
 WrittenFile save_weights(const Module& model, const std::filesystem::path& path);
+
+// The same for a model whose parameters are half: weights in full precision, from their store.
+void load_weights(Module& model, ParameterStore& store, const std::filesystem::path& path);
+WrittenFile save_weights(const Module& model, const ParameterStore& store,
+                         const std::filesystem::path& path);
 
 // The same for any list of tensors, say an optimizer's state. `what` names them in errors: "the
 // model".

@@ -2,7 +2,8 @@
 #pragma once
 // The StepState of a device: a host copy that the training loop sets, and the device's memory that
 // kernels read. On cpu both are the same; elsewhere an upload goes through one of a few page-locked
-// slots, so that the host need not wait for it.
+// slots, so that the host need not wait for it. It leaves alone what is the device's own, of which
+// the host's copy is out of date unless it has just been read.
 //
 //   step_state(device).host().learning_rate[0] = 0.1f;
 //   step_state(device).upload(stream);              // before the step's first kernel
@@ -25,12 +26,19 @@ class StepStateBuffer {
   StepStateBuffer& operator=(const StepStateBuffer&) = delete;
 
   StepState& host() { return host_; }
-  // Enqueues the host's copy as it is now; it may be changed as soon as this returns.
+  // Enqueues the host's part as it is now; it may be changed as soon as this returns.
   void upload(const Stream& stream);
+  // Waits for the device and brings the host's copy of the device's part up to date. Not for use
+  // within a training step: runtime/step_reports.h waits for nothing.
+  const StepState& read(const Stream& stream);
+  // Enqueues both parts: a run begins, or is resumed. What is not to change has been read before.
+  void upload_all(const Stream& stream);
   // What kernels take.
   StepState* device_pointer() { return on_device_; }
 
  private:
+  void upload(std::size_t bytes, const Stream& stream);
+
   // A copy on its way to the device.
   struct Slot {
     PinnedBuffer memory;

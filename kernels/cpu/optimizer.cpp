@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/half.h"
 
 namespace convoy::on_cpu {
 namespace {
@@ -23,7 +24,7 @@ struct StepValues {
 template <class T>
 StepValues<T> read(const StepState& state, int group) {
   return {static_cast<T>(state.learning_rate[group]),
-          static_cast<T>(state.gradient_factor) * static_cast<T>(state.clip_factor)};
+          static_cast<T>(unscale_factor(state)) * static_cast<T>(state.clip_factor)};
 }
 
 // Calls f(i) for all elements. Steps read and write element i only, so lanes are independent.
@@ -34,6 +35,19 @@ void for_each_element(std::int64_t count, F f) {
 #pragma omp simd
     for (std::int64_t i = begin; i < end; ++i) local(i);
   });
+}
+
+// The model's weights, rounded from the masters in [begin, end).
+void round_to_half(const HalfCopy& half, const void* masters, std::int64_t begin,
+                   std::int64_t end) {
+  if (half.data == nullptr) return;
+  const auto* const p = static_cast<const float*>(masters);
+  const auto round = [&]<class H>(H* to) {
+    for_each_element(end - begin,
+                     [=](std::int64_t i) { to[begin + i] = from_float<H>(p[begin + i]); });
+  };
+  half.dtype == DType::f16 ? round(static_cast<F16*>(half.data))
+                           : round(static_cast<BF16*>(half.data));
 }
 
 template <class T>
@@ -66,7 +80,7 @@ template <class T>
 void adam(const AdamWStep& op) {
   const auto [lr, factor] = read<T>(*op.state, op.group);
   const AdamOptions& o = op.options;
-  const double t = static_cast<double>(op.state->step) + 1;
+  const double t = static_cast<double>(op.state->updates) + 1;
   const T step_size = static_cast<T>(lr / (1 - std::pow(o.beta1, t)));
   const T root = static_cast<T>(1 / std::sqrt(1 - std::pow(o.beta2, t)));
   const T keep = o.decoupled ? 1 - lr * static_cast<T>(o.weight_decay) : T(1);
@@ -148,6 +162,20 @@ void lars_slice(const LarsStep& op, const ParameterSlice& slice) {
     buffer[i] = momentum * buffer[i] + g;
     p[i] -= lr * (op.options.nesterov ? g + ahead * buffer[i] : buffer[i]);
   }
+  round_to_half(op.half, op.parameter, slice.begin, slice.begin + slice.count);
+}
+
+// The first slice that holds an element which is not finite.
+template <class T>
+void name_first_bad(const CheckFinite& op, const T* x) {
+  const auto is_bad = [](T v) { return !(std::abs(v) <= std::numeric_limits<T>::max()); };
+  for (std::int64_t i = 0; i < op.slice_count; ++i) {
+    const T* const begin = x + op.slices[i].begin;
+    if (std::none_of(begin, begin + op.slices[i].count, is_bad)) continue;
+    const auto index = op.first_parameter + static_cast<std::int32_t>(i);
+    op.state->first_bad = std::min(op.state->first_bad, index);
+    return;
+  }
 }
 
 std::int64_t blocks_of(std::int64_t count) { return (count + kGrain - 1) / kGrain; }
@@ -157,28 +185,35 @@ std::int64_t blocks_of(std::int64_t count) { return (count + kGrain - 1) / kGrai
 Plan plan(const SgdStep&, const Device&) { return {}; }
 
 void run(const SgdStep& op, const Plan&, void*, const Stream&) {
+  require_half_copy("sgd", op.dtype, op.half);
   if (op.state->found_inf) return;
   with_float(op.dtype, [&]<class T>(Type<T>) { sgd<T>(op); });
+  round_to_half(op.half, op.parameter, 0, op.count);
 }
 
 Plan plan(const AdamWStep&, const Device&) { return {}; }
 
 void run(const AdamWStep& op, const Plan&, void*, const Stream&) {
+  require_half_copy("adamw", op.dtype, op.half);
   if (op.state->found_inf) return;
   with_float(op.dtype, [&]<class T>(Type<T>) { adam<T>(op); });
+  round_to_half(op.half, op.parameter, 0, op.count);
 }
 
 Plan plan(const RmspropStep&, const Device&) { return {}; }
 
 void run(const RmspropStep& op, const Plan&, void*, const Stream&) {
+  require_half_copy("rmsprop", op.dtype, op.half);
   if (op.state->found_inf) return;
   with_float(op.dtype, [&]<class T>(Type<T>) { rmsprop<T>(op); });
+  round_to_half(op.half, op.parameter, 0, op.count);
 }
 
 Plan plan(const LarsStep&, const Device&) { return {}; }
 
 // One thread to a parameter: a norm is needed before its first update.
 void run(const LarsStep& op, const Plan&, void*, const Stream&) {
+  require_half_copy("lars", op.dtype, op.half);
   if (op.state->found_inf) return;
   with_float(op.dtype, [&]<class T>(Type<T>) {
     parallel_for(op.slice_count, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -222,6 +257,7 @@ void run(const CheckFinite& op, const Plan&, void*, const Stream&) {
       }
       if (bad) std::atomic_ref(op.state->found_inf).store(1, std::memory_order_relaxed);
     });
+    if (op.state->found_inf) name_first_bad(op, x);
   });
 }
 
@@ -249,11 +285,12 @@ void run(const SquaredNorm& op, const Plan&, void* workspace, const Stream&) {
 Plan plan(const ClipFactor&, const Device&) { return {}; }
 
 void run(const ClipFactor& op, const Plan&, void*, const Stream&) {
-  const double norm = std::sqrt(*op.squared_norm) * std::abs(double{op.state->gradient_factor});
+  const double norm = std::sqrt(*op.squared_norm) * std::abs(double{unscale_factor(*op.state)});
   if (!std::isfinite(norm)) {
     op.state->found_inf = 1;
     return;
   }
+  op.state->gradient_norm = static_cast<float>(norm);
   op.state->clip_factor = static_cast<float>(std::min(1.0, op.max_norm / (norm + 1e-6)));
 }
 

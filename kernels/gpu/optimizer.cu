@@ -11,6 +11,20 @@
 namespace convoy::CONVOY_TARGET {
 namespace {
 
+// The model's weights, rounded from the N masters p. Of half parameters there is no copy.
+template <class T, int N>
+__device__ __forceinline__ void store_half(const HalfCopy& half, std::int64_t first,
+                                           const float (&p)[N]) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (half.data == nullptr) return;
+    if (half.dtype == DType::f16) {
+      store_floats(static_cast<F16*>(half.data) + first, p);
+    } else {
+      store_floats(static_cast<BF16*>(half.data) + first, p);
+    }
+  }
+}
+
 struct SgdFactors {
   float momentum, decay;
   bool nesterov;
@@ -19,7 +33,7 @@ struct SgdFactors {
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     sgd_each(Flat flat, SgdFactors o, const StepState* state, int group, T* parameter,
-             const T* gradient, T* momentum) {
+             HalfCopy half, const T* gradient, T* momentum) {
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
@@ -38,6 +52,7 @@ __global__ void __launch_bounds__(kFlatThreads)
     }
     for (int j = 0; j < N; ++j) p[j] -= step.learning_rate * g[j];
     store_floats(parameter + first, p);
+    store_half<T>(half, first, p);
   });
 }
 
@@ -57,11 +72,11 @@ __device__ __forceinline__ float one_minus_power(double log_beta, std::int64_t t
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     adam_each(Flat flat, AdamFactors o, const StepState* state, int group, T* parameter,
-              const T* gradient, T* exp_avg, T* exp_avg_sq) {
+              HalfCopy half, const T* gradient, T* exp_avg, T* exp_avg_sq) {
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
-  const float step_size = step.learning_rate / one_minus_power(o.log_beta1, state->step + 1);
-  const float root = 1.0f / sqrtf(one_minus_power(o.log_beta2, state->step + 1));
+  const float step_size = step.learning_rate / one_minus_power(o.log_beta1, state->updates + 1);
+  const float root = 1.0f / sqrtf(one_minus_power(o.log_beta2, state->updates + 1));
   const float keep = o.decoupled ? 1.0f - step.learning_rate * o.decay : 1.0f;
   const float decay = o.decoupled ? 0.0f : o.decay;
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
@@ -79,6 +94,7 @@ __global__ void __launch_bounds__(kFlatThreads)
     store_floats(exp_avg + first, m);
     store_floats(exp_avg_sq + first, v);
     store_floats(parameter + first, p);
+    store_half<T>(half, first, p);
   });
 }
 
@@ -91,7 +107,7 @@ struct RmspropFactors {
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     rmsprop_each(Flat flat, RmspropFactors o, const StepState* state, int group, T* parameter,
-                 const T* gradient, T* square, T* average, T* momentum) {
+                 HalfCopy half, const T* gradient, T* square, T* average, T* momentum) {
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
@@ -121,6 +137,7 @@ __global__ void __launch_bounds__(kFlatThreads)
     }
     for (int j = 0; j < N; ++j) p[j] -= step.learning_rate * g[j];
     store_floats(parameter + first, p);
+    store_half<T>(half, first, p);
   });
 }
 
@@ -157,9 +174,10 @@ Plan plan(const SgdStep&, const Device&) { return {.variant = "pack_per_thread"}
 void run(const SgdStep& op, const Plan&, void*, const Stream& stream) {
   const SgdFactors o{static_cast<float>(op.options.momentum),
                      static_cast<float>(op.options.weight_decay), op.options.nesterov};
+  require_half_copy("sgd", op.dtype, op.half);
   with_dtype("sgd", op.dtype, [&]<class T>(Type<T>) {
-    launch_flat(flat_over<T>(op.count, op.parameter, op.gradient, op.momentum), stream, sgd_each<T>,
-                o, op.state, op.group, static_cast<T*>(op.parameter),
+    launch_flat(flat_over<T>(op.count, op.parameter, op.half.data, op.gradient, op.momentum),
+                stream, sgd_each<T>, o, op.state, op.group, static_cast<T*>(op.parameter), op.half,
                 static_cast<const T*>(op.gradient), static_cast<T*>(op.momentum));
   });
 }
@@ -176,11 +194,13 @@ void run(const AdamWStep& op, const Plan&, void*, const Stream& stream) {
                       .eps = static_cast<float>(a.eps),
                       .decay = static_cast<float>(a.weight_decay),
                       .decoupled = a.decoupled};
+  require_half_copy("adamw", op.dtype, op.half);
   with_dtype("adamw", op.dtype, [&]<class T>(Type<T>) {
-    launch_flat(flat_over<T>(op.count, op.parameter, op.gradient, op.exp_avg, op.exp_avg_sq),
-                stream, adam_each<T>, o, op.state, op.group, static_cast<T*>(op.parameter),
-                static_cast<const T*>(op.gradient), static_cast<T*>(op.exp_avg),
-                static_cast<T*>(op.exp_avg_sq));
+    launch_flat(
+        flat_over<T>(op.count, op.parameter, op.half.data, op.gradient, op.exp_avg, op.exp_avg_sq),
+        stream, adam_each<T>, o, op.state, op.group, static_cast<T*>(op.parameter), op.half,
+        static_cast<const T*>(op.gradient), static_cast<T*>(op.exp_avg),
+        static_cast<T*>(op.exp_avg_sq));
   });
 }
 
@@ -193,12 +213,13 @@ void run(const RmspropStep& op, const Plan&, void*, const Stream& stream) {
                          .eps = static_cast<float>(r.eps),
                          .decay = static_cast<float>(r.weight_decay),
                          .momentum = static_cast<float>(r.momentum)};
+  require_half_copy("rmsprop", op.dtype, op.half);
   with_dtype("rmsprop", op.dtype, [&]<class T>(Type<T>) {
-    launch_flat(
-        flat_over<T>(op.count, op.parameter, op.gradient, op.square_avg, op.momentum, op.grad_avg),
-        stream, rmsprop_each<T>, o, op.state, op.group, static_cast<T*>(op.parameter),
-        static_cast<const T*>(op.gradient), static_cast<T*>(op.square_avg),
-        static_cast<T*>(op.grad_avg), static_cast<T*>(op.momentum));
+    launch_flat(flat_over<T>(op.count, op.parameter, op.half.data, op.gradient, op.square_avg,
+                             op.momentum, op.grad_avg),
+                stream, rmsprop_each<T>, o, op.state, op.group, static_cast<T*>(op.parameter),
+                op.half, static_cast<const T*>(op.gradient), static_cast<T*>(op.square_avg),
+                static_cast<T*>(op.grad_avg), static_cast<T*>(op.momentum));
   });
 }
 

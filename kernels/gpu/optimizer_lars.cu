@@ -78,7 +78,7 @@ struct LarsFactors {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     lars_step(const ParameterSlice* slices, LarsFactors o, const StepState* state, int group,
-              const float* ratio, T* parameter, const T* gradient, T* momentum) {
+              const float* ratio, T* parameter, HalfCopy half, const T* gradient, T* momentum) {
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   const float trust = ratio[blockIdx.x / kParts];
@@ -88,7 +88,14 @@ __global__ void __launch_bounds__(kThreads)
     const float g = (widen(gradient[i]) * step.gradient_factor + o.decay * p) * trust;
     const float b = o.momentum * widen(momentum[i]) + g;
     momentum[i] = narrow<T>(b);
-    parameter[i] = narrow<T>(p - step.learning_rate * (o.nesterov ? g + o.momentum * b : b));
+    const float next = p - step.learning_rate * (o.nesterov ? g + o.momentum * b : b);
+    parameter[i] = narrow<T>(next);
+    if (half.data == nullptr) continue;
+    if (half.dtype == DType::f16) {
+      static_cast<F16*>(half.data)[i] = narrow<F16>(next);
+    } else {
+      static_cast<BF16*>(half.data)[i] = narrow<BF16>(next);
+    }
   }
 }
 
@@ -106,6 +113,7 @@ void run(const LarsStep& op, const Plan&, void* workspace, const Stream& stream)
   float* const ratio = reinterpret_cast<float*>(of_part + std::size_t{slices} * kParts);
   const LarsFactors o{static_cast<float>(op.options.momentum),
                       static_cast<float>(op.options.weight_decay), op.options.nesterov};
+  require_half_copy("lars", op.dtype, op.half);
   with_dtype("lars", op.dtype, [&]<class T>(Type<T>) {
     T* const p = static_cast<T*>(op.parameter);
     const T* const g = static_cast<const T*>(op.gradient);
@@ -117,7 +125,7 @@ void run(const LarsStep& op, const Plan&, void* workspace, const Stream& stream)
     launch({.grid = slices, .block = kWarp, .stream = stream}, trust_ratio_per_slice, op.options,
            op.state, of_part, ratio);
     launch({.grid = slices * kParts, .block = kThreads, .stream = stream}, lars_step<T>, op.slices,
-           o, op.state, op.group, ratio, p, g, static_cast<T*>(op.momentum));
+           o, op.state, op.group, ratio, p, op.half, g, static_cast<T*>(op.momentum));
   });
 }
 

@@ -13,15 +13,46 @@ namespace {
 
 constexpr int kThreads = 256;
 
+struct Slices {
+  const ParameterSlice* at;
+  std::int64_t count;
+  std::int32_t first;
+};
+
+__device__ __forceinline__ bool is_finite(float v) {
+  return fabsf(v) <= std::numeric_limits<float>::max();
+}
+
+// The lowest index wins, whoever comes first. What lies between slices is no parameter's.
+__device__ inline void report_bad(const Slices& slices, std::int64_t element, StepState* state) {
+  atomicExch(&state->found_inf, 1);           // all who write, write the same
+  std::int64_t low = 0, high = slices.count;  // of the slices that begin after the element
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (slices.at[middle].begin <= element) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low == 0) return;
+  const ParameterSlice slice = slices.at[low - 1];
+  if (!inside(element - slice.begin, slice.count)) return;
+  atomicMin(&state->first_bad, slices.first + static_cast<std::int32_t>(low - 1));
+}
+
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
-    check_each(Flat flat, const T* x, StepState* state) {
+    check_each(Flat flat, const T* x, Slices slices, StepState* state) {
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     float v[N];
     load_floats(x + first, v);
     bool finite = true;
-    for (const float e : v) finite = finite && fabsf(e) <= std::numeric_limits<float>::max();
-    if (!finite) atomicExch(&state->found_inf, 1);  // all who write, write the same
+    for (const float e : v) finite = finite && is_finite(e);
+    if (finite) return;
+    for (int j = 0; j < N; ++j) {
+      if (!is_finite(v[j])) report_bad(slices, first + j, state);
+    }
   });
 }
 
@@ -69,11 +100,12 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void __launch_bounds__(1)
     clip_once(const double* squared_norm, double max_norm, StepState* state) {
-  const double norm = sqrt(*squared_norm) * fabs(static_cast<double>(state->gradient_factor));
+  const double norm = sqrt(*squared_norm) * fabs(static_cast<double>(unscale_factor(*state)));
   if (!(norm <= std::numeric_limits<double>::max())) {
     state->found_inf = 1;
     return;
   }
+  state->gradient_norm = static_cast<float>(norm);
   const double factor = max_norm / (norm + 1e-6);
   state->clip_factor = factor < 1 ? static_cast<float>(factor) : 1.0f;
 }
@@ -85,7 +117,7 @@ Plan plan(const CheckFinite&, const Device&) { return {.variant = "pack_per_thre
 void run(const CheckFinite& op, const Plan&, void*, const Stream& stream) {
   with_dtype("check finite", op.dtype, [&]<class T>(Type<T>) {
     launch_flat(flat_over<T>(op.count, op.x), stream, check_each<T>, static_cast<const T*>(op.x),
-                op.state);
+                Slices{op.slices, op.slice_count, op.first_parameter}, op.state);
   });
 }
 

@@ -11,6 +11,7 @@ set(kernel_sources
   gemm.cu
   image.cu
   layer_norm.cu
+  loss_scale.cu
   norm_act.cu
   optimizer.cu
   optimizer_lars.cu

@@ -19,7 +19,7 @@ constexpr DType kDType = sizeof(T) == 4 ? DType::f32 : DType::f64;
 // clipped to a half.
 StepState state_of(int step) {
   StepState state;
-  state.step = step;
+  state.updates = step;
   state.learning_rate[2] = 0.05f / static_cast<float>(step + 1);
   state.gradient_factor = 0.125f;
   state.clip_factor = 0.5f;

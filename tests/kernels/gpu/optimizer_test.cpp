@@ -13,7 +13,7 @@ namespace {
 // Learning rate of group 2, and gradients that come in 8 times too large and are clipped to a half.
 StepState state_of(std::int64_t step) {
   StepState state;
-  state.step = step;
+  state.updates = step;
   state.learning_rate[2] = 0.05f;
   state.gradient_factor = 0.125f;
   state.clip_factor = 0.5f;
