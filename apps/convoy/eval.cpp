@@ -78,7 +78,7 @@ int run_eval(const Arguments& arguments) {
                                        .row = source.input.extent,
                                        .bad_samples = bad_samples(from.config.data),
                                        .threads = from.config.data.workers});
-  const InputPipeline input(source.input, parse_device(from.config.device));
+  const InputPipeline input = input_for(from.config, source.input);
   std::vector<float> logits;
   const EvalResult result =
       evaluate(*model, loader, input,

@@ -91,14 +91,15 @@ int run_predict(const Arguments& arguments) {
   const CheckpointState state = load_state(defaults.config.checkpoint);
   const auto model = load_for_inference(defaults.config, static_cast<int>(state.class_names.size()),
                                         state.input.extent);
-  const InputPipeline input(state.input, parse_device(config.device));
+  const InputPipeline input = input_for(defaults.config, state.input);
   const NoGrad inference;
   int bad = 0;
   for (const std::string& file : files) {
     try {
       const data::Image image = data::read_image(file);
       const Tensor logits = model->forward(input(batch_of(image, state.input.extent)).x);
-      print_guesses(file, best(to_vector<float>(softmax(logits)), state.class_names, topk), json);
+      const Tensor probabilities = softmax(cast(logits, DType::f32));
+      print_guesses(file, best(to_vector<float>(probabilities), state.class_names, topk), json);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::data) throw;
       fmt::print(stderr, "convoy: {}\n", e.what());

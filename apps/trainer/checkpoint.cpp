@@ -42,6 +42,12 @@ Json to_json(const CheckpointState& s) {
           {"step", s.step},
           {"epoch", s.epoch},
           {"position", s.position},
+          {"amp", s.amp},
+          {"loss_scale",
+           {{"scale", s.report.loss_scale},
+            {"good_steps", s.report.good_steps},
+            {"skipped", s.report.skipped},
+            {"skipped_in_a_row", s.report.skipped_in_a_row}}},
           {"best_top1", s.best_top1},
           {"plateau",
            {{"factor", s.plateau.factor},
@@ -92,6 +98,14 @@ CheckpointState from_json(const Json& j) {
   s.step = j.at("step");
   s.epoch = j.at("epoch");
   s.position = j.at("position");
+  if (j.contains("amp")) {  // checkpoints from before there was mixed precision have none
+    s.amp = j.at("amp");
+    const Json& scale = j.at("loss_scale");
+    s.report.loss_scale = scale.at("scale");
+    s.report.good_steps = scale.at("good_steps");
+    s.report.skipped = scale.at("skipped");
+    s.report.skipped_in_a_row = scale.at("skipped_in_a_row");
+  }
   s.best_top1 = j.at("best_top1");
   const Json& plateau = j.at("plateau");
   s.plateau.factor = plateau.at("factor");
@@ -166,8 +180,8 @@ void remove_old(const fs::path& newest, int keep) {
 }
 
 void write_files(const fs::path& folder, const CheckpointState& state, const nn::Module& model,
-                 const nn::Optimizer& optimizer) {
-  nn::save_weights(model, folder / kModel);
+                 const nn::ParameterStore& store, const nn::Optimizer& optimizer) {
+  nn::save_weights(model, store, folder / kModel);
   nn::save_tensors(optimizer.state(), folder / kOptimizer);
   write_text(folder / kState, to_json(state).dump(2) + "\n");
   Json files;
@@ -182,14 +196,15 @@ void write_files(const fs::path& folder, const CheckpointState& state, const nn:
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
-                         const nn::Module& model, const nn::Optimizer& optimizer, int keep) {
+                         const nn::Module& model, const nn::ParameterStore& store,
+                         const nn::Optimizer& optimizer, int keep) {
   const fs::path all = output / "checkpoints";
   const std::string name = fmt::format("step-{:08}", state.step);
   const fs::path partial = all / ("." + name + ".partial"), whole = all / name;
   fs::create_directories(all);
   fs::remove_all(partial);
   fs::create_directory(partial);
-  write_files(partial, state, model, optimizer);
+  write_files(partial, state, model, store, optimizer);
   fs::remove_all(whole);  // a damaged one of the same step, when its work was done again
   fs::rename(partial, whole);
   nn::sync_folder(all);
@@ -243,10 +258,22 @@ void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer) {
   nn::load_tensors(optimizer.state(), checkpoint / kOptimizer, "the optimizer");
 }
 
-void load_model(const fs::path& path, nn::Module& model) {
+namespace {
+
+fs::path weights_file(const fs::path& path) {
   if (!fs::exists(path))
     fail_data("checkpoint {}: expected a file or folder, found none", path.string());
-  nn::load_weights(model, fs::is_directory(path) ? find_checkpoint(path) / kModel : path);
+  return fs::is_directory(path) ? find_checkpoint(path) / kModel : path;
+}
+
+}  // namespace
+
+void load_model(const fs::path& path, nn::Module& model) {
+  nn::load_weights(model, weights_file(path));
+}
+
+void load_model(const fs::path& path, nn::Module& model, nn::ParameterStore& store) {
+  nn::load_weights(model, store, weights_file(path));
 }
 
 }  // namespace convoy::apps

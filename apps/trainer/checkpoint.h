@@ -35,13 +35,16 @@ struct CheckpointState {
   std::int64_t step = 0;      // optimizer steps done
   std::int64_t epoch = 0;     // where the next step is
   std::int64_t position = 0;  // samples of that epoch that are done
+  std::string amp = "off";    // or its dtype
+  StepState report;           // the last step's: loss scale, skipped steps
   double best_top1 = -1;
   nn::Plateau::State plateau;
 };
 
 // Writes the checkpoint of state.step and removes older ones, so that `keep` are left up to it.
 fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
-                         const nn::Module& model, const nn::Optimizer& optimizer, int keep);
+                         const nn::Module& model, const nn::ParameterStore& store,
+                         const nn::Optimizer& optimizer, int keep);
 
 // `path` may be a checkpoint, a run's output folder (its newest complete checkpoint) or its
 // checkpoints folder. Damaged or unfinished checkpoints of a run are passed over, with a line on
@@ -54,6 +57,7 @@ void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer);
 
 // Weights from a checkpoint, a run's folder or a safetensors file into a model.
 void load_model(const fs::path& path, nn::Module& model);
+void load_model(const fs::path& path, nn::Module& model, nn::ParameterStore& store);
 
 bool is_checkpoint(const fs::path& path);
 // Does a run's output folder hold any checkpoint, complete or damaged?

@@ -110,6 +110,14 @@ void require_pair(const std::vector<double>& v, const char* flag) {
   if (v.size() != 2) fail_usage("--{} expects two numbers, found {}", flag, v.size());
 }
 
+void check_loss_scale(const TrainConfig& c) {
+  require_range(c.loss_scale >= 0 && std::isfinite(c.loss_scale), "loss-scale", "0 or more",
+                c.loss_scale);
+  require_range(c.loss_scale_window >= 1, "loss-scale-window", "1 or more", c.loss_scale_window);
+  require_within(0x1p-100, kInitialLossScale, "min-loss-scale", c.min_loss_scale);
+  half_dtype(c.precision, c.device);
+}
+
 }  // namespace
 
 TrainConfig preset(const std::string& dataset, const std::string& model) {
@@ -151,6 +159,21 @@ void check(const DataConfig& c) {
 }
 
 void check_threads(int threads) { require_within(0, kMostThreads, "threads", threads); }
+
+std::optional<DType> half_dtype(const PrecisionConfig& c, const std::string& device) {
+  const bool is_bf16 = c.amp_dtype == "bfloat16";
+  if (c.amp_dtype != "float16" && !is_bf16) {
+    fail_usage("--amp-dtype expects float16 or bfloat16, found '{}'", c.amp_dtype);
+  }
+  if (!c.amp) return std::nullopt;
+  if (device == "cpu") {
+    fail_usage(
+        "--amp expects a device that computes in {}, found cpu; leave it out, or take "
+        "--device sim or cuda (this build's: convoy devices)",
+        c.amp_dtype);
+  }
+  return is_bf16 ? DType::bf16 : DType::f16;
+}
 
 void require_writable(const char* flag, const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
@@ -194,6 +217,7 @@ void check(const TrainConfig& c) {
   }
   check(c.data);
   check_threads(c.threads);
+  check_loss_scale(c);
   require_pair(c.opt_betas, "opt-betas");
   for (double beta : c.opt_betas) {
     require_range(beta >= 0 && beta < 1, "opt-betas", "values in [0, 1)", beta);

@@ -7,8 +7,11 @@
 //   describe(config, visitor);      // visitor.group("Data"); visitor("batch-size", field, "help")
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "kernels/base.h"
 
 namespace convoy::apps {
 
@@ -21,6 +24,17 @@ struct DataConfig {
   std::vector<float> mean, std;  // empty: the data set's own
   int workers = 2;
   std::string on_bad_image = "error";
+};
+
+struct PrecisionConfig {
+  bool amp = false;
+  std::string amp_dtype = "float16";
+};
+
+struct SimulatorConfig {
+  std::string schedule = "ascending";
+  std::string async = "eager";
+  std::uint64_t seed = 0;
 };
 
 struct TrainConfig {
@@ -75,9 +89,11 @@ struct TrainConfig {
   int threads = 0;  // 0: the cores that this process may use
   std::uint64_t seed = 42;
   bool no_fuse = false;
-  std::string sim_schedule = "ascending";
-  std::string sim_async = "eager";
-  std::uint64_t sim_seed = 0;
+  PrecisionConfig precision;
+  double loss_scale = 0;  // 0: dynamic
+  int loss_scale_window = 2000;
+  double min_loss_scale = 1;
+  SimulatorConfig simulator;
   std::string profile;  // file of a Chrome trace of the first steps
 };
 
@@ -97,17 +113,29 @@ void describe_data(DataConfig& c, Visitor&& v) {
 }
 
 template <class Visitor>
+void describe_precision(PrecisionConfig& c, Visitor&& v) {
+  v("amp", c.amp, "mixed precision: weights and activations in half, masters and sums in f32");
+  v("amp-dtype", c.amp_dtype, "of --amp: float16 or bfloat16");
+}
+
+template <class Visitor>
+void describe_simulator(SimulatorConfig& c, Visitor&& v) {
+  v("sim-schedule", c.schedule,
+    "order of the simulator's warps: ascending, descending or seeded; results do not depend on it");
+  v("sim-async", c.async,
+    "when the simulator does asynchronous work: eager, late or seeded; results do not depend on "
+    "it");
+  v("sim-seed", c.seed, "of the two above, where they are seeded");
+}
+
+template <class Visitor>
 void describe_device(TrainConfig& c, Visitor&& v) {
   v.group("Device");
   v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");
   v("seed", c.seed, "of initialisation, shuffles, augmentation and dropout");
   v("no-fuse", c.no_fuse, "compose plain ops instead of the fused ones");
-  v("sim-schedule", c.sim_schedule,
-    "order of the simulator's warps: ascending, descending or seeded; results do not depend on it");
-  v("sim-async", c.sim_async,
-    "when the simulator does asynchronous work: eager, late or seeded; results do not depend on it");
-  v("sim-seed", c.sim_seed, "of the two above, where they are seeded");
+  describe_simulator(c.simulator, v);
   v("profile", c.profile, "write a Chrome trace of the first steps to this file");
 }
 
@@ -168,6 +196,12 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("scale", c.scale, "range of the random resized crop's area");
   v("ratio", c.ratio, "range of its width / height");
 
+  v.group("Mixed precision");
+  describe_precision(c.precision, v);
+  v("loss-scale", c.loss_scale, "what gradients are scaled by; 0: found while training (float16)");
+  v("loss-scale-window", c.loss_scale_window, "good steps after which the found scale doubles");
+  v("min-loss-scale", c.min_loss_scale, "the found scale is never lower");
+
   describe_device(c, v);
 }
 
@@ -183,10 +217,14 @@ void read_config(const std::string& path, TrainConfig& config);
 
 // Throw a usage error that names the flag, the range and what was found.
 inline constexpr int kMostThreads = 1024;
+inline constexpr double kInitialLossScale = 65536;  // of --loss-scale 0
 inline constexpr int kMostPixelsASide = 16384;
 void check(const TrainConfig& config);
 void check(const DataConfig& config);
 void check_threads(int threads);
+// float16 or bfloat16, in which the model's weights are; nothing without --amp. Throws a usage
+// error for another word, and for a device that does not compute in it.
+std::optional<DType> half_dtype(const PrecisionConfig& config, const std::string& device);
 // For the file that a long run ends with: is its folder there, and may we write in it?
 void require_writable(const char* flag, const std::string& path);
 

@@ -18,9 +18,13 @@ void add_batch(EvalResult& sum, const Tensor& logits, const DeviceBatch& batch) 
   sum.loss_sum += cross_entropy(logits, batch.target, {.reduction = Reduction::sum}).item();
 }
 
+Tensor as_f32(const Tensor& logits) {
+  return logits.dtype() == DType::f32 ? logits : cast(logits, DType::f32);
+}
+
 // Of the rows that hold a sample: a skipped one leaves a hole in the middle of a batch.
 void append_logits(std::vector<float>& all, const Tensor& logits, const data::Batch& batch) {
-  const std::vector<float> values = to_vector<float>(logits);
+  const std::vector<float> values = to_vector<float>(as_f32(logits));
   const std::int64_t classes = logits.size(1);
   for (std::int64_t r = 0; r < batch.rows; ++r) {
     if (batch.labels[static_cast<std::size_t>(r)] == data::kNoLabel) continue;

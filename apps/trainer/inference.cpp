@@ -17,6 +17,7 @@ CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
   if (config.checkpoint.empty()) fail_usage("--checkpoint is needed: the weights to use");
   check(config.data);
   check_threads(config.threads);
+  half_dtype(config.precision, config.device);
   CheckpointDefaults found{config, {}};
   if (!fs::is_directory(config.checkpoint)) {
     if (!fs::exists(config.checkpoint)) {
@@ -48,12 +49,19 @@ CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
 std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, int num_classes,
                                                const data::ImageExtent& extent) {
   if (config.threads > 0) set_compute_threads(config.threads);
+  set_simulator(config.simulator);
   auto model = nn::create_model(
       config.model, {.num_classes = num_classes, .in_channels = static_cast<int>(extent.channels)});
-  const nn::ParameterStore store(*model, parse_device(config.device));
-  load_model(config.checkpoint, *model);
+  nn::ParameterStore store(*model, parse_device(config.device), {},
+                           half_dtype(config.precision, config.device));
+  load_model(config.checkpoint, *model, store);
   require_fit(*model, config.model, extent, parse_device(config.device));
   return model;
+}
+
+InputPipeline input_for(const InferenceConfig& config, const InputFormat& format) {
+  return {format, parse_device(config.device),
+          half_dtype(config.precision, config.device).value_or(DType::f32)};
 }
 
 }  // namespace convoy::apps

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/trainer/config.h"
+#include "apps/trainer/input.h"
 #include "apps/trainer/open_data.h"
 #include "nn/module.h"
 
@@ -18,6 +19,8 @@ struct InferenceConfig {
   std::string checkpoint;  // checkpoint, a run's output folder, or safetensors
   int threads = 0;
   std::string device = "cpu";
+  PrecisionConfig precision;
+  SimulatorConfig simulator;
 };
 
 // What a checkpoint says of its model becomes the default of every field that `given` does not
@@ -34,14 +37,19 @@ CheckpointDefaults with_checkpoint_defaults(const InferenceConfig& config,
 std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, int num_classes,
                                                const data::ImageExtent& extent);
 
+// Pictures as the model takes them, in its dtype.
+InputPipeline input_for(const InferenceConfig& config, const InputFormat& format);
+
 template <class Visitor>
 void describe(InferenceConfig& c, Visitor&& v) {
   v.group("Model");
   v("model", c.model, "see convoy models; a checkpoint knows its own");
   v("checkpoint", c.checkpoint, "a checkpoint, a run's output folder, or a safetensors file");
   v.group("Device");
-  v("device", c.device, "cpu (this build's devices: convoy devices)");
+  v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");
+  describe_precision(c.precision, v);
+  describe_simulator(c.simulator, v);
 }
 
 }  // namespace convoy::apps

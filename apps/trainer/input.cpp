@@ -7,7 +7,9 @@
 
 namespace convoy::apps {
 
-InputPipeline::InputPipeline(const InputFormat& format, const Device& device) : device_(device) {
+InputPipeline::InputPipeline(const InputFormat& format, const Device& device, DType dtype)
+    : device_(device) {
+  options_.dtype = dtype;
   std::copy(format.mean.begin(), format.mean.end(), options_.mean.begin());
   std::copy(format.std.begin(), format.std.end(), options_.std.begin());
 }

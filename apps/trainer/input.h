@@ -11,14 +11,14 @@
 namespace convoy::apps {
 
 struct DeviceBatch {
-  Tensor x;       // [rows, height, width, channels] f32
+  Tensor x;       // [rows, height, width, channels] of the dtype
   Tensor target;  // [rows] i32; kNoLabel in rows that fill up
   std::int64_t valid = 0;
 };
 
 class InputPipeline {
  public:
-  InputPipeline(const InputFormat& format, const Device& device);
+  InputPipeline(const InputFormat& format, const Device& device, DType dtype = DType::f32);
   DeviceBatch operator()(const data::Batch& batch) const;
 
  private:

@@ -132,9 +132,10 @@ RunLog::RunLog(const fs::path& folder, const TrainConfig& config, std::int64_t r
 void RunLog::step(const StepMetrics& m) {
   fmt::print(metrics_.get(),
              "{{\"step\":{},\"epoch\":{},\"loss\":{},\"top1\":{:.4g},\"lr\":{:.6g},"
-             "\"images_per_second\":{:.1f},\"step_ms\":{:.3f},\"data_ms\":{:.3f}}}\n",
+             "\"images_per_second\":{:.1f},\"step_ms\":{:.3f},\"data_ms\":{:.3f},"
+             "\"loss_scale\":{:.6g},\"skipped_steps\":{}}}\n",
              m.step, m.epoch, number(m.loss), m.top1, m.learning_rate, m.images_per_second,
-             m.step_ms, m.data_ms);
+             m.step_ms, m.data_ms, m.loss_scale, m.skipped_steps);
   std::fflush(metrics_.get());
 }
 

@@ -20,6 +20,8 @@ struct StepMetrics {
   std::int64_t step = 0, epoch = 0;
   double loss = 0, top1 = 0, learning_rate = 0, images_per_second = 0;
   double step_ms = 0, data_ms = 0;  // the whole step; of which waiting for the batch
+  double loss_scale = 1;            // after the step
+  std::int64_t skipped_steps = 0;   // so far
 };
 
 struct EpochMetrics {

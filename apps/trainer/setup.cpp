@@ -33,7 +33,7 @@ void report_skipped(const data::Loader& loader) {
              loader.skipped().size(), first, loader.skipped().size() > 3 ? "; …" : "");
 }
 
-void set_simulator(const TrainConfig& c) {
+void set_simulator(const SimulatorConfig& c) {
   using sim::Async;
   using sim::Schedule;
   const std::map<std::string, Schedule> schedules{{"ascending", Schedule::ascending},
@@ -41,16 +41,14 @@ void set_simulator(const TrainConfig& c) {
                                                   {"seeded", Schedule::seeded}};
   const std::map<std::string, Async> modes{
       {"eager", Async::eager}, {"late", Async::late}, {"seeded", Async::seeded}};
-  if (!schedules.contains(c.sim_schedule)) {
-    fail_usage("--sim-schedule expects ascending, descending or seeded, found '{}'",
-               c.sim_schedule);
+  if (!schedules.contains(c.schedule)) {
+    fail_usage("--sim-schedule expects ascending, descending or seeded, found '{}'", c.schedule);
   }
-  if (!modes.contains(c.sim_async)) {
-    fail_usage("--sim-async expects eager, late or seeded, found '{}'", c.sim_async);
+  if (!modes.contains(c.async)) {
+    fail_usage("--sim-async expects eager, late or seeded, found '{}'", c.async);
   }
-  sim::options() = {.schedule = schedules.at(c.sim_schedule),
-                    .async = modes.at(c.sim_async),
-                    .seed = c.sim_seed};
+  sim::options() = {
+      .schedule = schedules.at(c.schedule), .async = modes.at(c.async), .seed = c.seed};
 }
 
 data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input) {
@@ -90,8 +88,9 @@ void require_fit(nn::Module& model, const std::string& name, const data::ImageEx
                  const Device& device) {
   const NoGrad inference;
   model.eval();
+  const DType dtype = model.parameters().front().tensor.dtype();
   try {
-    model.forward(zeros({1, e.height, e.width, e.channels}, {DType::f32, device}));
+    model.forward(zeros({1, e.height, e.width, e.channels}, {dtype, device}));
   } catch (const Error& error) {
     fail_usage("--img-size: {} cannot take images of {}: {}", name, e, error.what());
   }
@@ -105,6 +104,15 @@ nn::OptimizerOptions optimizer_options(const TrainConfig& c) {
           .weight_decay = c.weight_decay,
           .betas = {c.opt_betas[0], c.opt_betas[1]},
           .eps = c.opt_eps};
+}
+
+nn::GradScalerOptions scaler_options(const TrainConfig& c) {
+  const bool dynamic = c.loss_scale == 0 && c.precision.amp_dtype == "float16";
+  const double fixed = c.loss_scale == 0 ? 1 : c.loss_scale;
+  return {.initial_scale = dynamic ? kInitialLossScale : fixed,
+          .dynamic = dynamic,
+          .window = c.loss_scale_window,
+          .least = dynamic ? c.min_loss_scale : fixed};
 }
 
 nn::LrSchedule make_schedule(const TrainConfig& c, std::int64_t steps_per_epoch) {
@@ -138,6 +146,7 @@ CheckpointState start_state(const TrainConfig& c, const DataSource& data) {
   s.batch_size = c.batch_size;
   s.grad_accum_steps = c.grad_accum_steps;
   s.threads = compute_threads();
+  s.amp = c.precision.amp ? c.precision.amp_dtype : "off";
   return s;
 }
 
@@ -158,6 +167,7 @@ void require_same_run(const CheckpointState& saved, const CheckpointState& now) 
           fmt::format("{}", fmt::join(now.input.mean, ",")));
   compare("--std", fmt::format("{}", fmt::join(saved.input.std, ",")),
           fmt::format("{}", fmt::join(now.input.std, ",")));
+  compare("--amp", saved.amp, now.amp);
   compare("--seed", saved.seed, now.seed);
   compare("--batch-size", saved.batch_size, now.batch_size);
   compare("--grad-accum-steps", saved.grad_accum_steps, now.grad_accum_steps);

@@ -8,6 +8,7 @@
 #include "apps/trainer/config.h"
 #include "apps/trainer/open_data.h"
 #include "data/loader.h"
+#include "nn/grad_scaler.h"
 #include "nn/lr_schedule.h"
 #include "nn/module.h"
 #include "nn/optimizer.h"
@@ -21,7 +22,7 @@ data::BadSamples bad_samples(const DataConfig& config);
 void report_skipped(const data::Loader& loader);
 
 // --sim-schedule, --sim-async and --sim-seed; throws a usage error for another word.
-void set_simulator(const TrainConfig& config);
+void set_simulator(const SimulatorConfig& config);
 
 data::LoaderOptions train_loading(const TrainConfig& config, const InputFormat& input);
 data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& input);
@@ -34,6 +35,9 @@ std::unique_ptr<nn::Module> make_model(const TrainConfig& config, int num_classe
 void require_fit(nn::Module& model, const std::string& name, const data::ImageExtent& extent,
                  const Device& device);
 nn::OptimizerOptions optimizer_options(const TrainConfig& config);
+// float16 searches its scale, or has that of --loss-scale; bfloat16 reaches as far as f32 and needs
+// none.
+nn::GradScalerOptions scaler_options(const TrainConfig& config);
 
 // The length of the run in epochs, which --max-steps may cut; warm-up takes at most a tenth of it.
 nn::LrSchedule make_schedule(const TrainConfig& config, std::int64_t steps_per_epoch);

@@ -9,9 +9,11 @@
 #include "apps/trainer/progress.h"
 #include "apps/trainer/run_log.h"
 #include "apps/trainer/setup.h"
+#include "apps/trainer/step_log.h"
 #include "data/catalog.h"
 #include "kernels/require.h"
 #include "nn/fusion.h"
+#include "nn/grad_scaler.h"
 #include "nn/parameter_store.h"
 #include "runtime/ops.h"
 #include "runtime/profiler.h"
@@ -75,10 +77,12 @@ class Trainer {
   std::unique_ptr<nn::Module> model_;
   nn::ParameterStore store_;
   nn::Optimizer optimizer_;
+  std::optional<nn::GradScaler> scaler_;  // with --amp
   nn::LrSchedule schedule_;
   nn::Plateau plateau_;
   CheckpointState state_;
   std::optional<RunLog> log_;
+  std::optional<StepLog> steps_;
   EpochSums sums_;
   std::int64_t first_step_ = 0;  // done before this process
   double last_learning_rate_ = 0;
@@ -97,15 +101,19 @@ Trainer::Trainer(const TrainConfig& config)
       val_data_(open_data(config.data, Split::val, train_data_.dataset->class_names())),
       train_loader_(train_data_.dataset, train_loading(config_, train_data_.input)),
       val_loader_(val_data_.dataset, val_loading(config, val_data_.input)),
-      input_(train_data_.input, device_),
+      input_(train_data_.input, device_,
+             half_dtype(config.precision, config.device).value_or(DType::f32)),
       model_(make_model(config, train_data_.dataset->num_classes(), train_data_.input)),
-      store_(*model_, device_),
+      store_(*model_, device_, {}, half_dtype(config.precision, config.device)),
       optimizer_(store_, optimizer_options(config)),
       schedule_(make_schedule(config, steps_per_epoch(config, batches_per_epoch()))),
       plateau_({.decay_rate = config.decay_rate,
                 .patience = static_cast<int>(config.decay_epochs),
                 .maximize = true}),
-      state_(start_state(config, train_data_)) {}
+      state_(start_state(config, train_data_)) {
+  if (config.precision.amp) scaler_.emplace(device_, scaler_options(config));
+  optimizer_.set_steps(0);
+}
 
 std::int64_t Trainer::batches_per_epoch() const {
   const std::int64_t all = train_loader_.batches_per_epoch();
@@ -121,9 +129,11 @@ double Trainer::epoch_position() const {
 void Trainer::resume(const fs::path& checkpoint) {
   const CheckpointState saved = load_state(checkpoint);
   require_same_run(saved, state_);
-  load_model(checkpoint, *model_);
+  load_model(checkpoint, *model_, store_);
   if (!config_.no_resume_opt) load_optimizer(checkpoint, optimizer_);
-  optimizer_.set_steps(saved.step);
+  optimizer_.set_steps(saved.step, saved.report.skipped);
+  if (scaler_) scaler_->restore(saved.report);
+  state_.report = saved.report;
   state_.step = saved.step;
   state_.epoch = saved.epoch;
   state_.position = saved.position;
@@ -145,6 +155,7 @@ void Trainer::start() {
   const fs::path aside = set_other_work_aside(config_.output, result_.checkpoint);
   if (!aside.empty()) fmt::print("moved what was there of other work to {}\n", aside.string());
   log_.emplace(config_.output, config_, state_.step);
+  steps_.emplace(device_, store_, *log_, state_.report);
   fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
              config_.model, backend(device_).description(), store_.count(),
              train_data_.dataset->size(), val_data_.dataset->size(),
@@ -159,7 +170,7 @@ void Trainer::backward_batch(const data::Batch& batch, StepMetrics& metrics) {
   const DeviceBatch b = input_(batch);
   const Tensor logits = model_->forward(b.x);
   const Tensor loss = cross_entropy(logits, b.target, {.label_smoothing = config_.smoothing});
-  loss.backward();
+  scaler_ ? scaler_->backward(loss) : loss.backward();
   metrics.loss += loss.item() * static_cast<double>(batch.valid);
   metrics.top1 += static_cast<double>(to_vector<std::int64_t>(top_k_correct(logits, b.target))[0]);
 }
@@ -179,7 +190,7 @@ StepMetrics Trainer::train_step() {
     backward_batch(*batch, m);
   }
   if (config_.clip_grad > 0) nn::clip_grad_norm(store_, config_.clip_grad);
-  optimizer_.step();
+  scaler_ ? scaler_->step(optimizer_) : optimizer_.step();
   finish_step(m, batches * config_.batch_size, seconds_since(start));
   return m;
 }
@@ -188,9 +199,11 @@ StepMetrics Trainer::train_step() {
 void Trainer::finish_step(StepMetrics& m, std::int64_t images, double seconds) {
   ++state_.step;
   state_.position += images;
-  sums_.loss += m.loss;
-  sums_.correct += m.top1;
-  sums_.images += images;
+  if (std::isfinite(m.loss)) {  // a step that is skipped has nothing to say
+    sums_.loss += m.loss;
+    sums_.correct += m.top1;
+    sums_.images += images;
+  }
   ++sums_.steps;
   m.loss /= static_cast<double>(images);
   m.top1 *= 100.0 / static_cast<double>(images);
@@ -199,8 +212,9 @@ void Trainer::finish_step(StepMetrics& m, std::int64_t images, double seconds) {
   last_learning_rate_ = m.learning_rate;
 }
 
-void require_finite(const StepMetrics& m) {
-  if (std::isfinite(m.loss)) return;
+// With mixed precision such a step is skipped, and only many in a row are an error.
+void require_finite(const StepMetrics& m, bool mixed_precision) {
+  if (std::isfinite(m.loss) || mixed_precision) return;
   throw Error(
       fmt::format("step {}: the loss expects a finite number, found {}; try a lower --lr (now "
                   "{:.4g}) or --clip-grad 1",
@@ -208,11 +222,13 @@ void require_finite(const StepMetrics& m) {
       ErrorKind::diverged);
 }
 
-std::string figures(const EpochSums& sums, double learning_rate) {
+std::string figures(const EpochSums& sums, double learning_rate, const StepState& last) {
+  const std::string skipped =
+      last.skipped > 0 ? fmt::format(" skipped {} (scale {})", last.skipped, last.loss_scale) : "";
   const auto images = static_cast<double>(std::max<std::int64_t>(sums.images, 1));
-  return fmt::format("loss {:.4f} acc {:5.2f} lr {:.4f} {:.0f} img/s", sums.loss / images,
+  return fmt::format("loss {:.4f} acc {:5.2f} lr {:.4f} {:.0f} img/s{}", sums.loss / images,
                      100 * sums.correct / images, learning_rate,
-                     images / std::max(seconds_since(sums.start), 1e-9));
+                     images / std::max(seconds_since(sums.start), 1e-9), skipped);
 }
 
 void Trainer::train_epoch() {
@@ -228,15 +244,17 @@ void Trainer::train_epoch() {
   StepMetrics m;
   while (state_.position < end && steps_left() && !stop_requested) {
     m = train_step();
-    require_finite(m);
-    log_->step(m);
-    progress.update(sums_.steps, figures(sums_, m.learning_rate));
+    require_finite(m, scaler_.has_value());
+    steps_->add(m);
+    progress.update(sums_.steps, figures(sums_, m.learning_rate, steps_->last()));
     if (config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time) {
       stop_requested = kTimeIsUp;
     }
     if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
-  if (steps > 0 && stop_requested != kSignal) progress.finish(figures(sums_, m.learning_rate));
+  steps_->finish();
+  if (steps > 0 && stop_requested != kSignal)
+    progress.finish(figures(sums_, m.learning_rate, steps_->last()));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
   if (state_.position >= end && stop_requested != kSignal) {
     state_.position = 0;
@@ -267,8 +285,9 @@ void Trainer::end_epoch() {
 }
 
 void Trainer::save() {
+  state_.report = steps_->last();
   result_.checkpoint =
-      save_checkpoint(config_.output, state_, *model_, optimizer_, config_.checkpoint_hist);
+      save_checkpoint(config_.output, state_, *model_, store_, optimizer_, config_.checkpoint_hist);
 }
 
 TrainResult Trainer::run() {
@@ -300,7 +319,7 @@ TrainResult train(const TrainConfig& config) {
   check(config);
   if (!config.profile.empty()) require_writable("profile", config.profile);
   if (config.threads > 0) set_compute_threads(config.threads);
-  set_simulator(config);
+  set_simulator(config.simulator);
   nn::set_fusion(!config.no_fuse);
   return Trainer(config).run();
 }
