@@ -40,7 +40,10 @@ bool is_fused(const Conv2dBackwardWeight& op) {
 
 template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
-  if (is_fused(op)) return {"implicit_gemm"};
+  if (is_fused(op)) {
+    if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
+    return {"implicit_gemm", "tensor_core"};
+  }
   if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
   std::vector<const char*> names = {"direct"};
   if (conv2d_fits_depthwise(op.g)) names.push_back("depthwise");

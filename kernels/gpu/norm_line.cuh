@@ -23,4 +23,14 @@ __device__ __forceinline__ float through_norm(const NormGradientLine& line, floa
   return line.gain * (g - line.level - (x - line.mean) * line.slope);
 }
 
+// dy in one element, or the gradient that it stands for.
+template <class T>
+__device__ __forceinline__ float gradient_at(const T* dy, const GradientPrologue& prologue,
+                                             std::int64_t element, int filter) {
+  const float g = widen(dy[element]);
+  if (prologue.lines == nullptr) return g;
+  const float raw = widen(static_cast<const T*>(prologue.raw)[element]);
+  return widen(narrow<T>(through_norm(prologue.lines[filter], g, raw)));
+}
+
 }  // namespace convoy::CONVOY_TARGET

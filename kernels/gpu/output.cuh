@@ -5,6 +5,7 @@
 // same bits each time.
 
 #include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -18,6 +19,10 @@ struct Output {
   std::int64_t products, rows, columns;
   std::int64_t pitch, product_step;  // elements of y from row to row, from product to product
 
+  // Of convolutions, whose products are groups of the channels that make a row.
+  GradientEpilogue epilogue = {};  // its sums go to `totals`
+  float* totals = nullptr;         // [rows of tiles, 2, pitch]: of each channel, see ColumnTotals
+
   static constexpr int kPack = 4;
 };
 
@@ -28,28 +33,82 @@ bool takes_packs(const void* place, std::size_t bytes, Distances... distances) {
          (distances | ...) % Output::kPack == 0;
 }
 
-template <class T, class Y, int N>
-__device__ __forceinline__ void store_as(const Output& out, std::int64_t product, std::int64_t row,
-                                         std::int64_t column, float (&v)[N]) {
-  float more[N];
-  if (out.bias != nullptr) {
-    load_floats(static_cast<const T*>(out.bias) + product * out.bias_step + column, more);
-    for (int i = 0; i < N; ++i) v[i] += more[i];
+// What one thread gathers of a few columns as it stores its rows, for the norm in front or behind:
+//
+//   statistics        the sum of value - origin, with the first value as the origin; once that
+//                     gives the mean, it is the origin of a second pass over the values
+//   input gradient    the sums of g and of g * (raw - mean)
+struct ColumnTotals {
+  static constexpr int kColumns = Output::kPack;
+  float origin[kColumns] = {}, first[kColumns] = {}, second[kColumns] = {};
+  int rows = 0;
+
+  __device__ __forceinline__ void add_value(int column, float value) {
+    if (rows == 0) origin[column] = value;
+    first[column] += value - origin[column];
   }
-  Y* y = static_cast<Y*>(out.y) + product * out.product_step + row * out.pitch + column;
-  if (out.accumulate) {
-    load_floats(y, more);
-    for (int i = 0; i < N; ++i) v[i] += more[i];
+  __device__ __forceinline__ void add_gradient(int column, float g, float apart) {
+    first[column] += g;
+    second[column] = fmaf(g, apart, second[column]);
   }
-  store_floats(y, v);
+};
+
+// The gradient's epilogue on elements `i` and on: masks v, and says how far raw is from its mean.
+template <class T, int N>
+__device__ __forceinline__ void mask(const GradientEpilogue& e, std::int64_t i,
+                                     std::int64_t channel, float (&v)[N], float (&apart)[N]) {
+  float raw[N], z[N];
+  load_floats(static_cast<const T*>(e.raw) + i, raw);
+  if (e.z != nullptr) load_floats(static_cast<const T*>(e.z) + i, z);
+  for (int j = 0; j < N; ++j) {
+    const NormLine line = e.lines[channel + j];
+    if (e.z == nullptr) z[j] = normed_as_stored<T>(line, raw[j], true);
+    if (e.relu && !(z[j] > 0)) v[j] = 0;
+    apart[j] = raw[j] - line.mean;
+  }
 }
 
-// N neighbours along a row, all of them inside.
+// Stores N neighbours along a row, all of them inside, and adds them to the totals of the columns
+// from `total` on; v becomes what is stored.
+template <class T, class Y, int N>
+__device__ __forceinline__ void store_as(const Output& out, std::int64_t product, std::int64_t row,
+                                         std::int64_t column, float (&v)[N], ColumnTotals& totals,
+                                         int total) {
+  float more[N] = {};
+  if (out.bias != nullptr) {
+    load_floats(static_cast<const T*>(out.bias) + product * out.bias_step + column, more);
+    for (int j = 0; j < N; ++j) v[j] += more[j];
+  }
+  const std::int64_t channel = product * out.product_step + column, i = row * out.pitch + channel;
+  Y* const y = static_cast<Y*>(out.y) + i;
+  if (out.accumulate) {
+    load_floats(y, more);
+    for (int j = 0; j < N; ++j) v[j] += more[j];
+  }
+  if (out.epilogue.addend != nullptr) {
+    load_floats(static_cast<const T*>(out.epilogue.addend) + i, more);
+    for (int j = 0; j < N; ++j) v[j] += more[j];
+  }
+  const bool masks = out.epilogue.raw != nullptr;
+  if (masks) mask<T>(out.epilogue, i, channel, v, more);
+  store_floats(y, v);
+  if (out.totals == nullptr) return;
+  for (int j = 0; j < N; ++j) {
+    v[j] = widen(narrow<Y>(v[j]));
+    if (masks) {
+      totals.add_gradient(total + j, v[j], more[j]);
+    } else {
+      totals.add_value(total + j, v[j]);
+    }
+  }
+}
+
 template <class T, int N>
 __device__ __forceinline__ void store_run(const Output& out, std::int64_t product, std::int64_t row,
-                                          std::int64_t column, float (&v)[N]) {
-  if (out.in_f32) return store_as<T, float>(out, product, row, column, v);
-  store_as<T, T>(out, product, row, column, v);
+                                          std::int64_t column, float (&v)[N], ColumnTotals& totals,
+                                          int total = 0) {
+  if (out.in_f32) return store_as<T, float>(out, product, row, column, v, totals, total);
+  store_as<T, T>(out, product, row, column, v, totals, total);
 }
 
 // ---- sums that were split along the depth: [splits, products, rows, columns] ----
@@ -86,7 +145,8 @@ static __global__ void __launch_bounds__(kFlatThreads)
     for (int j = 0; j < N; ++j) v[j] += more[j];
   }
   const std::int64_t row = i * N / out.columns, column = i * N % out.columns;
-  store_run<T>(out, row / out.rows, row % out.rows, column, v);
+  ColumnTotals unused;
+  store_run<T>(out, row / out.rows, row % out.rows, column, v, unused);
 }
 
 template <class T>

@@ -19,11 +19,11 @@ constexpr int kLeastSlabs = 8;
 
 // Splits so that `tiles` fill every multiprocessor with the blocks that it has room for.
 template <class Tile>
-TensorPlan split_depth(std::int64_t tiles, int slabs, int multiprocessors) {
+TensorPlan split_depth(std::int64_t tiles, int slabs, bool may_split, int multiprocessors) {
   const std::int64_t wanted =
       std::int64_t{Tile::kBlocks} * multiprocessors / max(tiles, std::int64_t{1});
-  const int splits =
-      static_cast<int>(max(std::int64_t{1}, min(wanted, std::int64_t{slabs / kLeastSlabs})));
+  const std::int64_t most = may_split ? slabs / kLeastSlabs : 1;
+  const int splits = static_cast<int>(max(std::int64_t{1}, min(wanted, most)));
   const int each = (slabs + splits - 1) / splits;
   return {std::is_same_v<Tile, LargeTensorTile>, each == 0 ? 1 : (slabs + each - 1) / each};
 }
@@ -37,15 +37,20 @@ inline bool fits_tensor_tiles(std::int64_t M, std::int64_t N, std::int64_t K) {
 // least often, so they are taken if they keep every multiprocessor busy, and if what hangs over the
 // edges of the result does not cost more than that gains: a quarter of the small tiles' work.
 inline TensorPlan tensor_plan(std::int64_t M, std::int64_t N, std::int64_t K, std::int64_t products,
-                              bool whole_runs, const Device& device) {
+                              bool whole_runs, bool may_split, const Device& device) {
   const int slabs = static_cast<int>((K + LargeTensorTile::kK - 1) / LargeTensorTile::kK);
   const int multiprocessors = multiprocessor_count(device);
   const std::int64_t large = tiles_for<LargeTensorTile>(M, N, products);
   const std::int64_t small = tiles_for<SmallTensorTile>(M, N, products);
-  const TensorPlan in_large = split_depth<LargeTensorTile>(large, slabs, multiprocessors);
+  const TensorPlan in_large =
+      split_depth<LargeTensorTile>(large, slabs, may_split, multiprocessors);
   const bool fits = whole_runs && 4 * large <= small + small / 4;
   if (fits && large * in_large.splits >= multiprocessors) return in_large;
-  return split_depth<SmallTensorTile>(small, slabs, multiprocessors);
+  return split_depth<SmallTensorTile>(small, slabs, may_split, multiprocessors);
+}
+
+inline int tile_rows(const TensorPlan& plan) {
+  return plan.large ? LargeTensorTile::kM : SmallTensorTile::kM;
 }
 
 template <class F>

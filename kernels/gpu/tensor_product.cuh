@@ -5,6 +5,7 @@
 //
 //   using T = F16;                                   // of the factors
 //   static constexpr Major kMajorA, kMajorB;
+//   static constexpr bool kNorms;                    // its sources have norms on load
 //   products(), rows(), columns(), depth()           // of the largest product
 //   product(i)                                       // on the device: TensorProduct, or like it
 //
@@ -23,12 +24,17 @@ struct TensorProduct {
   B b;
   int rows, depth;
   int product_of_y;
+  int phase = 0;  // of those whose rows go to one product of y
 
   __device__ int row_of_y(int m) const { return m; }
 };
 
+// A norm on load takes more registers than half a multiprocessor's blocks leave.
 template <class Tile, class Pass>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+constexpr int kBlocksOf = Pass::kNorms ? Tile::kBlocks / 2 : Tile::kBlocks;
+
+template <class Tile, class Pass>
+__global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, Pass>)
     tensor_product_tile(Pass pass, int splits, Output output) {
   using T = typename Pass::T;
   auto& s = shared<typename Tile::Storage>();
@@ -42,13 +48,25 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   TensorSums<Tile> sums;
   multiply<T, Tile, Pass::kMajorA, Pass::kMajorB>(s, sums, product.a, tile.m, product.b, tile.n,
                                                   begin, end);
-  store_tile<T, Tile>(s, sums, output, product.product_of_y + split * output.products, product.rows,
-                      tile.m, tile.n, [&](int m) { return product.row_of_y(m); });
+  const std::int64_t tiles_down = blocks_for(pass.rows(), Tile::kM);
+  const TilePosition at{.product_of_y = product.product_of_y + split * output.products,
+                        .rows = product.rows,
+                        .m = tile.m,
+                        .n = tile.n,
+                        .row_of_tiles = product.phase * tiles_down + tile.m / Tile::kM};
+  store_tile<T, Tile>(s, sums, output, at, [&](int m) { return product.row_of_y(m); });
 }
 
 inline std::size_t tensor_product_workspace(const TensorPlan& plan, const Output& output) {
   if (plan.splits == 1) return 0;
   return static_cast<std::size_t>(plan.splits * elements(output)) * sizeof(float);
+}
+
+// Whether a norm of a pass's factor a reads a second array.
+template <class Pass>
+bool reads_raw(const Pass& pass) {
+  if constexpr (requires { pass.raw(); }) return pass.raw() != nullptr;
+  return false;
 }
 
 template <class Pass>
@@ -60,7 +78,8 @@ void run_tensor_product(const Pass& pass, const TensorPlan& plan, const Output& 
     launch({.grid = tiles_for<Tile>(pass.rows(), pass.columns(),
                                     std::int64_t{pass.products()} * plan.splits),
             .block = Tile::kThreads,
-            .shared_bytes = sizeof(typename Tile::Storage),
+            .shared_bytes =
+                reads_raw(pass) ? sizeof(StorageWithRaw<Tile>) : sizeof(typename Tile::Storage),
             .stream = stream},
            tensor_product_tile<Tile, Pass>, pass, plan.splits, first);
   });

@@ -16,8 +16,9 @@
 //   Row row(int i)       row i of the matrix, or run i of the rows; asked for once, if width is 8
 //   Depth depth(int i)   depth i, or run i of the depth; once per slab
 //   Run<T> at(Row, Depth)
+//   Norm norm            what is done to an element on load: NoNorm, or like InputNorm
 
-#include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/flat.cuh"
 #include "kernels/gpu/ptx/cp_async.cuh"
 #include "kernels/gpu/ptx/ldmatrix.cuh"
 #include "kernels/gpu/ptx/mma.cuh"
@@ -72,6 +73,21 @@ template <class T>
 struct Run {
   const T* from;
   bool is_inside;
+  int channel = 0;  // of the first element, for a norm
+};
+
+// Elements are taken as they are.
+struct NoNorm {
+  static constexpr bool kExists = false, kHasRaw = false;
+  template <class... Ignored>
+  __host__ __device__ constexpr NoNorm(const Ignored&...) {}
+};
+
+// A norm whose elements depend on a second array keeps that one's slabs of a beside the stages.
+template <class Tile>
+struct StorageWithRaw {
+  typename Tile::Storage storage;
+  Chunk raw[Tile::kStages][Tile::kM * Tile::kK / kChunk];
 };
 
 // Where a stage keeps a chunk of a line. Eight chunks that ldmatrix reads together, one of eight
@@ -100,13 +116,31 @@ class Stager {
     }
   }
 
-  __device__ __forceinline__ void fetch(Chunk* stage, int slab) const {
-    if constexpr (Tile::kTakesNarrowRuns) {
-      if (source_.width < kChunk) return fetch_narrow_runs(stage, slab);
-    }
-    for (int step = 0; step < kSteps; ++step) {
-      const Run<T> run = run_at(slab, step);
-      cp_async<16>(place(stage, step), run.from, run.is_inside ? 16 : 0);
+  // `raw`: a stage for the norm's second array, if it has one.
+  __device__ __forceinline__ void fetch(Chunk* stage, Chunk* raw, int slab) const {
+    for_my_chunks(slab, [&](int step, int i, const Run<T>& run) {
+      copy_run(place(stage, step) + i, run.from, run.is_inside);
+      if constexpr (Source::Norm::kHasRaw) {
+        if (source_.norm.wanted()) {
+          copy_run(place(raw, step) + i, source_.norm.raw_of(run), run.is_inside);
+        }
+      }
+    });
+  }
+
+  // Does to a slab's elements, once this thread's copies have arrived, what is done on load. What
+  // is outside stays zero.
+  __device__ __forceinline__ void norm(Chunk* stage, const Chunk* raw, int slab) const {
+    if constexpr (Source::Norm::kExists) {
+      if (!source_.norm.wanted()) return;
+      for_my_chunks(slab, [&](int step, int i, const Run<T>& run) {
+        if (!run.is_inside) return;
+        T* const x = place(stage, step) + i;
+        const T* beside = x;
+        if constexpr (Source::Norm::kHasRaw) beside = place(raw, step) + i;
+        if (source_.width == kChunk) return norm_run<kChunk>(x, beside, run.channel);
+        for (int j = 0; j < source_.width; ++j) norm_run<1>(x + j, beside + j, run.channel + j);
+      });
     }
   }
 
@@ -119,8 +153,10 @@ class Stager {
   static __device__ __forceinline__ int line(int step) {
     return static_cast<int>(threadIdx.x) / kChunksPerLine + step * kLinesPerStep;
   }
-  static __device__ __forceinline__ T* place(Chunk* stage, int step) {
-    return reinterpret_cast<T*>(&stage[chunk_place<kChunksPerLine>(line(step), chunk())]);
+  template <class SomeChunk>
+  static __device__ __forceinline__ auto* place(SomeChunk* stage, int step) {
+    using Element = std::conditional_t<std::is_const_v<SomeChunk>, const T, T>;
+    return reinterpret_cast<Element*>(&stage[chunk_place<kChunksPerLine>(line(step), chunk())]);
   }
 
   __device__ __forceinline__ Run<T> run_at(int slab, int step) const {
@@ -131,21 +167,43 @@ class Stager {
     }
   }
 
-  // The count of runs in a chunk is known here only: a loop that stays one needs few registers.
-  __device__ __forceinline__ void fetch_narrow_runs(Chunk* stage, int slab) const {
-    const int width = source_.width, runs = kChunk / width;
-    for (int step = 0; step < kSteps; ++step) {
-      for (int i = 0; i < runs; ++i) {
-        T* to = place(stage, step) + i * width;
-        const Run<T> run = narrow_run_at(slab, step, i, runs);
-        if (width == 2) {
-          cp_async<4>(to, run.from, run.is_inside ? 4 : 0);
-        } else {
-          *to = run.is_inside ? *run.from : T{};
+  // Calls f(step, element of the chunk, run) for each run of the thread's chunks. Of narrow runs
+  // the count in a chunk is known here only: a loop that stays one needs few registers.
+  template <class F>
+  __device__ __forceinline__ void for_my_chunks(int slab, F f) const {
+    if constexpr (Tile::kTakesNarrowRuns) {
+      if (source_.width < kChunk) {
+        const int runs = kChunk / source_.width;
+        for (int step = 0; step < kSteps; ++step) {
+          for (int i = 0; i < runs; ++i) {
+            f(step, i * source_.width, narrow_run_at(slab, step, i, runs));
+          }
         }
+        return;
       }
     }
+    for (int step = 0; step < kSteps; ++step) f(step, 0, run_at(slab, step));
   }
+
+  __device__ __forceinline__ void copy_run(T* to, const T* from, bool is_inside) const {
+    if (!Tile::kTakesNarrowRuns || source_.width == kChunk) {
+      cp_async<16>(to, from, is_inside ? 16 : 0);
+    } else if (source_.width == 2) {
+      cp_async<4>(to, from, is_inside ? 4 : 0);
+    } else {
+      *to = is_inside ? *from : T{};
+    }
+  }
+
+  template <int N>
+  __device__ __forceinline__ void norm_run(T* x, const T* raw, int channel) const {
+    float v[N], beside[N];
+    load_floats(x, v);
+    load_floats(raw, beside);
+    for (int i = 0; i < N; ++i) v[i] = source_.norm(channel + i, v[i], beside[i]);
+    store_floats(x, v);
+  }
+
   __device__ __forceinline__ Run<T> narrow_run_at(int slab, int step, int i, int runs) const {
     if constexpr (kAlongDepth) {
       return source_.at(rows_[step], source_.depth((slab * kChunksPerLine + chunk()) * runs + i));
@@ -208,16 +266,24 @@ __device__ __forceinline__ void multiply(typename Tile::Storage& s, TensorSums<T
                                          const A& a, int m, const B& b, int n, int begin, int end) {
   const Stager<T, Tile, Tile::kM, kMajorA, A> stage_a(a, m);
   const Stager<T, Tile, Tile::kN, kMajorB, B> stage_b(b, n);
+  const auto raw = [&](int slab) -> Chunk* {
+    if constexpr (A::Norm::kHasRaw) {
+      if (a.norm.wanted()) return shared<StorageWithRaw<Tile>>().raw[slab % Tile::kStages];
+    }
+    return nullptr;
+  };
   const auto fetch = [&](int slab) {
     if (slab < end) {
-      stage_a.fetch(s.stages.a[slab % Tile::kStages], slab);
-      stage_b.fetch(s.stages.b[slab % Tile::kStages], slab);
+      stage_a.fetch(s.stages.a[slab % Tile::kStages], raw(slab), slab);
+      stage_b.fetch(s.stages.b[slab % Tile::kStages], nullptr, slab);
     }
     cp_async_commit();
   };
   for (int ahead = 0; ahead < Tile::kStages - 1; ++ahead) fetch(begin + ahead);
   for (int slab = begin; slab < end; ++slab) {
     cp_async_wait<Tile::kStages - 2>();
+    stage_a.norm(s.stages.a[slab % Tile::kStages], raw(slab), slab);
+    stage_b.norm(s.stages.b[slab % Tile::kStages], nullptr, slab);
     // The slab is there for all, and all have left the one before it, whose stage is next to fill.
     __syncthreads();
     fetch(slab + Tile::kStages - 1);

@@ -36,16 +36,6 @@ __device__ __forceinline__ float input_at(const T* x, const Prologue& prologue, 
   return normed_as_stored<T>(prologue.lines[channel], value, prologue.relu);
 }
 
-// dy in one element, or the gradient that it stands for.
-template <class T>
-__device__ __forceinline__ float gradient_at(const T* dy, const GradientPrologue& prologue,
-                                             std::int64_t element, int filter) {
-  const float g = widen(dy[element]);
-  if (prologue.lines == nullptr) return g;
-  const float raw = widen(static_cast<const T*>(prologue.raw)[element]);
-  return widen(narrow<T>(through_norm(prologue.lines[filter], g, raw)));
-}
-
 // So many blocks give a thread 80 registers: left to itself ptxas aims at fewer, and spills.
 template <class Tile>
 constexpr int kBlocks = 768 / Tile::kThreads;

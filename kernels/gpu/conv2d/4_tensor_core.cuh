@@ -14,10 +14,13 @@
 //          in hardware.
 
 #include <numeric>
+#include <utility>
 
 #include "kernels/conv2d.h"
 #include "kernels/gpu/column_sums.cuh"
+#include "kernels/gpu/conv2d/gradient_epilogue.cuh"
 #include "kernels/gpu/conv2d/partials.cuh"
+#include "kernels/gpu/conv2d/statistics.cuh"
 #include "kernels/gpu/conv2d/tensor_sources.cuh"
 #include "kernels/gpu/gemm/tensor_source.cuh"
 #include "kernels/gpu/tensor_product.cuh"
@@ -25,9 +28,13 @@
 namespace convoy::CONVOY_TARGET {
 
 // What the passes share: the geometry, the two factors, and the widths of their copies.
-template <class Element>
+// kNormed: the factors pass through a norm on load.
+template <class Element, bool kNormed>
 struct ConvolutionPass {
   using T = Element;
+  using OfInput = std::conditional_t<kNormed, InputNorm<T>, NoNorm>;
+  using OfGradient = std::conditional_t<kNormed, GradientNorm<T>, NoNorm>;
+  static constexpr bool kNorms = kNormed;
   Extents g;
   int groups, images, outputs, taps_channels;  // outputs: pixels; taps_channels: R S depth
   const T *a_data, *b_data;
@@ -54,9 +61,10 @@ struct InputPatches {
   InputPatches(const Extents& g, int width)
       : pixels{Divisor(g.P), Divisor(g.Q)}, taps{Divisor(g.S), Divisor(g.depth / width)} {}
 
-  template <class T>
-  __device__ __forceinline__ Patches<T> of(const Extents& g, const T* x, int group, int outputs,
-                                           int width) const {
+  template <class Norm, class T>
+  __device__ __forceinline__ Patches<T, Norm> of(const Extents& g, const T* x, int group,
+                                                 int outputs, int width,
+                                                 const Prologue& prologue) const {
     return {.image = x + group * g.depth,
             .height = g.H,
             .width_of_image = g.W,
@@ -71,18 +79,22 @@ struct InputPatches {
             .tap_count = g.R * g.S * (g.depth / width),
             .width = width,
             .pixels = pixels,
-            .taps = taps};
+            .taps = taps,
+            .first_channel = group * g.depth,
+            .norm = {prologue}};
   }
 };
 
-template <class T>
-struct ForwardPass : ConvolutionPass<T> {
+template <class T, bool kNorms>
+struct ForwardPass : ConvolutionPass<T, kNorms> {
   static constexpr Major kMajorA = Major::k, kMajorB = Major::k;
   InputPatches patches;
+  Prologue prologue;
 
   explicit ForwardPass(const Conv2dForward& op)
-      : ConvolutionPass<T>(op.g, op.x, op.weight),
-        patches(this->g, copy_width(op.x, this->g.depth)) {
+      : ConvolutionPass<T, kNorms>(op.g, op.x, op.weight),
+        patches(this->g, copy_width(op.x, this->g.depth)),
+        prologue(op.prologue) {
     this->a_width = copy_width(op.x, this->g.depth);
     this->b_width = copy_width(op.weight, this->taps_channels);
   }
@@ -91,9 +103,12 @@ struct ForwardPass : ConvolutionPass<T> {
   __host__ __device__ int columns() const { return this->g.filters; }
   int depth() const { return this->taps_channels; }
 
-  __device__ __forceinline__ TensorProduct<PixelRows<T>, GemmSource<T>> product(int group) const {
+  __device__ __forceinline__
+      TensorProduct<PixelRows<T, typename ForwardPass::OfInput>, GemmSource<T>>
+      product(int group) const {
     const int filters = columns(), depth = this->taps_channels;
-    return {{patches.of(this->g, this->a_data, group, this->outputs, this->a_width)},
+    return {{patches.template of<typename ForwardPass::OfInput>(
+                this->g, this->a_data, group, this->outputs, this->a_width, prologue)},
             gemm_source<T>(this->b_data, group, std::int64_t{filters} * depth, depth, filters,
                            depth, Major::k, this->b_width),
             rows(),
@@ -102,14 +117,20 @@ struct ForwardPass : ConvolutionPass<T> {
   }
 };
 
-template <class T>
-struct BackwardWeightPass : ConvolutionPass<T> {
+template <class T, bool kNorms>
+struct BackwardWeightPass : ConvolutionPass<T, kNorms> {
   static constexpr Major kMajorA = Major::m, kMajorB = Major::m;
   InputPatches patches;
+  Prologue prologue;
+  GradientPrologue gradient_prologue;
 
   explicit BackwardWeightPass(const Conv2dBackwardWeight& op)
-      : ConvolutionPass<T>(op.g, op.dy, op.x), patches(this->g, copy_width(op.x, this->g.depth)) {
-    this->a_width = copy_width(op.dy, this->g.filters);
+      : ConvolutionPass<T, kNorms>(op.g, op.dy, op.x),
+        patches(this->g, copy_width(op.x, this->g.depth)),
+        prologue(op.prologue),
+        gradient_prologue(op.gradient_prologue) {
+    this->a_width =
+        min(copy_width(op.dy, this->g.filters), copy_width(gradient_prologue.raw, this->g.filters));
     this->b_width = copy_width(op.x, this->g.depth);
   }
   __host__ __device__ int products() const { return this->groups; }
@@ -117,10 +138,27 @@ struct BackwardWeightPass : ConvolutionPass<T> {
   __host__ __device__ int columns() const { return this->taps_channels; }
   int depth() const { return this->outputs; }
 
-  __device__ __forceinline__ TensorProduct<GemmSource<T>, TapRows<T>> product(int group) const {
-    return {gemm_source<T>(this->a_data, group, rows(), this->g.K, rows(), this->outputs, Major::m,
-                           this->a_width),
-            {patches.of(this->g, this->b_data, group, this->outputs, this->b_width)},
+  const void* raw() const {
+    return gradient_prologue.lines == nullptr ? nullptr : gradient_prologue.raw;
+  }
+
+  using Gradient = GemmSource<T, typename BackwardWeightPass::OfGradient>;
+  __device__ __forceinline__
+      TensorProduct<Gradient, TapRows<T, typename BackwardWeightPass::OfInput>>
+      product(int group) const {
+    const GemmSource<T> dy = gemm_source<T>(this->a_data, group, rows(), this->g.K, rows(),
+                                            this->outputs, Major::m, this->a_width);
+    const Gradient a{.data = dy.data,
+                     .row_step = dy.row_step,
+                     .depth_step = dy.depth_step,
+                     .rows = dy.rows,
+                     .depths = dy.depths,
+                     .width = dy.width,
+                     .norm = {gradient_prologue, this->a_data},
+                     .first_channel = group * rows()};
+    return {a,
+            {patches.template of<typename BackwardWeightPass::OfInput>(
+                this->g, this->b_data, group, this->outputs, this->b_width, prologue)},
             rows(),
             this->outputs,
             group};
@@ -128,8 +166,8 @@ struct BackwardWeightPass : ConvolutionPass<T> {
 };
 
 // One phase of one group.
-template <class T>
-struct PhaseProduct : TensorProduct<PixelRows<T>, PhaseWeights<T>> {
+template <class T, class Norm>
+struct PhaseProduct : TensorProduct<PixelRows<T, Norm>, PhaseWeights<T>> {
   int H, W, stride_h, stride_w, phase_h, phase_w;
 
   __device__ int row_of_y(int m) const {
@@ -138,24 +176,28 @@ struct PhaseProduct : TensorProduct<PixelRows<T>, PhaseWeights<T>> {
   }
 };
 
-template <class T>
-struct BackwardInputPass : ConvolutionPass<T> {
+template <class T, bool kNorms>
+struct BackwardInputPass : ConvolutionPass<T, kNorms> {
   static constexpr Major kMajorA = Major::k, kMajorB = Major::m;
   int every_h, every_w;  // of the taps, those that a phase meets
+  GradientPrologue prologue;
   Divisor by_filter_runs, by_filters;
 
   explicit BackwardInputPass(const Conv2dBackwardInput& op)
-      : ConvolutionPass<T>(op.g, op.dy, op.weight),
+      : ConvolutionPass<T, kNorms>(op.g, op.dy, op.weight),
         every_h(this->g.stride_h / std::gcd(this->g.stride_h, this->g.dilation_h)),
         every_w(this->g.stride_w / std::gcd(this->g.stride_w, this->g.dilation_w)),
-        by_filter_runs(this->g.filters / copy_width(op.dy, this->g.filters)),
+        prologue(op.prologue),
+        by_filter_runs(this->g.filters / width_of_a(op)),
         by_filters(this->g.filters) {
-    this->a_width = copy_width(op.dy, this->g.filters);
+    this->a_width = width_of_a(op);
     this->b_width = copy_width(op.weight, this->g.depth);
   }
-  __host__ __device__ int products() const {
-    return this->groups * this->g.stride_h * this->g.stride_w;
+  int width_of_a(const Conv2dBackwardInput& op) const {
+    return min(copy_width(op.dy, this->g.filters), copy_width(op.prologue.raw, this->g.filters));
   }
+  __host__ __device__ int phases() const { return this->g.stride_h * this->g.stride_w; }
+  __host__ __device__ int products() const { return this->groups * phases(); }
   // Phase 0 has the most pixels; of the taps a phase has so many or one less.
   __host__ __device__ int rows() const {
     return this->images * ((this->g.H - 1) / this->g.stride_h + 1) *
@@ -166,7 +208,10 @@ struct BackwardInputPass : ConvolutionPass<T> {
     return ((this->g.R - 1) / every_h + 1) * ((this->g.S - 1) / every_w + 1) * this->g.filters;
   }
 
-  __device__ __forceinline__ PhaseProduct<T> product(int index) const {
+  const void* raw() const { return prologue.lines == nullptr ? nullptr : prologue.raw; }
+
+  using OfGradient = typename ConvolutionPass<T, kNorms>::OfGradient;
+  __device__ __forceinline__ PhaseProduct<T, OfGradient> product(int index) const {
     const Extents& e = this->g;
     const int group = index % this->groups, phase = index / this->groups;
     const int phase_h = phase / e.stride_w, phase_w = phase % e.stride_w;
@@ -174,21 +219,23 @@ struct BackwardInputPass : ConvolutionPass<T> {
     const PhaseLine w(phase_w, e.W, e.S, e.stride_w, e.pad_w, e.dilation_w, every_w);
     const int rows = this->images * h.extent * w.extent, taps = h.taps * w.taps;
     const Divisor by_taps_w(max(w.taps, 1));
-    const Patches<T> a{.image = this->a_data + group * e.filters,
-                       .height = e.P,
-                       .width_of_image = e.Q,
-                       .channels = e.K,
-                       .corner_h = h.corner,
-                       .corner_w = w.corner,
-                       .step_h = 1,
-                       .step_w = 1,
-                       .tap_h = -h.back,
-                       .tap_w = -w.back,
-                       .pixel_count = rows,
-                       .tap_count = taps * (e.filters / this->a_width),
-                       .width = this->a_width,
-                       .pixels = {Divisor(max(h.extent, 1)), Divisor(max(w.extent, 1))},
-                       .taps = {by_taps_w, by_filter_runs}};
+    const Patches<T, OfGradient> a{.image = this->a_data + group * e.filters,
+                                   .height = e.P,
+                                   .width_of_image = e.Q,
+                                   .channels = e.K,
+                                   .corner_h = h.corner,
+                                   .corner_w = w.corner,
+                                   .step_h = 1,
+                                   .step_w = 1,
+                                   .tap_h = -h.back,
+                                   .tap_w = -w.back,
+                                   .pixel_count = rows,
+                                   .tap_count = taps * (e.filters / this->a_width),
+                                   .width = this->a_width,
+                                   .pixels = {Divisor(max(h.extent, 1)), Divisor(max(w.extent, 1))},
+                                   .taps = {by_taps_w, by_filter_runs},
+                                   .first_channel = group * e.filters,
+                                   .norm = {prologue, this->a_data}};
     const PhaseWeights<T> b{
         .weight = this->b_data + std::int64_t{group} * e.filters * this->taps_channels,
         .channels = e.depth,
@@ -202,7 +249,7 @@ struct BackwardInputPass : ConvolutionPass<T> {
         .filter_step = this->taps_channels,
         .depths = taps * e.filters,
         .taps = {by_taps_w, by_filters}};
-    return {{{a}, b, rows, taps * e.filters, group},
+    return {{{a}, b, rows, taps * e.filters, group, phase},
             e.H,
             e.W,
             e.stride_h,
@@ -215,16 +262,24 @@ struct BackwardInputPass : ConvolutionPass<T> {
 // ---- the bias' gradient: sums of dy's columns ----
 
 template <class T>
-struct FirstSumIsOfValues {
-  const T* values;  // [rows, columns]
+struct BiasTerms {
+  const T* dy;  // [pixels, filters]
+  GradientPrologue prologue;
 
   template <int N>
   struct Pack {
-    const T* values;
-    __device__ Pack(const FirstSumIsOfValues& all, std::int64_t) : values(all.values) {}
+    const BiasTerms& all;
+    std::int64_t filter;
+    __device__ Pack(const BiasTerms& terms, std::int64_t first) : all(terms), filter(first) {}
     __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&)[N]) const {
-      float v[N];
-      load_floats(values + i, v);
+      float v[N], raw[N];
+      load_floats(all.dy + i, v);
+      if (all.prologue.lines != nullptr) {
+        load_floats(static_cast<const T*>(all.prologue.raw) + i, raw);
+        for (int j = 0; j < N; ++j) {
+          v[j] = widen(narrow<T>(through_norm(all.prologue.lines[filter + j], v[j], raw[j])));
+        }
+      }
       for (int j = 0; j < N; ++j) sum[j].add(v[j]);
     }
   };
@@ -248,11 +303,11 @@ template <class T>
 void conv2d_bias_gradient(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
   const RowSplits splits = bias_splits(op.g, stream.device);
   auto* sums = static_cast<double*>(workspace);
-  const FirstSumIsOfValues<T> terms{static_cast<const T*>(op.dy)};
+  const BiasTerms<T> terms{static_cast<const T*>(op.dy), op.gradient_prologue};
   const auto sum = [&]<int N>(Width<N>) {
     launch_column_sums<N>(terms, op.g.N * op.g.P * op.g.Q, op.g.K, splits, sums, stream);
   };
-  with_channel_packs<T>(op.g.K, sum, op.dy);
+  with_channel_packs<T>(op.g.K, sum, op.dy, op.gradient_prologue.raw);
   launch({.grid = blocks_for(op.g.K, kAddThreads), .block = kAddThreads, .stream = stream},
          conv2d_finish_bias<T>, op, sums, splits.count);
 }
@@ -280,17 +335,23 @@ inline Output conv2d_output(const Conv2dForward& op) {
 inline Output conv2d_output(const Conv2dBackwardInput& op) {
   const Conv2dGeometry& g = op.g;
   const std::int64_t depth = g.C / g.groups;
+  const auto takes = [&](const void* place) {
+    return takes_packs(place, size_of(op.dtype), depth);
+  };
+  const GradientEpilogue& e = op.epilogue;
+  const bool packs = takes(op.dx) && takes(e.addend) && takes(e.raw) && takes(e.z);
   return {.y = op.dx,
           .in_f32 = false,
           .accumulate = op.accumulate,
-          .width = takes_packs(op.dx, size_of(op.dtype), depth) ? Output::kPack : 1,
+          .width = packs ? Output::kPack : 1,
           .bias = nullptr,
           .bias_step = 0,
           .products = g.groups,
           .rows = g.N * g.H * g.W,
           .columns = depth,
           .pitch = g.C,
-          .product_step = depth};
+          .product_step = depth,
+          .epilogue = op.epilogue};
 }
 
 inline Output conv2d_output(const Conv2dBackwardWeight& op) {
@@ -312,30 +373,44 @@ inline Output conv2d_output(const Conv2dBackwardWeight& op) {
 
 // ---- launches ----
 
-template <class T>
-ForwardPass<T> conv2d_pass(const Conv2dForward& op) {
-  return ForwardPass<T>(op);
+template <class T, bool kNorms>
+ForwardPass<T, kNorms> conv2d_pass(const Conv2dForward& op) {
+  return ForwardPass<T, kNorms>(op);
 }
-template <class T>
-BackwardInputPass<T> conv2d_pass(const Conv2dBackwardInput& op) {
-  return BackwardInputPass<T>(op);
+template <class T, bool kNorms>
+BackwardInputPass<T, kNorms> conv2d_pass(const Conv2dBackwardInput& op) {
+  return BackwardInputPass<T, kNorms>(op);
 }
-template <class T>
-BackwardWeightPass<T> conv2d_pass(const Conv2dBackwardWeight& op) {
-  return BackwardWeightPass<T>(op);
+template <class T, bool kNorms>
+BackwardWeightPass<T, kNorms> conv2d_pass(const Conv2dBackwardWeight& op) {
+  return BackwardWeightPass<T, kNorms>(op);
 }
 
-template <class Pass>
-TensorPlan conv2d_tensor_plan(const Pass& pass, const Device& device) {
+// Sums over the columns of a result are taken by those who have whole sums of it.
+inline bool wants_totals(const Conv2dForward& op) { return op.statistics.mean != nullptr; }
+inline bool wants_totals(const Conv2dBackwardInput& op) { return op.epilogue.raw != nullptr; }
+inline bool wants_totals(const Conv2dBackwardWeight&) { return false; }
+
+template <class Op, class Pass>
+TensorPlan conv2d_tensor_plan(const Op& op, const Pass& pass, const Device& device) {
   return tensor_plan(pass.rows(), pass.columns(), pass.depth(), pass.products(), pass.whole_runs(),
-                     device);
+                     !wants_totals(op), device);
+}
+
+// The rows of tiles that leave totals: of each phase as many.
+template <class Pass>
+std::int64_t rows_of_tiles(const Pass& pass, const TensorPlan& plan) {
+  return std::int64_t{blocks_for(pass.rows(), tile_rows(plan))} * (pass.products() / pass.groups);
 }
 
 // The widths of copies do not depend on which of the half types it is.
 template <class Op>
 std::size_t conv2d_product_workspace(const Op& op, const Device& device) {
-  return tensor_product_workspace(conv2d_tensor_plan(conv2d_pass<F16>(op), device),
-                                  conv2d_output(op));
+  const auto pass = conv2d_pass<F16, false>(op);
+  const TensorPlan plan = conv2d_tensor_plan(op, pass, device);
+  const Output output = conv2d_output(op);
+  if (!wants_totals(op)) return tensor_product_workspace(plan, output);
+  return static_cast<std::size_t>(rows_of_tiles(pass, plan) * 2 * output.pitch) * sizeof(float);
 }
 template <class Op>
 std::size_t conv2d_tensor_core_workspace(const Op& op, const Device& device) {
@@ -348,11 +423,39 @@ inline std::size_t conv2d_tensor_core_workspace(const Conv2dBackwardWeight& op,
   return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
 }
 
+inline void finish_totals(const Conv2dForward& op, const float* totals, std::int64_t, int tile_rows,
+                          const Stream& stream) {
+  finish_statistics(op, totals, tile_rows, stream);
+}
+inline void finish_totals(const Conv2dBackwardInput& op, const float* totals, std::int64_t tiles,
+                          int, const Stream& stream) {
+  add_gradient_sums(op, totals, tiles, stream);
+}
+inline void finish_totals(const Conv2dBackwardWeight&, const float*, std::int64_t, int,
+                          const Stream&) {}
+
+template <class T, bool kNorms, class Op>
+void run_conv2d_pass(const Op& op, void* workspace, const Stream& stream) {
+  const auto pass = conv2d_pass<T, kNorms>(op);
+  const TensorPlan plan = conv2d_tensor_plan(op, pass, stream.device);
+  Output output = conv2d_output(op);
+  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
+  run_tensor_product(pass, plan, output, workspace, stream);
+  if (wants_totals(op)) {
+    finish_totals(op, output.totals, rows_of_tiles(pass, plan), tile_rows(plan), stream);
+  }
+}
+
+inline bool norms_on_load(const Conv2dForward& op) { return op.prologue.lines != nullptr; }
+inline bool norms_on_load(const Conv2dBackwardInput& op) { return op.prologue.lines != nullptr; }
+inline bool norms_on_load(const Conv2dBackwardWeight& op) {
+  return op.prologue.lines != nullptr || op.gradient_prologue.lines != nullptr;
+}
+
 template <class T, class Op>
 void conv2d_tensor_product(const Op& op, void* workspace, const Stream& stream) {
-  const auto pass = conv2d_pass<T>(op);
-  run_tensor_product(pass, conv2d_tensor_plan(pass, stream.device), conv2d_output(op), workspace,
-                     stream);
+  if (norms_on_load(op)) return run_conv2d_pass<T, true>(op, workspace, stream);
+  run_conv2d_pass<T, false>(op, workspace, stream);
 }
 template <class T, class Op>
 void conv2d_tensor_core(const Op& op, void* workspace, const Stream& stream) {

@@ -78,12 +78,16 @@ __global__ void __launch_bounds__(kFinishThreads)
   sums[i] = static_cast<float>(total);
 }
 
+inline void add_gradient_sums(const Conv2dBackwardInput& op, const float* partial,
+                              std::int64_t tiles, const Stream& stream) {
+  const std::int64_t columns = 2 * op.g.C;
+  launch({.grid = blocks_for(columns, kFinishThreads), .block = kFinishThreads, .stream = stream},
+         conv2d_finish_gradient_sums, columns, tiles, partial, op.epilogue.sums);
+}
+
 inline void finish_gradient_sums(const Conv2dBackwardInput& op, const float* partial, int tile_rows,
                                  const Stream& stream) {
-  const std::int64_t columns = 2 * op.g.C, pixels = op.g.N * op.g.H * op.g.W;
-  launch({.grid = blocks_for(columns, kFinishThreads), .block = kFinishThreads, .stream = stream},
-         conv2d_finish_gradient_sums, columns, std::int64_t{blocks_for(pixels, tile_rows)}, partial,
-         op.epilogue.sums);
+  add_gradient_sums(op, partial, blocks_for(op.g.N * op.g.H * op.g.W, tile_rows), stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

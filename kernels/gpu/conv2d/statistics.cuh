@@ -6,22 +6,9 @@
 // sample variances", 1979): safe for any mean. Tiles leave theirs in partial[row of tiles][2][K].
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/spread.cuh"
 
 namespace convoy::CONVOY_TARGET {
-
-template <class Real>
-struct Spread {
-  Real count = 0, mean = 0, deviations = 0;  // the sum of squared deviations from the mean
-
-  __device__ __forceinline__ void join(const Spread& other) {
-    if (other.count == 0) return;
-    const Real all = count + other.count, apart = other.mean - mean;
-    mean += apart * (other.count / all);
-    deviations += other.deviations + apart * apart * (count * other.count / all);
-    count = all;
-  }
-};
 
 // Of the first `count` values.
 template <int N>

@@ -14,22 +14,51 @@
 
 #include "kernels/gpu/conv2d/extents.cuh"
 #include "kernels/gpu/divisor.cuh"
+#include "kernels/gpu/norm_line.cuh"
 #include "kernels/gpu/tensor_tile.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
-// What is added to a corner or to a distance: where it is in memory, and where in the image.
+// A corner, or a distance from one: in memory, in the image, and in its channels.
 struct Placement {
   std::int64_t offset;
   int h, w;
+  int channel;
 };
 // Outside of every image, also with another added.
-__device__ __forceinline__ Placement nowhere() { return {0, -(1 << 30), -(1 << 30)}; }
+__device__ __forceinline__ Placement nowhere() { return {0, -(1 << 30), -(1 << 30), 0}; }
+
+// What kernels/prologue.h says of x and of dy. Without lines nothing is done.
+template <class T>
+struct InputNorm {
+  static constexpr bool kExists = true, kHasRaw = false;
+  Prologue prologue;
+
+  __device__ __forceinline__ bool wanted() const { return prologue.lines != nullptr; }
+  __device__ __forceinline__ float operator()(int channel, float x, float) const {
+    return rectified(normed(prologue.lines[channel], x), prologue.relu);
+  }
+};
+template <class T>
+struct GradientNorm {
+  static constexpr bool kExists = true, kHasRaw = true;
+  GradientPrologue prologue;
+  const T* dy;  // raw has the same places
+
+  __host__ __device__ __forceinline__ bool wanted() const { return prologue.lines != nullptr; }
+  __device__ __forceinline__ const T* raw_of(const Run<T>& run) const {
+    return static_cast<const T*>(prologue.raw) + (run.from - dy);
+  }
+  __device__ __forceinline__ float operator()(int filter, float g, float raw) const {
+    return through_norm(prologue.lines[filter], g, raw);
+  }
+};
 
 // (Rows past the end, pixels or taps, are not stored: their checks only keep the reads inside. The
 // same goes for the rows of PhaseWeights.)
-template <class T>
+template <class T, class NormOnLoad>
 struct Patches {
+  using Norm = NormOnLoad;
   const T* image;                          // the group's first channel
   int height, width_of_image, channels;    // channels of all groups
   int corner_h, corner_w, step_h, step_w;  // of pixel (n, i, j): corner + i * step
@@ -37,9 +66,11 @@ struct Patches {
   int pixel_count, tap_count;              // taps count runs of channels
   int width;                               // elements of a run
   Radix pixels, taps;                      // n, i, j; r, s, run
+  int first_channel;
+  Norm norm;
 
   __device__ __forceinline__ Placement place(std::int64_t n, int h, int w) const {
-    return {((n * height + h) * width_of_image + w) * channels, h, w};
+    return {((n * height + h) * width_of_image + w) * channels, h, w, 0};
   }
   __device__ __forceinline__ Placement pixel(int i) const {
     if (!inside(i, pixel_count)) return nowhere();
@@ -50,18 +81,20 @@ struct Patches {
     if (!inside(i, tap_count)) return nowhere();
     const Index3 at = taps.split(i);
     Placement result = place(0, at.first * tap_h, at.middle * tap_w);
-    result.offset += at.last * width;
+    result.channel = at.last * width;
+    result.offset += result.channel;
     return result;
   }
   __device__ __forceinline__ Run<T> meet(const Placement& a, const Placement& b) const {
     const bool is_inside = inside(a.h + b.h, height) && inside(a.w + b.w, width_of_image);
-    return {is_inside ? image + (a.offset + b.offset) : image, is_inside};
+    return {is_inside ? image + (a.offset + b.offset) : image, is_inside,
+            first_channel + a.channel + b.channel};
   }
 };
 
 // With a pixel in each row.
-template <class T>
-struct PixelRows : Patches<T> {
+template <class T, class Norm>
+struct PixelRows : Patches<T, Norm> {
   __device__ __forceinline__ Placement row(int i) const { return this->pixel(i); }
   __device__ __forceinline__ Placement depth(int i) const { return this->tap(i); }
   __device__ __forceinline__ Run<T> at(const Placement& row, const Placement& depth) const {
@@ -69,8 +102,8 @@ struct PixelRows : Patches<T> {
   }
 };
 // With a tap and channel in each row.
-template <class T>
-struct TapRows : Patches<T> {
+template <class T, class Norm>
+struct TapRows : Patches<T, Norm> {
   __device__ __forceinline__ Placement row(int i) const { return this->tap(i); }
   __device__ __forceinline__ Placement depth(int i) const { return this->pixel(i); }
   __device__ __forceinline__ Run<T> at(const Placement& row, const Placement& depth) const {
@@ -103,12 +136,14 @@ struct PhaseLine {
 // filters along the depth.
 template <class T>
 struct PhaseWeights {
+  using Norm = NoNorm;
   const T* weight;  // of the group's first filter
   int channels, runs, width;
   int R_first, R_every, S_first, S_every, S;
   int filter_step;  // elements from filter to filter
   int depths;
   Radix taps;  // r, s, filter
+  Norm norm = {};
 
   static constexpr std::int64_t kNowhere = -1;
 

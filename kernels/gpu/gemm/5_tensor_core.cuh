@@ -19,6 +19,7 @@ template <class Factor, Major kA, Major kB>
 struct GemmPass {
   using T = Factor;
   static constexpr Major kMajorA = kA, kMajorB = kB;
+  static constexpr bool kNorms = false;
   Gemm op;
   int a_width, b_width;
 
@@ -65,7 +66,7 @@ inline GemmTensorCore gemm_tensor_core_way(const Gemm& op, const Device& device)
   const int b_width =
       copy_width(op.b, op.transpose_b ? op.K : op.N, op.ldb, step_of(op.stride_b, op));
   const bool whole_runs = min(a_width, b_width) == kChunk;
-  return {a_width, b_width, tensor_plan(op.M, op.N, op.K, op.batch, whole_runs, device)};
+  return {a_width, b_width, tensor_plan(op.M, op.N, op.K, op.batch, whole_runs, true, device)};
 }
 
 inline std::size_t gemm_tensor_core_workspace(const Gemm& op, const Device& device) {

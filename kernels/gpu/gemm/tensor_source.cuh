@@ -8,12 +8,15 @@ namespace convoy::CONVOY_TARGET {
 
 // One factor of one product: where its elements stand. Rows and depths, or runs of them, are
 // counted from the first element; those outside of the matrix have no place.
-template <class T>
+template <class T, class NormOnLoad = NoNorm>
 struct GemmSource {
+  using Norm = NormOnLoad;
   const T* data;
   std::int64_t row_step, depth_step;
   int rows, depths;
   int width;
+  Norm norm = {};
+  int first_channel = 0;  // of the rows, which are channels where there is a norm
 
   static constexpr std::int64_t kNowhere = -1;
 
@@ -25,7 +28,8 @@ struct GemmSource {
   }
   __device__ __forceinline__ Run<T> at(std::int64_t row, std::int64_t depth) const {
     const bool is_inside = row >= 0 && depth >= 0;
-    return {is_inside ? data + (row + depth) : data, is_inside};
+    return {is_inside ? data + (row + depth) : data, is_inside,
+            first_channel + static_cast<int>(row)};
   }
 };
 
