@@ -6,6 +6,7 @@
 #include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
 #include "kernels/gpu/conv2d/3_register_tile.cuh"
 #include "kernels/gpu/conv2d/4_tensor_core.cuh"
+#include "kernels/gpu/conv2d/as_gemm.h"
 #include "kernels/gpu/conv2d/depthwise.h"
 #include "kernels/gpu/ladder.h"
 
@@ -23,6 +24,7 @@ constexpr std::int64_t kNarrowGroup = 8;
 
 bool is_direct(std::string_view variant) { return variant == "direct"; }
 bool is_depthwise(std::string_view variant) { return variant == "depthwise"; }
+bool is_gemm(std::string_view variant) { return variant == "gemm"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 bool is_tensor_core(std::string_view variant) { return variant == "tensor_core"; }
 
@@ -50,6 +52,7 @@ std::vector<const char*> rungs_for(const Op& op) {
   names.push_back("implicit_gemm");
   if (op.dtype == DType::f32) names.push_back("register_tile");
   if (conv2d_fits_tensor_core(op.g, op.dtype)) names.push_back("tensor_core");
+  if (!std::is_same_v<Op, Conv2dBackwardWeight> && conv2d_is_gemm(op.g)) names.push_back("gemm");
   return names;
 }
 
@@ -59,7 +62,8 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
   for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {.variant = rung};
   }
-  unknown_rung("conv2d", variant, "direct, depthwise, implicit_gemm, register_tile or tensor_core");
+  unknown_rung("conv2d", variant,
+               "direct, depthwise, implicit_gemm, register_tile, tensor_core or gemm");
 }
 
 // Columns of the product that a pass is.
@@ -69,8 +73,8 @@ std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.grou
 
 // By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so
 // depthwise convolutions have kernels of their own, and groups almost like them take the direct
-// rung. Otherwise the highest rung that takes the shape;
-// but of a few columns, for which rung 2 has a narrow tile, rung 3's would be padding as well.
+// rung. Otherwise the highest rung that takes the shape; but of a few columns, for which rung 2 has
+// a narrow tile, rung 3's would be padding as well.
 template <class Op>
 const char* choose(const Op& op) {
   const Conv2dGeometry& g = op.g;
@@ -102,12 +106,14 @@ std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_fo
 
 Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
+  if (is_gemm(variant)) return gemm_plan(op, device);
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : spread_bytes(op, WideTile::kM);
   return plan;
 }
 Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
+  if (is_gemm(variant)) return gemm_plan(op, device);
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : gradient_partial_bytes(op, WideTile::kM);
   return plan;
@@ -139,9 +145,11 @@ Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
 }
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (is_gemm(plan.variant)) return run_as_gemm(op, workspace, stream);
   run_rung(op, plan, workspace, stream);
 }
 void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (is_gemm(plan.variant)) return run_as_gemm(op, workspace, stream);
   run_rung(op, plan, workspace, stream);
 }
 void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream& stream) {

@@ -172,6 +172,13 @@ GPU_CASE(Conv2dLadder, LargeTiles) {
   check_backward_weight(p, true, true, true, rung);
 }
 
+// One tap, no stride, no padding: gemm's ladder takes it, however large.
+GPU_CASE(Conv2dLadder, OneTapIsAMatrixProduct) {
+  check(Problem({2, 5, 7, 3}, {5, 1, 1, 3}, {}, DType::f32), true);
+  check(Problem({1, 5, 7, 16}, {24, 1, 1, 16}, {}, DType::f16), true);
+  check(Problem({5, 9, 9, 8}, {8, 1, 1, 8}, {}, DType::bf16), true);
+}
+
 // Enough outputs for several parts of the weights' gradient.
 GPU_CASE(Conv2dLadder, SeveralParts) {
   for (const DType dtype : {DType::f32, DType::f16}) {
@@ -336,6 +343,7 @@ TEST(Conv2dLadder, ThePlanFollowsTheShape) {
   EXPECT_EQ(variant({8, 9, 9, 3}, {32, 3, 3, 3}, 1, DType::f32), "implicit_gemm");
   EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "tensor_core");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "tensor_core");
+  EXPECT_EQ(variant({8, 9, 9, 32}, {8, 1, 1, 32}, 1), "gemm");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "depthwise");
   EXPECT_EQ(variant({8, 9, 9, 32}, {64, 3, 3, 1}, 32), "depthwise");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 2}, 16), "direct");
@@ -379,8 +387,8 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   mixed.dtype = DType::f32, mixed.grad_dtype = DType::f16;
   EXPECT_THROW(plan(mixed, kSimDevice), Error);
   EXPECT_NE(text(DType::f32, "fft")
-                .find("conv2d: variant expects direct, depthwise, implicit_gemm, register_tile or "
-                      "tensor_core, found fft"),
+                .find("conv2d: variant expects direct, depthwise, implicit_gemm, register_tile, "
+                      "tensor_core or gemm, found fft"),
             std::string::npos);
 }
 
