@@ -81,13 +81,15 @@ Plan plan_of(int depth) {
   return {{3, 4, 6, 3}, 4};
 }
 
+std::int64_t width_of(const ModelOptions& o) { return o.base_width > 0 ? o.base_width : 64; }
+
 class ResNet : public Module {
  public:
   ResNet(const Plan& plan, const ModelOptions& o)
-      : conv1_(add<Conv2d>("conv1", o.in_channels, 64, 7, plain(2, 3))),
-        bn1_(add<BatchNorm2d>("bn1", 64)) {
+      : conv1_(add<Conv2d>("conv1", o.in_channels, width_of(o), 7, plain(2, 3))),
+        bn1_(add<BatchNorm2d>("bn1", width_of(o))) {
     const int count = plan.blocks[0] + plan.blocks[1] + plan.blocks[2] + plan.blocks[3];
-    std::int64_t channels = 64, planes = 64;
+    std::int64_t channels = width_of(o), planes = channels;
     int block = 0;
     for (std::size_t stage = 0; stage < 4; ++stage, planes *= 2) {
       auto& layer = add<Sequential>("layer" + std::to_string(stage + 1));
