@@ -84,11 +84,19 @@ const char* choose(const Op& op) {
   return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
 }
 
+template <class T, class Op>
+void run_depthwise(const Op& op, void* workspace, const Stream& stream) {
+  conv2d_depthwise(op, workspace, stream);
+  if constexpr (std::is_same_v<Op, Conv2dBackwardWeight>) {
+    add_parts<T>(op, static_cast<float*>(workspace), conv2d_depthwise_parts(op.g).count, stream);
+  }
+}
+
 template <class Op>
 void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
     if (is_direct(plan.variant)) return conv2d_direct<T>(op, workspace, stream);
-    if (is_depthwise(plan.variant)) return conv2d_depthwise(op, workspace, stream);
+    if (is_depthwise(plan.variant)) return run_depthwise<T>(op, workspace, stream);
     if constexpr (std::is_same_v<T, float>) {
       if (is_register_tile(plan.variant)) return conv2d_register_tile<T>(op, workspace, stream);
     } else {

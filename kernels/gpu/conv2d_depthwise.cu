@@ -160,7 +160,6 @@ void conv2d_depthwise(const Conv2dBackwardWeight& op, void* workspace, const Str
             .stream = stream},
            conv2d_depthwise_taps_per_thread_and_part<T, Way::window, Way::taps, Way::pack>, op,
            walk, sums, parts);
-    add_parts<T>(op, sums, parts.count, stream);
   });
 }
 
