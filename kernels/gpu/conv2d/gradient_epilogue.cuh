@@ -2,9 +2,10 @@
 #pragma once
 // GradientEpilogue (kernels/prologue.h): what happens to an input gradient on its way to memory,
 // and the sums that the norm in front of the convolution needs. A tile leaves the sums of its rows
-// in partial[row of tiles][2][C]; a thread per channel adds them in that order, in double.
+// in partial[row of tiles][2][C]; they are added in a fixed order, in double.
 
 #include "kernels/conv2d.h"
+#include "kernels/gpu/conv2d/join_tiles.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -66,23 +67,25 @@ inline std::size_t gradient_partial_bytes(const Conv2dBackwardInput& op, int til
          static_cast<std::size_t>(op.g.C);
 }
 
-constexpr int kFinishThreads = 128;
+struct TileSum {
+  double value = 0;
+  __device__ __forceinline__ void join(const TileSum& other) { value += other.value; }
+};
 
-__global__ void __launch_bounds__(kFinishThreads)
+__global__ void __launch_bounds__(kJoinWarps* kWarp)
     conv2d_finish_gradient_sums(std::int64_t columns, std::int64_t tiles, const float* partial,
                                 float* sums) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * kFinishThreads + threadIdx.x;
-  if (!inside(i, columns)) return;
-  double total = 0;
-  for (std::int64_t t = 0; t < tiles; ++t) total += partial[t * columns + i];
-  sums[i] = static_cast<float>(total);
+  const std::int64_t i = channel_to_join();
+  const bool works = inside(i, columns);
+  const auto total = join_tiles<TileSum>(
+      tiles, works, [&](std::int64_t tile) { return TileSum{partial[tile * columns + i]}; });
+  if (works && warp_index() == 0) sums[i] = static_cast<float>(total.value);
 }
 
 inline void add_gradient_sums(const Conv2dBackwardInput& op, const float* partial,
                               std::int64_t tiles, const Stream& stream) {
-  const std::int64_t columns = 2 * op.g.C;
-  launch({.grid = blocks_for(columns, kFinishThreads), .block = kFinishThreads, .stream = stream},
-         conv2d_finish_gradient_sums, columns, tiles, partial, op.epilogue.sums);
+  launch_join<TileSum>(2 * op.g.C, stream, conv2d_finish_gradient_sums, 2 * op.g.C, tiles, partial,
+                       op.epilogue.sums);
 }
 
 inline void finish_gradient_sums(const Conv2dBackwardInput& op, const float* partial, int tile_rows,

@@ -6,6 +6,7 @@
 // sample variances", 1979): safe for any mean. Tiles leave theirs in partial[row of tiles][2][K].
 
 #include "kernels/conv2d.h"
+#include "kernels/gpu/conv2d/join_tiles.cuh"
 #include "kernels/gpu/spread.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -48,29 +49,26 @@ inline std::size_t spread_bytes(const Conv2dForward& op, int tile_rows) {
          static_cast<std::size_t>(op.g.K);
 }
 
-constexpr int kStatisticsThreads = 128;
-
-__global__ void __launch_bounds__(kStatisticsThreads)
+__global__ void __launch_bounds__(kJoinWarps* kWarp)
     conv2d_finish_statistics(BatchStatistics to, std::int64_t channels, std::int64_t pixels,
                              int tile_rows, const float* partial) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kStatisticsThreads + threadIdx.x;
-  if (!inside(c, channels)) return;
-  Spread<double> all;
-  for (std::int64_t left = pixels; left > 0; left -= tile_rows, partial += 2 * channels) {
-    const double rows = static_cast<double>(left < tile_rows ? left : tile_rows);
-    all.join({rows, partial[c], partial[channels + c]});
-  }
+  const std::int64_t c = channel_to_join(), tiles = (pixels + tile_rows - 1) / tile_rows;
+  const bool works = inside(c, channels);
+  const auto all = join_tiles<Spread<double>>(tiles, works, [&](std::int64_t tile) {
+    const std::int64_t left = pixels - tile * tile_rows;
+    const float* of_tile = partial + tile * 2 * channels + c;
+    return Spread<double>{static_cast<double>(left < tile_rows ? left : tile_rows), of_tile[0],
+                          of_tile[channels]};
+  });
+  if (!works || warp_index() > 0) return;
   to.mean[c] = static_cast<float>(all.mean);
   to.var[c] = static_cast<float>(all.deviations / all.count);
 }
 
 inline void finish_statistics(const Conv2dForward& op, const float* partial, int tile_rows,
                               const Stream& stream) {
-  launch({.grid = blocks_for(op.g.K, kStatisticsThreads),
-          .block = kStatisticsThreads,
-          .stream = stream},
-         conv2d_finish_statistics, op.statistics, op.g.K, op.g.N * op.g.P * op.g.Q, tile_rows,
-         partial);
+  launch_join<Spread<double>>(op.g.K, stream, conv2d_finish_statistics, op.statistics, op.g.K,
+                              op.g.N * op.g.P * op.g.Q, tile_rows, partial);
 }
 
 }  // namespace convoy::CONVOY_TARGET

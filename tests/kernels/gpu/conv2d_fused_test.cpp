@@ -157,6 +157,23 @@ GPU_CASE(Conv2dFused, ForwardTakesStatistics) {
   });
 }
 
+// More rows of tiles than warps join them, and more channels than a warp has lanes.
+GPU_CASE(Conv2dFused, TotalsOfManyTiles) {
+  const Problem p({{1, 33, 34, 1}, {33, 1, 1, 1}}, DType::f16);
+  const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), y(p.dtype, p.dy.size());
+  const DeviceArray mean(DType::f32, p.g.K), var(DType::f32, p.g.K);
+  Conv2dForward op{p.g, x.data(), weight.data(), nullptr, y.data(), p.dtype};
+  op.statistics = {mean.as<float>(), var.as<float>()};
+  for (const char* rung : on_sim::rungs(op)) {
+    SCOPED_TRACE(rung);
+    run_rung(op, rung);
+    reference::BatchNorm ref{33 * 34, p.g.K, y.values(), {}, {}, {}, {}, {}, 0, false};
+    ref.take_batch_statistics();
+    expect_close(mean, ref.mean, {.scale = 1}, "mean");
+    expect_close(var, ref.var, {.k = 33 * 34}, "variance");
+  }
+}
+
 GPU_CASE(Conv2dFused, WeightGradientNormsBothOnLoad) {
   for_each_problem([](const Problem& p) {
     const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy), raw(p.dtype, p.raw);
