@@ -46,15 +46,31 @@ __global__ void __launch_bounds__(kFlatThreads) binary_dense(Flat flat, Work<T> 
   });
 }
 
-template <class T>
+// N elements of an operand, or one that all of them share.
+template <int N, class T>
+__device__ __forceinline__ void load_operand(const T* from, bool shared, float (&v)[N]) {
+  if (!shared) return load_floats(from, v);
+  const float one = widen(*from);
+  for (float& e : v) e = one;
+}
+
+// N elements to a thread: the loop counts dimension 0, and where a stride is 1 all of it, in packs.
+template <class T, int N>
 __global__ void __launch_bounds__(kFlatThreads)
     binary_strided(const __grid_constant__ StridedLoop<2> loop, std::int64_t count, Work<T> work) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, count)) return;
   const auto at = offsets_of(loop, i);
-  const float a = widen(work.a[at.of[0]]), b = widen(work.b[at.of[1]]);
-  const float value = work.scale * combine(work.fn, a, b);
-  work.y[i] = narrow<T>(work.accumulate ? value + widen(work.y[i]) : value);
+  const bool a_shared = N > 1 && loop.stride[0][0] == 0, b_shared = N > 1 && loop.stride[1][0] == 0;
+  float a[N], b[N];
+  load_operand(work.a + (a_shared ? 1 : N) * at.of[0], a_shared, a);
+  load_operand(work.b + (b_shared ? 1 : N) * at.of[1], b_shared, b);
+  for (int j = 0; j < N; ++j) a[j] = work.scale * combine(work.fn, a[j], b[j]);
+  if (work.accumulate) {
+    load_floats(work.y + i * N, b);
+    for (int j = 0; j < N; ++j) a[j] += b[j];
+  }
+  store_floats(work.y + i * N, a);
 }
 
 }  // namespace
@@ -78,8 +94,12 @@ void run(const Binary& op, const Plan&, void*, const Stream& stream) {
       const Flat flat = flat_over<T>(count, op.a, op.b, op.y);
       return launch_flat(flat, stream, binary_dense<T>, work);
     }
-    launch({.grid = blocks_for(count, kFlatThreads), .block = kFlatThreads, .stream = stream},
-           binary_strided<T>, loop, count, work);
+    constexpr int kPack = Packed<T>::kCount;
+    const bool packs = has_packs(loop, kPack, work.a, work.b) && is_packed_aligned(op.y);
+    const std::int64_t threads = packs ? count / kPack : count;
+    launch({.grid = blocks_for(threads, kFlatThreads), .block = kFlatThreads, .stream = stream},
+           packs ? binary_strided<T, kPack> : binary_strided<T, 1>,
+           packs ? in_packs(loop, kPack) : loop, threads, work);
   });
 }
 

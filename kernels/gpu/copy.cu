@@ -37,16 +37,21 @@ __global__ void __launch_bounds__(kFlatThreads) copy_dense(Flat flat, const T* x
   });
 }
 
-template <class T, bool kAccumulate>
+// N elements to a thread; the loop counts in packs of N.
+template <class T, int N, bool kAccumulate>
 __global__ void __launch_bounds__(kFlatThreads)
     copy_strided(const __grid_constant__ StridedLoop<2> loop, std::int64_t count, const T* x,
                  T* y) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, count)) return;
   const auto at = offsets_of(loop, i);
-  T value = x[at.of[0]];
-  if constexpr (kAccumulate) value = sum(y[at.of[1]], value);
-  y[at.of[1]] = value;
+  T* const to = y + at.of[1] * N;
+  auto lanes = load_lanes<N>(x + at.of[0] * N);
+  if constexpr (kAccumulate) {
+    const auto old = load_lanes<N>(to);
+    for (int j = 0; j < N; ++j) lanes.values[j] = sum(old.values[j], lanes.values[j]);
+  }
+  store_lanes(to, lanes);
 }
 
 // As many elements as the wider of the two types moves in 16 bytes.
@@ -73,8 +78,12 @@ void run_copy(const Copy& op, const Stream& stream) {
     const Flat flat = flat_over<T>(count, x, y);
     return launch_flat(flat, stream, copy_dense<T, kAccumulate>, x, y);
   }
-  launch({.grid = blocks_for(count, kFlatThreads), .block = kFlatThreads, .stream = stream},
-         copy_strided<T, kAccumulate>, loop, count, x, y);
+  constexpr int kPack = Packed<T>::kCount;
+  const bool packs = loop.stride[0][0] == 1 && has_packs(loop, kPack, x, y);
+  const std::int64_t threads = packs ? count / kPack : count;
+  launch({.grid = blocks_for(threads, kFlatThreads), .block = kFlatThreads, .stream = stream},
+         packs ? copy_strided<T, kPack, kAccumulate> : copy_strided<T, 1, kAccumulate>,
+         packs ? in_packs(loop, kPack) : loop, threads, x, y);
 }
 
 }  // namespace

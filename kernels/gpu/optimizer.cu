@@ -11,20 +11,6 @@
 namespace convoy::CONVOY_TARGET {
 namespace {
 
-// The model's weights, rounded from the N masters p. Of half parameters there is no copy.
-template <class T, int N>
-__device__ __forceinline__ void store_half(const HalfCopy& half, std::int64_t first,
-                                           const float (&p)[N]) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (half.data == nullptr) return;
-    if (half.dtype == DType::f16) {
-      store_floats(static_cast<F16*>(half.data) + first, p);
-    } else {
-      store_floats(static_cast<BF16*>(half.data) + first, p);
-    }
-  }
-}
-
 struct SgdFactors {
   float momentum, decay;
   bool nesterov;

@@ -3,6 +3,7 @@
 // parts, a block to each: the first kernel sums a part's squares, the second makes a slice's ratio
 // of them, the third steps. Where the slices lie is known to the device alone, so every slice gets
 // kParts blocks, and those of short slices have nothing to do.
+#include "kernels/gpu/flat.cuh"
 #include "kernels/gpu/step_values.cuh"
 #include "kernels/gpu/warp.cuh"
 #include "kernels/optimizer.h"
@@ -24,10 +25,28 @@ struct Range {
 // The elements of this block.
 __device__ __forceinline__ Range my_part(const ParameterSlice* slices) {
   const ParameterSlice slice = slices[blockIdx.x / kParts];
-  const std::int64_t even = (slice.count + kParts - 1) / kParts;
+  // In eights, so that a part begins at a pack where its slice does.
+  const std::int64_t even = (slice.count + 8 * kParts - 1) / (8 * kParts) * 8;
   const std::int64_t part = even < kLeastPart ? kLeastPart : even;
   const std::int64_t begin = blockIdx.x % kParts * part, end = begin + part;
   return {slice.begin + begin, slice.begin + (end < slice.count ? end : slice.count)};
+}
+
+// f(Width<N>, first) for this thread's elements of the range: packs where both ends are multiples
+// of one and the arrays are aligned, else single ones.
+template <class T, class F>
+__device__ __forceinline__ void for_my_elements(const Range& mine, bool aligned, F f) {
+  constexpr int N = Packed<T>::kCount;
+  if (aligned && mine.begin % N == 0 && mine.end % N == 0) {
+    const std::int64_t end = mine.end / N;
+    for (std::int64_t i = mine.begin / N + threadIdx.x; inside(i, end); i += kThreads) {
+      f(Width<N>{}, i * N);
+    }
+  } else {
+    for (std::int64_t i = mine.begin + threadIdx.x; inside(i, mine.end); i += kThreads) {
+      f(Width<1>{}, i);
+    }
+  }
 }
 
 struct Storage {
@@ -36,8 +55,8 @@ struct Storage {
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    squares_per_part(const ParameterSlice* slices, const StepState* state, const T* parameter,
-                     const T* gradient, Squares* of_part) {
+    squares_per_part(const ParameterSlice* slices, const StepState* state, bool aligned,
+                     const T* parameter, const T* gradient, Squares* of_part) {
   if (state->found_inf) return;
   auto& s = shared<Storage>();
   const Range mine = my_part(slices);
@@ -46,11 +65,15 @@ __global__ void __launch_bounds__(kThreads)
     if (threadIdx.x == 0) of_part[blockIdx.x] = sum;
     return;
   }
-  for (std::int64_t i = mine.begin + threadIdx.x; inside(i, mine.end); i += kThreads) {
-    const double p = widen(parameter[i]), g = widen(gradient[i]);
-    sum.parameter += p * p;
-    sum.gradient += g * g;
-  }
+  for_my_elements<T>(mine, aligned, [&]<int N>(Width<N>, std::int64_t first) {
+    float p[N], g[N];
+    load_floats(parameter + first, p);
+    load_floats(gradient + first, g);
+    for (int j = 0; j < N; ++j) {
+      sum.parameter += static_cast<double>(p[j]) * static_cast<double>(p[j]);
+      sum.gradient += static_cast<double>(g[j]) * static_cast<double>(g[j]);
+    }
+  });
   sum.parameter = block_sum(sum.parameter, s.parameter);
   sum.gradient = block_sum(sum.gradient, s.gradient);
   if (threadIdx.x == 0) of_part[blockIdx.x] = sum;
@@ -78,25 +101,26 @@ struct LarsFactors {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     lars_step(const ParameterSlice* slices, LarsFactors o, const StepState* state, int group,
-              const float* ratio, T* parameter, HalfCopy half, const T* gradient, T* momentum) {
+              const float* ratio, bool aligned, T* parameter, HalfCopy half, const T* gradient,
+              T* momentum) {
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   const float trust = ratio[blockIdx.x / kParts];
   const Range mine = my_part(slices);
-  for (std::int64_t i = mine.begin + threadIdx.x; inside(i, mine.end); i += kThreads) {
-    const float p = widen(parameter[i]);
-    const float g = (widen(gradient[i]) * step.gradient_factor + o.decay * p) * trust;
-    const float b = o.momentum * widen(momentum[i]) + g;
-    momentum[i] = narrow<T>(b);
-    const float next = p - step.learning_rate * (o.nesterov ? g + o.momentum * b : b);
-    parameter[i] = narrow<T>(next);
-    if (half.data == nullptr) continue;
-    if (half.dtype == DType::f16) {
-      static_cast<F16*>(half.data)[i] = narrow<F16>(next);
-    } else {
-      static_cast<BF16*>(half.data)[i] = narrow<BF16>(next);
+  for_my_elements<T>(mine, aligned, [&]<int N>(Width<N>, std::int64_t first) {
+    float p[N], g[N], b[N];
+    load_floats(parameter + first, p);
+    load_floats(gradient + first, g);
+    load_floats(momentum + first, b);
+    for (int j = 0; j < N; ++j) {
+      g[j] = (g[j] * step.gradient_factor + o.decay * p[j]) * trust;
+      b[j] = o.momentum * b[j] + g[j];
+      p[j] -= step.learning_rate * (o.nesterov ? g[j] + o.momentum * b[j] : b[j]);
     }
-  }
+    store_floats(momentum + first, b);
+    store_floats(parameter + first, p);
+    store_half<T>(half, first, p);
+  });
 }
 
 }  // namespace
@@ -117,15 +141,17 @@ void run(const LarsStep& op, const Plan&, void* workspace, const Stream& stream)
   with_dtype("lars", op.dtype, [&]<class T>(Type<T>) {
     T* const p = static_cast<T*>(op.parameter);
     const T* const g = static_cast<const T*>(op.gradient);
+    const bool aligned = is_packed_aligned(p) && is_packed_aligned(g) &&
+                         is_packed_aligned(op.momentum) && is_packed_aligned(op.half.data);
     launch({.grid = slices * kParts,
             .block = kThreads,
             .shared_bytes = sizeof(Storage),
             .stream = stream},
-           squares_per_part<T>, op.slices, op.state, p, g, of_part);
+           squares_per_part<T>, op.slices, op.state, aligned, p, g, of_part);
     launch({.grid = slices, .block = kWarp, .stream = stream}, trust_ratio_per_slice, op.options,
            op.state, of_part, ratio);
     launch({.grid = slices * kParts, .block = kThreads, .stream = stream}, lars_step<T>, op.slices,
-           o, op.state, op.group, ratio, p, op.half, g, static_cast<T*>(op.momentum));
+           o, op.state, op.group, ratio, aligned, p, op.half, g, static_cast<T*>(op.momentum));
   });
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A thread per output forward, and per input backward: it visits the windows that reach its pixel,
-// so that gradients add up in a fixed order and nothing is scattered. Threads side by side take
-// channels side by side; a block stays within one row of the image, whose place it finds once.
+// Threads per output forward, and per input backward: each visits the windows that reach its pixel,
+// so that gradients add up in a fixed order and nothing is scattered. A thread takes a pack of N
+// channels, threads side by side packs side by side; a block stays within one row of the image,
+// whose place it finds once.
 #include "kernels/pool2d.h"
 
-#include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/column_pass.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -25,19 +26,20 @@ struct Geometry {
 // What a thread computes of an [images, rows, columns, C] tensor.
 struct Place {
   int row, column, c;
-  std::int64_t n, at;  // image, and position in the tensor
+  std::int64_t n, at;  // image, and position in the tensor; of the first channel
   bool works;
 };
 
+template <int N>
 __device__ __forceinline__ Place place_of(unsigned blocks_per_row, int rows, int columns, int C) {
   const unsigned image_row = blockIdx.x / blocks_per_row, part = blockIdx.x % blocks_per_row;
   const int x = static_cast<int>(part * kThreads + threadIdx.x);
   return {static_cast<int>(image_row % rows),
-          x / C,
-          x % C,
+          x / (C / N),
+          x % (C / N) * N,
           image_row / rows,
-          std::int64_t{image_row} * (columns * C) + x,
-          inside(x, columns * C)};
+          std::int64_t{image_row} * (columns * C) + std::int64_t{x} * N,
+          inside(x, columns * (C / N))};
 }
 
 // What output p looks at: first, first + step, ...; some of it may lie outside the image.
@@ -97,70 +99,112 @@ __device__ __forceinline__ void for_each_output(const Geometry& g, const Place& 
   }
 }
 
-template <class T>
-__device__ __forceinline__ void put(T* dx, const Place& at, float value, bool accumulate) {
-  dx[at.at] = narrow<T>(accumulate ? widen(dx[at.at]) + value : value);
+template <class T, int N>
+__device__ __forceinline__ void put(T* dx, const Place& at, float (&sum)[N], bool accumulate) {
+  if (accumulate) {
+    float old[N];
+    load_floats(dx + at.at, old);
+    for (int j = 0; j < N; ++j) sum[j] += old[j];
+  }
+  store_floats(dx + at.at, sum);
+}
+
+// Indices are as wide as floats: a pack of halves has two vectors of them.
+template <int N>
+inline constexpr int kIndices = N < 4 ? N : 4;
+template <int N>
+__device__ __forceinline__ void load_indices(const std::int32_t* from, std::int32_t (&v)[N]) {
+  constexpr int kWide = kIndices<N>;
+  for (int first = 0; first < N; first += kWide) {
+    const auto lanes = load_lanes<kWide>(from + first);
+    for (int j = 0; j < kWide; ++j) v[first + j] = lanes.values[j];
+  }
+}
+template <int N>
+__device__ __forceinline__ void store_indices(std::int32_t* to, const std::int32_t (&v)[N]) {
+  constexpr int kWide = kIndices<N>;
+  for (int first = 0; first < N; first += kWide) {
+    Lanes<std::int32_t, kWide> lanes;
+    for (int j = 0; j < kWide; ++j) lanes.values[j] = v[first + j];
+    store_lanes(to + first, lanes);
+  }
 }
 
 // A later NaN takes over from an earlier one, as PyTorch has it.
-template <class T>
+template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     max_gather(Geometry g, unsigned blocks_per_row, const T* x, T* y, std::int32_t* indices) {
-  const Place to = place_of(blocks_per_row, g.h.out, g.w.out, g.channels);
+  const Place to = place_of<N>(blocks_per_row, g.h.out, g.w.out, g.channels);
   if (!to.works) return;
   const T* const image = x + to.n * g.h.in * g.w.in * g.channels + to.c;
-  float best = -INFINITY;
-  int where = -1;
+  float best[N];
+  std::int32_t where[N];
+  for (int j = 0; j < N; ++j) best[j] = -INFINITY, where[j] = -1;
   for_each_pixel(g, window_of(g.h, to.row), window_of(g.w, to.column), [&](int pixel) {
-    const float value = widen(image[std::int64_t{pixel} * g.channels]);
-    if (where >= 0 && !(value > best) && value == value) return;
-    best = value;
-    where = pixel;
+    float v[N];
+    load_floats(image + std::int64_t{pixel} * g.channels, v);
+    for (int j = 0; j < N; ++j) {
+      const bool keeps = where[j] >= 0 && !(v[j] > best[j]) && v[j] == v[j];
+      best[j] = keeps ? best[j] : v[j];
+      where[j] = keeps ? where[j] : pixel;
+    }
   });
-  y[to.at] = narrow<T>(best);
-  if (indices != nullptr) indices[to.at] = where;
+  store_floats(y + to.at, best);
+  if (indices != nullptr) store_indices(indices + to.at, where);
 }
 
-template <class T>
+template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     max_gather_gradient(Geometry g, unsigned blocks_per_row, const T* dy,
                         const std::int32_t* indices, T* dx, bool accumulate) {
-  const Place to = place_of(blocks_per_row, g.h.in, g.w.in, g.channels);
+  const Place to = place_of<N>(blocks_per_row, g.h.in, g.w.in, g.channels);
   if (!to.works) return;
   const int pixel = to.row * g.w.in + to.column;
-  float sum = 0;
+  float sum[N] = {};
   for_each_output(g, to, [&](int, int, std::int64_t at) {
-    if (indices[at] == pixel) sum += widen(dy[at]);
+    std::int32_t chosen[N];
+    float v[N];
+    load_indices(indices + at, chosen);
+    load_floats(dy + at, v);
+    for (int j = 0; j < N; ++j) sum[j] += chosen[j] == pixel ? v[j] : 0;
   });
   put(dx, to, sum, accumulate);
 }
 
-template <class T>
+template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     average_gather(Geometry g, unsigned blocks_per_row, const T* x, T* y) {
-  const Place to = place_of(blocks_per_row, g.h.out, g.w.out, g.channels);
+  const Place to = place_of<N>(blocks_per_row, g.h.out, g.w.out, g.channels);
   if (!to.works) return;
   const T* const image = x + to.n * g.h.in * g.w.in * g.channels + to.c;
   const Window hs = window_of(g.h, to.row), ws = window_of(g.w, to.column);
-  float sum = 0;
-  for_each_pixel(g, hs, ws,
-                 [&](int pixel) { sum += widen(image[std::int64_t{pixel} * g.channels]); });
-  const float shares = static_cast<float>(shares_of(g.h, hs, g.count_include_pad)) *
-                       static_cast<float>(shares_of(g.w, ws, g.count_include_pad));
-  y[to.at] = narrow<T>(sum / shares);
+  // Divides here, where registers are free.
+  const float share = 1.0f / (static_cast<float>(shares_of(g.h, hs, g.count_include_pad)) *
+                              static_cast<float>(shares_of(g.w, ws, g.count_include_pad)));
+  float sum[N] = {};
+  for_each_pixel(g, hs, ws, [&](int pixel) {
+    float v[N];
+    load_floats(image + std::int64_t{pixel} * g.channels, v);
+    for (int j = 0; j < N; ++j) sum[j] += v[j];
+  });
+  for (float& e : sum) e *= share;
+  store_floats(y + to.at, sum);
 }
 
-template <class T>
+template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     average_gather_gradient(Geometry g, unsigned blocks_per_row, const T* dy, T* dx,
                             bool accumulate) {
-  const Place to = place_of(blocks_per_row, g.h.in, g.w.in, g.channels);
+  const Place to = place_of<N>(blocks_per_row, g.h.in, g.w.in, g.channels);
   if (!to.works) return;
-  float sum = 0;
+  float sum[N] = {};
   for_each_output(g, to, [&](int p, int q, std::int64_t at) {
     const int high = shares_of(g.h, window_of(g.h, p), g.count_include_pad);
     const int wide = shares_of(g.w, window_of(g.w, q), g.count_include_pad);
-    sum += widen(dy[at]) / (static_cast<float>(high) * static_cast<float>(wide));
+    const float share = 1.0f / (static_cast<float>(high) * static_cast<float>(wide));
+    float v[N];
+    load_floats(dy + at, v);
+    for (int j = 0; j < N; ++j) sum[j] += v[j] * share;
   });
   put(dx, to, sum, accumulate);
 }
@@ -174,12 +218,12 @@ Geometry geometry_of(const Pool2dGeometry& g) {
   return {static_cast<int>(g.channels), axis_of(g.h), axis_of(g.w), g.count_include_pad};
 }
 
-// One thread for each element of a tensor of this shape, by rows.
+// One thread for each pack of a tensor of this shape, by rows.
 template <class... Parameters, class... Arguments>
-void launch_rows(const Shape& shape, const Stream& stream,
+void launch_rows(const Shape& shape, int width, const Stream& stream,
                  void (*kernel)(Geometry, unsigned, Parameters...), const Pool2dGeometry& geometry,
                  Arguments... arguments) {
-  const unsigned blocks_per_row = blocks_for(shape[2] * shape[3], kThreads);
+  const unsigned blocks_per_row = blocks_for(shape[2] * (shape[3] / width), kThreads);
   const auto rows = static_cast<unsigned>(shape[0] * shape[1]);
   launch({.grid = rows * blocks_per_row, .block = kThreads, .stream = stream}, kernel,
          geometry_of(geometry), blocks_per_row, arguments...);
@@ -194,29 +238,41 @@ Plan plan(const AvgPool2dBackward&, const Device&) { return {.variant = "gather"
 
 void run(const MaxPool2dForward& op, const Plan&, void*, const Stream& stream) {
   with_dtype("max_pool2d", op.dtype, [&]<class T>(Type<T>) {
-    launch_rows(op.geometry.output_shape(), stream, max_gather<T>, op.geometry,
-                static_cast<const T*>(op.x), static_cast<T*>(op.y), op.indices);
+    const auto go = [&]<int N>(Width<N>) {
+      launch_rows(op.geometry.output_shape(), N, stream, max_gather<T, N>, op.geometry,
+                  static_cast<const T*>(op.x), static_cast<T*>(op.y), op.indices);
+    };
+    with_channel_packs<T>(op.geometry.channels, go, op.x, op.y, op.indices);
   });
 }
 
 void run(const MaxPool2dBackward& op, const Plan&, void*, const Stream& stream) {
   with_dtype("max_pool2d", op.dtype, [&]<class T>(Type<T>) {
-    launch_rows(op.geometry.input_shape(), stream, max_gather_gradient<T>, op.geometry,
-                static_cast<const T*>(op.dy), op.indices, static_cast<T*>(op.dx), op.accumulate);
+    const auto go = [&]<int N>(Width<N>) {
+      launch_rows(op.geometry.input_shape(), N, stream, max_gather_gradient<T, N>, op.geometry,
+                  static_cast<const T*>(op.dy), op.indices, static_cast<T*>(op.dx), op.accumulate);
+    };
+    with_channel_packs<T>(op.geometry.channels, go, op.dy, op.indices, op.dx);
   });
 }
 
 void run(const AvgPool2dForward& op, const Plan&, void*, const Stream& stream) {
   with_dtype("avg_pool2d", op.dtype, [&]<class T>(Type<T>) {
-    launch_rows(op.geometry.output_shape(), stream, average_gather<T>, op.geometry,
-                static_cast<const T*>(op.x), static_cast<T*>(op.y));
+    const auto go = [&]<int N>(Width<N>) {
+      launch_rows(op.geometry.output_shape(), N, stream, average_gather<T, N>, op.geometry,
+                  static_cast<const T*>(op.x), static_cast<T*>(op.y));
+    };
+    with_channel_packs<T>(op.geometry.channels, go, op.x, op.y);
   });
 }
 
 void run(const AvgPool2dBackward& op, const Plan&, void*, const Stream& stream) {
   with_dtype("avg_pool2d", op.dtype, [&]<class T>(Type<T>) {
-    launch_rows(op.geometry.input_shape(), stream, average_gather_gradient<T>, op.geometry,
-                static_cast<const T*>(op.dy), static_cast<T*>(op.dx), op.accumulate);
+    const auto go = [&]<int N>(Width<N>) {
+      launch_rows(op.geometry.input_shape(), N, stream, average_gather_gradient<T, N>, op.geometry,
+                  static_cast<const T*>(op.dy), static_cast<T*>(op.dx), op.accumulate);
+    };
+    with_channel_packs<T>(op.geometry.channels, go, op.dy, op.dx);
   });
 }
 

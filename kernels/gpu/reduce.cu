@@ -2,14 +2,16 @@
 // A block takes `width` outputs side by side: thread t works on output t % width and on the terms
 // t / width, t / width + kThreads / width, ... So neighbouring threads read neighbouring elements
 // where the outputs lie side by side (width 32: sums over rows), and where the terms do (width 1:
-// sums within a row). Where there are few outputs the terms are split over blocks; a second launch
-// joins the splits.
+// sums within a row). Where they come in whole packs of 16 bytes a thread takes a pack of outputs,
+// or of terms, for each one. Where there are few outputs the terms are split over blocks; a second
+// launch joins the splits.
 #include "kernels/reduce.h"
 
 #include <algorithm>
 #include <bit>
 #include <limits>
 
+#include "kernels/gpu/flat.cuh"
 #include "kernels/gpu/long_sum.cuh"
 #include "kernels/gpu/strided.cuh"
 #include "kernels/gpu/warp.cuh"
@@ -26,8 +28,14 @@ struct Problem {
   std::int64_t outputs, terms;
 };
 
+// Elements that a thread takes at once: outputs side by side, or terms; one of the two is 1.
+template <int outputs, int terms>
+struct Pack {
+  static constexpr int kOutputs = outputs, kTerms = terms, kCount = outputs * terms;
+};
+
 struct Cut {
-  int threads, width;
+  int threads, width;  // threads side by side along the outputs
   std::int64_t split_terms;
   unsigned splits;
 };
@@ -43,11 +51,15 @@ struct Sum {
   bool accumulate;
 
   __device__ static LongSum start() { return {}; }
-  __device__ void take(LongSum& sum, std::int64_t x_at, std::int64_t factor_at,
-                       std::int64_t) const {
-    const float value = widen(x[x_at]);
-    sum.add(factor == nullptr ? value : value * widen(factor[factor_at]));
+  template <int N>
+  __device__ void load(std::int64_t x_at, std::int64_t factor_at, float (&v)[N]) const {
+    load_floats(x + x_at, v);
+    if (factor == nullptr) return;
+    float f[N];
+    load_floats(factor + factor_at, f);
+    for (int j = 0; j < N; ++j) v[j] *= f[j];
   }
+  __device__ static void take(LongSum& sum, float value, std::int64_t) { sum.add(value); }
   __device__ static double result(const LongSum& sum) { return sum.value(); }
   __device__ static double join(double a, double b) { return a + b; }
   __device__ void put(std::int64_t k, double total) const {
@@ -69,8 +81,12 @@ struct Largest {
   std::int64_t* index;  // may be null
 
   __device__ static Best start() { return {-INFINITY, std::numeric_limits<std::int64_t>::max()}; }
-  __device__ void take(Best& best, std::int64_t x_at, std::int64_t, std::int64_t term) const {
-    best = join(best, {widen(x[x_at]), term});
+  template <int N>
+  __device__ void load(std::int64_t x_at, std::int64_t, float (&v)[N]) const {
+    load_floats(x + x_at, v);
+  }
+  __device__ static void take(Best& best, float value, std::int64_t term) {
+    best = join(best, {value, term});
   }
   __device__ static Best result(const Best& best) { return best; }
   // A NaN is larger than everything, and of equal ones the first counts.
@@ -93,61 +109,78 @@ __device__ __forceinline__ Best from_lane_xor(const Best& best, int lanes) {
   return {__shfl_xor_sync(~0u, best.value, lanes), __shfl_xor_sync(~0u, best.where, lanes)};
 }
 
-template <class Partial, int kThreads>
+template <class Partial, int kThreads, int kOutputs>
 struct Storage {
-  Partial of_warp[kThreads / kWarp][kWarp];  // [warp][output]
+  Partial of_warp[kOutputs][kThreads / kWarp][kWarp];  // [output of the pack][warp][pack]
 };
 
 // The fold over the block's threads of each output; valid in the first `width` threads.
-template <int kThreads, class Op>
-__device__ typename Op::Partial fold_block(const Op&, typename Op::Partial mine, int width) {
-  for (int by = kWarp / 2; by >= width; by /= 2) mine = Op::join(mine, from_lane_xor(mine, by));
-  if constexpr (kThreads > kWarp) {
-    auto& s = shared<Storage<typename Op::Partial, kThreads>>();
-    if (lane_index() < width) s.of_warp[warp_index()][lane_index()] = mine;
-    __syncthreads();
-    if (warp_index() != 0 || lane_index() >= width) return mine;
-    mine = s.of_warp[0][lane_index()];
-    for (int w = 1; w < kThreads / kWarp; ++w) mine = Op::join(mine, s.of_warp[w][lane_index()]);
+template <int kThreads, class Op, int N>
+__device__ void fold_block(const Op&, typename Op::Partial (&mine)[N], int width) {
+  for (auto& m : mine) {
+    for (int by = kWarp / 2; by >= width; by /= 2) m = Op::join(m, from_lane_xor(m, by));
   }
-  return mine;
+  if constexpr (kThreads > kWarp) {
+    auto& s = shared<Storage<typename Op::Partial, kThreads, N>>();
+    const int lane = lane_index();
+    for (int j = 0; j < N && lane < width; ++j) s.of_warp[j][warp_index()][lane] = mine[j];
+    __syncthreads();
+    if (warp_index() != 0 || lane >= width) return;
+    for (int j = 0; j < N; ++j) {
+      mine[j] = s.of_warp[j][0][lane];
+      for (int w = 1; w < kThreads / kWarp; ++w) {
+        mine[j] = Op::join(mine[j], s.of_warp[j][w][lane]);
+      }
+    }
+  }
 }
 
-// The output of this thread, and f(where in x, where in the factor, term) for its terms.
-__device__ __forceinline__ std::int64_t my_output(const Cut& cut) {
+// The outputs of this thread, and f(where in x, where in the factor, term) for its terms.
+__device__ __forceinline__ std::int64_t my_outputs(const Cut& cut) {
   return std::int64_t{blockIdx.x} * cut.width + static_cast<int>(threadIdx.x) % cut.width;
 }
-template <int kThreads, class F>
+template <int kThreads, class P, class F>
 __device__ __forceinline__ void for_my_terms(const Problem& p, const Cut& cut, std::int64_t k,
                                              F&& f) {
   const std::int64_t first = std::int64_t{blockIdx.y} * cut.split_terms;
-  const std::int64_t end = min(first + cut.split_terms, p.terms);
+  const std::int64_t end = min(first + cut.split_terms, p.terms) / P::kTerms;
   const Offsets<2> base = offsets_of(p.kept, k);
   const int thread = static_cast<int>(threadIdx.x), step = kThreads / cut.width;
-  for (std::int64_t i = first + thread / cut.width; inside(i, end); i += step) {
-    const Offsets<2> at = offsets_of(p.reduced, i);
-    f(base.of[0] + at.of[0], base.of[1] + at.of[1], i);
+  for (std::int64_t i = first / P::kTerms + thread / cut.width; inside(i, end); i += step) {
+    const std::int64_t term = i * P::kTerms;
+    const Offsets<2> at = offsets_of(p.reduced, term);
+    f(base.of[0] + at.of[0], base.of[1] + at.of[1], term);
   }
 }
 
-template <int kThreads, class Op>
+template <int kThreads, class P, class Op>
 __global__ void __launch_bounds__(kThreads)
     reduce_outputs_side_by_side(Op op, Problem p, Cut cut, typename Op::Partial* partial) {
-  const std::int64_t k = my_output(cut);
-  const bool works = inside(k, p.outputs);
-  typename Op::State state = Op::start();
+  constexpr int N = P::kOutputs;
+  const std::int64_t mine = my_outputs(cut), k = mine * N;
+  const bool works = inside(mine, p.outputs / N);
+  typename Op::State state[N];
+  for (auto& s : state) s = Op::start();
   if (works) {
-    for_my_terms<kThreads>(p, cut, k,
-                           [&](std::int64_t x_at, std::int64_t factor_at, std::int64_t term) {
-                             op.take(state, x_at, factor_at, term);
-                           });
+    for_my_terms<kThreads, P>(p, cut, k,
+                              [&](std::int64_t x_at, std::int64_t factor_at, std::int64_t term) {
+                                float v[P::kCount];
+                                op.load(x_at, factor_at, v);
+                                for (int j = 0; j < P::kCount; ++j) {
+                                  Op::take(state[N > 1 ? j : 0], v[j], N > 1 ? term : term + j);
+                                }
+                              });
   }
-  const typename Op::Partial total = fold_block<kThreads>(op, Op::result(state), cut.width);
+  typename Op::Partial total[N];
+  for (int j = 0; j < N; ++j) total[j] = Op::result(state[j]);
+  fold_block<kThreads>(op, total, cut.width);
   if (!works || static_cast<int>(threadIdx.x) >= cut.width) return;
-  if (partial == nullptr) {
-    op.put(k, total);
-  } else {
-    partial[blockIdx.y * p.outputs + k] = total;
+  for (int j = 0; j < N; ++j) {
+    if (partial == nullptr) {
+      op.put(k + j, total[j]);
+    } else {
+      partial[blockIdx.y * p.outputs + k + j] = total[j];
+    }
   }
 }
 
@@ -162,20 +195,24 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 // The same walk, the other way.
-template <int kThreads, class T>
+template <int kThreads, class P, class T>
 __global__ void __launch_bounds__(kThreads)
     give_to_the_chosen(Problem p, Cut cut, const T* dy, const std::int64_t* index, T* dx,
                        bool accumulate) {
-  const std::int64_t k = my_output(cut);
-  if (!inside(k, p.outputs)) return;
-  const std::int64_t chosen = index[k];
-  const float g = widen(dy[k]);
-  for_my_terms<kThreads>(p, cut, k, [&](std::int64_t at, std::int64_t, std::int64_t term) {
-    if (!accumulate) {
-      dx[at] = narrow<T>(term == chosen ? g : 0.0f);
-    } else if (term == chosen) {
-      dx[at] = narrow<T>(widen(dx[at]) + g);
+  constexpr int N = P::kOutputs;
+  const std::int64_t mine = my_outputs(cut), k = mine * N;
+  if (!inside(mine, p.outputs / N)) return;
+  std::int64_t chosen[N];
+  float g[N];
+  for (int j = 0; j < N; ++j) chosen[j] = index[k + j], g[j] = widen(dy[k + j]);
+  for_my_terms<kThreads, P>(p, cut, k, [&](std::int64_t at, std::int64_t, std::int64_t term) {
+    float v[P::kCount] = {};
+    if (accumulate) load_floats(dx + at, v);
+    for (int j = 0; j < P::kCount; ++j) {
+      const bool gets = N > 1 ? term == chosen[j] : term + j == chosen[0];
+      if (gets) v[j] += g[N > 1 ? j : 0];
     }
+    store_floats(dx + at, v);
   });
 }
 
@@ -216,6 +253,34 @@ Cut cut_of(const Problem& p, const Device& device) {
   return cut;
 }
 
+bool steps_in_packs(const StridedLoop<2>& loop, std::int64_t pack) {
+  for (int d = 0; d < loop.rank; ++d) {
+    if (loop.stride[0][d] % pack != 0 || loop.stride[1][d] % pack != 0) return false;
+  }
+  return true;
+}
+
+// Calls f(Pack, cut) with the packs that the problem has.
+template <class T, class F>
+void with_pack(const Problem& p, Cut cut, const void* x, const void* factor, F&& f) {
+  constexpr int N = Packed<T>::kCount;
+  const auto has_runs = [&](const StridedLoop<2>& loop) {
+    return loop.stride[0][0] == 1 && loop.stride[1][0] == 1 && has_packs(loop, N, x, factor);
+  };
+  if (cut.width == 1 && has_runs(p.reduced) && steps_in_packs(p.kept, N)) {
+    cut.split_terms = (cut.split_terms + N - 1) / N * N;
+    cut.splits = blocks_for(p.terms, cut.split_terms);
+    return f(Pack<1, N>{}, cut);
+  }
+  if (cut.width > 1 && has_runs(p.kept) && steps_in_packs(p.reduced, N)) {
+    const auto packs = static_cast<unsigned>(std::min(p.outputs / N, std::int64_t{kWarp}));
+    cut.width = static_cast<int>(std::bit_ceil(packs));
+    return f(Pack<N, 1>{}, cut);
+  }
+  f(Pack<1, 1>{}, cut);
+}
+
+// Of the partial results there are never more than the plan says: packs make no more splits.
 template <class Partial>
 Plan plan_reduction(const Problem& p, const Device& device) {
   const Cut cut = cut_of(p, device);
@@ -224,24 +289,27 @@ Plan plan_reduction(const Problem& p, const Device& device) {
           .workspace_bytes = cut.splits * static_cast<std::size_t>(p.outputs) * sizeof(Partial)};
 }
 
-template <class Op>
-void run_reduction(const Op& op, const Problem& p, void* workspace, const Stream& stream) {
-  const Cut cut = cut_of(p, stream.device);
-  const dim3 grid(blocks_for(p.outputs, cut.width), cut.splits);
-  auto* const partial = cut.splits == 1 ? nullptr : static_cast<typename Op::Partial*>(workspace);
-  if (cut.threads == kWarp) {
-    launch({.grid = grid, .block = kWarp, .stream = stream}, reduce_outputs_side_by_side<kWarp, Op>,
-           op, p, cut, partial);
-  } else {
-    launch({.grid = grid,
-            .block = kBlock,
-            .shared_bytes = sizeof(Storage<typename Op::Partial, kBlock>),
-            .stream = stream},
-           reduce_outputs_side_by_side<kBlock, Op>, op, p, cut, partial);
-  }
-  if (partial == nullptr) return;
-  launch({.grid = blocks_for(p.outputs, kBlock), .block = kBlock, .stream = stream},
-         join_splits<Op>, op, partial, p.outputs, cut.splits);
+template <class T, class Op>
+void run_reduction(const Op& op, const Problem& p, const void* x, const void* factor,
+                   void* workspace, const Stream& stream) {
+  const bool one_split = cut_of(p, stream.device).splits == 1;
+  with_pack<T>(p, cut_of(p, stream.device), x, factor, [&]<class P>(P, const Cut& cut) {
+    const dim3 grid(blocks_for(p.outputs / P::kOutputs, cut.width), cut.splits);
+    auto* const partial = one_split ? nullptr : static_cast<typename Op::Partial*>(workspace);
+    if (cut.threads == kWarp) {
+      launch({.grid = grid, .block = kWarp, .stream = stream},
+             reduce_outputs_side_by_side<kWarp, P, Op>, op, p, cut, partial);
+    } else {
+      launch({.grid = grid,
+              .block = kBlock,
+              .shared_bytes = sizeof(Storage<typename Op::Partial, kBlock, P::kOutputs>),
+              .stream = stream},
+             reduce_outputs_side_by_side<kBlock, P, Op>, op, p, cut, partial);
+    }
+    if (partial == nullptr) return;
+    launch({.grid = blocks_for(p.outputs, kBlock), .block = kBlock, .stream = stream},
+           join_splits<Op>, op, partial, p.outputs, cut.splits);
+  });
 }
 
 }  // namespace
@@ -255,7 +323,7 @@ void run(const ReduceSum& op, const Plan&, void* workspace, const Stream& stream
     const bool in_f32 = result_dtype("sum", "out_dtype", op.dtype, op.out_dtype) == DType::f32;
     const Sum<T> sum{static_cast<const T*>(op.x), static_cast<const T*>(op.factor),
                      Results<T>{op.y, in_f32}, op.scale, op.accumulate};
-    run_reduction(sum, problem_of(op), workspace, stream);
+    run_reduction<T>(sum, problem_of(op), op.x, op.factor, workspace, stream);
   });
 }
 
@@ -267,7 +335,7 @@ void run(const ReduceMax& op, const Plan&, void* workspace, const Stream& stream
   require_choice(op);
   with_dtype("max", op.dtype, [&]<class T>(Type<T>) {
     const Largest<T> largest{static_cast<const T*>(op.x), static_cast<T*>(op.y), op.index};
-    run_reduction(largest, problem_of(op), workspace, stream);
+    run_reduction<T>(largest, problem_of(op), op.x, nullptr, workspace, stream);
   });
 }
 
@@ -276,12 +344,16 @@ Plan plan(const ReduceMaxBackward&, const Device&) { return {.variant = "walk"};
 void run(const ReduceMaxBackward& op, const Plan&, void*, const Stream& stream) {
   const Strides dense = contiguous_strides(op.shape);
   const Problem p = problem_of(op.shape, op.axes, dense, dense);
-  const Cut cut = cut_of(p, stream.device);
-  const dim3 grid(blocks_for(p.outputs, cut.width), cut.splits);
   with_dtype("max", op.dtype, [&]<class T>(Type<T>) {
-    launch({.grid = grid, .block = static_cast<unsigned>(cut.threads), .stream = stream},
-           cut.threads == kWarp ? give_to_the_chosen<kWarp, T> : give_to_the_chosen<kBlock, T>, p,
-           cut, static_cast<const T*>(op.dy), op.index, static_cast<T*>(op.dx), op.accumulate);
+    const auto go = [&]<class P>(P, const Cut& cut) {
+      launch(
+          {.grid = dim3(blocks_for(p.outputs / P::kOutputs, cut.width), cut.splits),
+           .block = static_cast<unsigned>(cut.threads),
+           .stream = stream},
+          cut.threads == kWarp ? give_to_the_chosen<kWarp, P, T> : give_to_the_chosen<kBlock, P, T>,
+          p, cut, static_cast<const T*>(op.dy), op.index, static_cast<T*>(op.dx), op.accumulate);
+    };
+    with_pack<T>(p, cut_of(p, stream.device), op.dx, nullptr, go);
   });
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What the optimizers' kernels read from StepState.
+// What the optimizers' kernels read from StepState, and how they store what they step.
 
-#include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/flat.cuh"
+#include "kernels/optimizer.h"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -13,6 +14,20 @@ struct StepValues {
 
 __device__ __forceinline__ StepValues step_values(const StepState& state, int group) {
   return {state.learning_rate[group], unscale_factor(state) * state.clip_factor};
+}
+
+// The model's weights, rounded from the N masters p. Of half parameters there is no copy.
+template <class T, int N>
+__device__ __forceinline__ void store_half(const HalfCopy& half, std::int64_t first,
+                                           const float (&p)[N]) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (half.data == nullptr) return;
+    if (half.dtype == DType::f16) {
+      store_floats(static_cast<F16*>(half.data) + first, p);
+    } else {
+      store_floats(static_cast<BF16*>(half.data) + first, p);
+    }
+  }
 }
 
 }  // namespace convoy::CONVOY_TARGET

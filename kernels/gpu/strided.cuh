@@ -17,6 +17,32 @@ bool is_dense(const StridedLoop<N>& loop) {
   return dense;
 }
 
+// Whether dimension 0 is made of whole packs, which each operand either has side by side, at
+// multiples of 16 bytes, or does not move along.
+template <int N, class... Pointers>
+bool has_packs(const StridedLoop<N>& loop, std::int64_t pack, const Pointers*... arrays) {
+  const bool aligned[] = {is_packed_aligned(arrays)...};
+  static_assert(sizeof...(arrays) == N);
+  bool packs = loop.extent[0] % pack == 0;
+  for (int k = 0; k < N; ++k) {
+    if (loop.stride[k][0] == 0) continue;
+    packs = packs && loop.stride[k][0] == 1 && aligned[k];
+    for (int d = 1; d < loop.rank; ++d) packs = packs && loop.stride[k][d] % pack == 0;
+  }
+  return packs;
+}
+
+// The same loop, counted in packs. An operand that does not move along dimension 0 still counts
+// elements.
+template <int N>
+StridedLoop<N> in_packs(StridedLoop<N> loop, std::int64_t pack) {
+  loop.extent[0] /= pack;
+  for (int k = 0; k < N; ++k) {
+    for (int d = 1; d < loop.rank && loop.stride[k][0] != 0; ++d) loop.stride[k][d] /= pack;
+  }
+  return loop;
+}
+
 template <int N>
 struct Offsets {
   std::int64_t of[N];

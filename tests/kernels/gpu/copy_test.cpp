@@ -70,6 +70,10 @@ const CopyCase kCopyCases[] = {
     {{7, 3, 2}, {6, 2, 1}, {100, 10, 3}},
     {{4, 33}, {0, 1}, {33, 1}},
     {{33, 4}, {1, 0}, {4, 1}},
+    {{6, 16}, {16, 1}, {48, 1}},  // in packs, but for u8
+    {{2, 3, 32}, {96, 32, 1}, {160, 48, 1}},
+    {{4, 32}, {0, 1}, {32, 1}},
+    {{6, 16}, {16, 1}, {49, 1}},
     {{9}, {2}, {1}},
     {{9}, {1}, {2}},
 };
@@ -94,6 +98,7 @@ GPU_CASE(CopyKernel, AnyStrides) {
     for (const DType dtype : kAll) {
       check_copy(c, dtype, false);
       if (is_floating(dtype)) check_copy(c, dtype, true);
+      if (c.shape.rank() == 2) check_copy(c, dtype, false, kMisaligned);
     }
   }
 }

@@ -27,6 +27,7 @@ const Case kCases[] = {
     {{1, 5, 7, 2}, {.kernel_size = {3, 2}, .stride = {1, 3}, .padding = {1, 0}}},
     {{1, 5, 7, 2}, {.kernel_size = {2, 3}, .stride = {3, 4}, .ceil_mode = true}},
     {{1, 4, 4, 8}, {.kernel_size = {4, 4}, .stride = {3, 3}, .padding = {2, 2}, .ceil_mode = true}},
+    {{2, 5, 6, 24}, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}},
     {{0, 4, 4, 8}, {.kernel_size = {2, 2}}},
 };
 const Case kDilated[] = {
@@ -42,10 +43,8 @@ struct Adaptive {
   PoolSize out;
 };
 const Adaptive kAdaptive[] = {
-    {{3, 5, 4, 7}, {1, 1}},
-    {{1, 7, 10, 3}, {3, 4}},
-    {{2, 3, 2, 4}, {5, 7}},
-    {{1, 6, 6, 2}, {6, 6}},
+    {{3, 5, 4, 7}, {1, 1}}, {{1, 7, 10, 3}, {3, 4}}, {{2, 3, 2, 4}, {5, 7}},
+    {{1, 6, 6, 2}, {6, 6}}, {{1, 7, 10, 8}, {3, 4}},
 };
 
 std::string to_text(const Pool2dGeometry& g) {
