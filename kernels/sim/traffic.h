@@ -54,6 +54,9 @@ class TrafficLog {
   std::vector<Traffic> launches() const;   // in the order in which they ran
   std::vector<Traffic> by_kernel() const;  // summed, in the order of their first launches
   Traffic total() const;                   // needs no names, which take long to find
+  // What all launches asked for in an array that begins at a multiple of 64 bytes and has its last
+  // 64 to itself: only requested_read, requested_written and accesses.
+  Traffic requests_in(const void* begin, std::size_t bytes) const;
 };
 
 }  // namespace convoy::sim

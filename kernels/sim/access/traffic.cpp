@@ -33,6 +33,11 @@ struct Counted {
 std::vector<Counted> counted;  // the last one is of the launch that runs
 std::unordered_map<std::uintptr_t, Touched> lines;
 
+struct Asked {
+  std::uint64_t read = 0, written = 0, accesses = 0;
+};
+std::unordered_map<std::uintptr_t, Asked> asked;  // of a line, by all launches
+
 // ---- requests of warps ----
 
 struct Key {
@@ -84,8 +89,16 @@ void touch(const Access& access) {
     const auto next = std::min(end, (at / kLine + 1) * kLine);
     const std::uint64_t bits = (next - at == kLine ? 0 : std::uint64_t{1} << (next - at)) - 1;
     Touched& line = lines[at / kLine];
-    if (reads(access.kind)) line.read |= bits << at % kLine;
-    if (writes(access.kind)) line.written |= bits << at % kLine;
+    Asked& of_line = asked[at / kLine];
+    of_line.accesses += at == begin;
+    if (reads(access.kind)) {
+      line.read |= bits << at % kLine;
+      of_line.read += next - at;
+    }
+    if (writes(access.kind)) {
+      line.written |= bits << at % kLine;
+      of_line.written += next - at;
+    }
     at = next;
   }
 }
@@ -155,6 +168,22 @@ TrafficLog::TrafficLog() {
 TrafficLog::~TrafficLog() {
   access::counts_traffic = false;
   access::counted.clear();
+  access::asked.clear();
+}
+
+Traffic TrafficLog::requests_in(const void* begin, std::size_t bytes) const {
+  Traffic sum;
+  const auto first = reinterpret_cast<std::uintptr_t>(begin);
+  require(first % access::kLine == 0,
+          "traffic: expects an array at a multiple of {} bytes, found {}", access::kLine, first);
+  for (auto line = first / access::kLine; line * access::kLine < first + bytes; ++line) {
+    const auto at = access::asked.find(line);
+    if (at == access::asked.end()) continue;
+    sum.requested_read += at->second.read;
+    sum.requested_written += at->second.written;
+    sum.accesses += at->second.accesses;
+  }
+  return sum;
 }
 
 std::vector<Traffic> TrafficLog::launches() const {

@@ -148,6 +148,21 @@ TEST(Traffic, AnAtomicReadsAndWrites) {
   expect_total([&] { run(count_all, count.data()); }, {4, 4, 512, 512, 128, 4, 4});
 }
 
+TEST(Traffic, RequestsOfOneArray) {
+  DeviceMemory<float> x(8), y(2 * kThreads);
+  x.write_zeros();
+  const sim::TrafficLog log;
+  run(sum_eight, x.data(), y.data());
+  run(add_in_place, y.data());
+  const sim::Traffic of_x = log.requests_in(x.data(), 32), of_y = log.requests_in(y.data(), 512);
+  EXPECT_EQ(of_x.requested_read, 128u * 32);
+  EXPECT_EQ(of_x.requested_written, 0u);
+  EXPECT_EQ(of_x.accesses, 128u * 8);
+  EXPECT_EQ(of_y.requested_read, 512u);
+  EXPECT_EQ(of_y.requested_written, 1024u);
+  EXPECT_EQ(of_y.mean_width(), 4);
+}
+
 // Lanes of one warp that come to a line at different times: a request for each time.
 __global__ void read_a_triangle(const float* x, float* y) {
   const int lane = static_cast<int>(threadIdx.x);
