@@ -108,7 +108,9 @@ void check_other_kinds(std::string_view first, std::string_view file) {
       trimmed.starts_with("<?xml")) {
     fail_data("{}: expected a safetensors file, found an HTML page: the download went wrong", file);
   }
-  if (first.starts_with("PK\x03\x04") || first.starts_with("\x80\x02")) {
+  // A header of 640 bytes begins with 80 02 as well; but its length has zeros above.
+  const bool is_length = first.substr(0, 8).ends_with(std::string_view("\0\0\0\0", 4));
+  if (first.starts_with("PK\x03\x04") || (first.starts_with("\x80\x02") && !is_length)) {
     fail_data(
         "{}: expected a safetensors file, found a PyTorch pickle: convert it first, in "
         "Python, with safetensors.torch.save_file",

@@ -85,6 +85,7 @@ std::vector<Bad> bad_layouts() {
       {"HtmlPage", "\n<!DOCTYPE html><html><head><title>404", "HTML page"},
       {"HtmlPageWithoutType", "<HTML><body>Not found</body></html>", "HTML page"},
       {"Pickle", std::string("PK\x03\x04") + std::string(60, 'x'), "PyTorch pickle"},
+      {"OldPickle", "\x80\x02\x8a\nl\xfc\x9c" + std::string(60, 'x'), "PyTorch pickle"},
   };
 }
 
@@ -254,6 +255,12 @@ TEST(SafetensorsHeader, WhiteSpaceAroundTheObject) {
   EXPECT_THROW(parse(padded, Strictness::strict), Error);
   EXPECT_THROW(parse(file_of(u8("[1]", "[0,1]") + "\n", 1), Strictness::strict), Error);
   EXPECT_NO_THROW(parse(file_of(u8("[1]", "[0,1]") + "   ", 1), Strictness::strict));
+}
+
+// Its length begins as a pickle does: 80 02.
+TEST(SafetensorsHeader, OfSixHundredAndFortyBytes) {
+  const std::string object = u8("[1]", "[0,1]");
+  EXPECT_NO_THROW(parse(file_of(object + std::string(640 - object.size(), ' '), 1)));
 }
 
 TEST(SafetensorsHeader, EveryDtypeOfTheFormatIsKnown) {
