@@ -55,6 +55,20 @@ TEST(Errors, AnUnknownModelOrDevice) {
   expect_error(convoy_run(folder, kTinyTrain + "--mean 0.5,0.5"), 2, {"--mean", "3", "2"});
 }
 
+TEST(Errors, MixedPrecisionThatCannotBe) {
+  const Folder folder;
+  make_digits(folder);
+  expect_error(convoy_run(folder, kTinyTrain + "--amp --output out"), 2,
+               {"--amp", "cpu", "--device sim"});
+  expect_error(convoy_run(folder, kTinyTrain + "--amp --amp-dtype float8"), 2,
+               {"float16 or bfloat16", "float8"});
+  expect_error(convoy_run(folder, kTinyTrain + "--loss-scale -1"), 2, {"--loss-scale"});
+  expect_error(convoy_run(folder, kTinyTrain + "--loss-scale-window 0"), 2,
+               {"--loss-scale-window"});
+  expect_error(convoy_run(folder, kTinyTrain + "--min-loss-scale 0"), 2, {"--min-loss-scale"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
 TEST(Errors, AWrongImageSizeForTheModel) {
   const Folder folder;
   make_digits(folder);

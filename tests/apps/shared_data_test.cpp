@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The programs on real data: figures that must be reached, and bits that must repeat.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -52,11 +53,26 @@ double mean_loss(const Folder& folder, int first) {
 TEST(SharedData, Lenet5TrainsOnTheSimulator) {
   SKIP_WITHOUT("mnist");
   const Folder folder;
-  const Outcome run = convoy_run(
-      folder, "train --device sim --dataset mnist --data-dir " + (kData / "mnist").string() +
-                  " --model lenet5 --max-steps 30 --output sim");
+  const Outcome run = convoy_run(folder, "train --device sim --dataset mnist --data-dir " +
+                                             (kData / "mnist").string() +
+                                             " --model lenet5 --max-steps 30 --output sim");
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_LT(mean_loss(folder, 26), mean_loss(folder, 1) - 0.02);
+}
+
+TEST(SharedData, Lenet5TrainsOnTheSimulatorInMixedPrecision) {
+  SKIP_WITHOUT("mnist");
+  const Folder folder;
+  const Outcome run = convoy_run(
+      folder, "train --device sim --dataset mnist --data-dir " + (kData / "mnist").string() +
+                  " --model lenet5 --max-steps 30 --amp --limit-val-batches 1 --output sim");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_LT(mean_loss(folder, 26), mean_loss(folder, 1) - 0.02);
+  const Outcome eval = convoy_run(folder, "eval --checkpoint sim --json --limit-val-batches 1 " +
+                                              ("--data-dir " + (kData / "mnist").string()));
+  ASSERT_EQ(eval.code, 0) << eval.err;
+  const json figures = json::parse(last_line(eval.out));
+  EXPECT_LT(figures["loss"].get<double>(), std::log(10)) << "the masters load on the cpu";
 }
 
 // The logits [count, 10] that --save-logits wrote: the last bytes of the file.
@@ -90,6 +106,36 @@ TEST(SharedData, PretrainedResnet20HasTheKnownAccuracyAndLogits) {
     worst = std::max(worst, std::abs(static_cast<double>(found[i]) - expected[i]));
   }
   EXPECT_LT(worst, 1e-3);
+}
+
+// What the network says of the first 512 test images.
+std::vector<std::size_t> predictions(const Folder& folder, const std::string& flags) {
+  const Outcome eval = convoy_run(
+      folder,
+      "eval --model resnet20 --dataset cifar10 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 "
+      "--batch-size 128 --limit-val-batches 4 --save-logits logits.safetensors --checkpoint " +
+          (kData / "pretrained/resnet20.safetensors").string() + " --data-dir " +
+          (kData / "cifar10").string() + " " + flags);
+  EXPECT_EQ(eval.code, 0) << eval.err;
+  const std::vector<float> logits = read_logits(read_file(folder / "logits.safetensors"), 5120);
+  std::vector<std::size_t> classes;
+  for (auto row = logits.begin(); row < logits.end(); row += 10) {
+    classes.push_back(static_cast<std::size_t>(std::max_element(row, row + 10) - row));
+  }
+  return classes;
+}
+
+TEST(SharedData, PretrainedResnet20SaysTheSameOnTheSimulator) {
+  SKIP_WITHOUT("cifar10");
+  SKIP_WITHOUT("pretrained");
+  const Folder folder;
+  const auto cpu = predictions(folder, "");
+  ASSERT_EQ(cpu.size(), 512u);
+  EXPECT_EQ(predictions(folder, "--device sim"), cpu);
+  const auto half = predictions(folder, "--device sim --amp");
+  int changed = 0;
+  for (std::size_t i = 0; i < cpu.size(); ++i) changed += half[i] != cpu[i];
+  EXPECT_LE(changed, 512 / 200);
 }
 
 }  // namespace
