@@ -8,7 +8,8 @@
 // Training takes mean and the biased variance of the batch, and moves the running estimates by
 // running += momentum * (batch - running), with the unbiased variance. Inference takes the running
 // estimates. Sums are exact to about one rounding whatever the mean: see cpu/batch_norm.cpp. Means,
-// variances and rstd, running ones too, have the statistics_dtype of `dtype`.
+// variances and rstd, running ones too, have the statistics_dtype of `dtype`. A value that is not
+// finite makes its channel NaN, and no other.
 
 #include "kernels/base.h"
 

@@ -10,6 +10,8 @@
 // mean divides the sum by the total of w_y over the rows that count (class index), or by the number
 // of rows (soft targets, whatever the weights). Of nothing at all the mean is NaN, the sum 0.
 //
+// A row with a logit of +inf or NaN has the loss NaN; -inf is a class that cannot be.
+//
 // Losses, lse and the divisor have the logits' statistics_dtype.
 //
 // A class outside [0, classes) that is not ignore_index is an error. On cpu it throws Error naming

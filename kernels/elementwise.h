@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Functions of one operand, forward and backward. x, y, dy, dx are dense; y may be x and dx may be
-// dy (in place). NaN in gives NaN out, as in PyTorch: relu(NaN) and clamp(NaN) are NaN.
+// dy (in place). NaN in gives NaN out, as in PyTorch: relu(NaN) and clamp(NaN) are NaN. Else
+// the formulas decide in IEEE arithmetic, as there: gelu, silu and hardswish of -inf are NaN.
 //
 //   run(Unary{UnaryFn::relu, n, x, y, DType::f32}, {}, nullptr, stream);
 //   run(UnaryBackward{UnaryFn::relu, n, y, dy, dx, DType::f32}, {}, nullptr, stream);

@@ -5,7 +5,7 @@
 //
 //   y = scale * (x - mean) * rstd + bias,   rstd = 1 / sqrt(var + eps)
 //
-// mean and rstd have the statistics_dtype of `dtype`.
+// mean and rstd have the statistics_dtype of `dtype`. A value that is not finite makes its row NaN.
 
 #include "kernels/base.h"
 

@@ -4,7 +4,8 @@
 // of it, are plain arrays, so a shard is stepped as the whole is. Formulas are PyTorch's. What
 // changes from step to step is read from StepState: learning rate, step, and the factors that make
 // g = gradient * gradient_factor / loss_scale * clip_factor. Where found_inf is set, a step writes
-// nothing. State arrays hold zeros before the first step.
+// nothing. State arrays hold zeros before the first step. A parameter that is infinite becomes NaN:
+// weight decay multiplies it, also by 0.
 //
 // Mixed precision: parameter, gradient and state are f32, and the same launch writes the model's
 // half weights, the new parameter rounded.

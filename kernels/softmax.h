@@ -5,7 +5,8 @@
 //   softmax      y = exp(x - max) / sum exp(x - max)         dx = y * (dy - sum(dy * y))
 //   log_softmax  y = x - max - log(sum exp(x - max))         dx = dy - exp(y) * sum(dy)
 //
-// The backward needs y only. A row whose logits are all -inf has no answer: it gives NaN.
+// The backward needs y only. A row whose logits are all -inf has no answer: it gives NaN,
+// and so does a row with +inf or NaN.
 
 #include "kernels/base.h"
 
