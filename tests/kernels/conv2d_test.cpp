@@ -8,6 +8,7 @@
 #include "kernels/cpu/parallel.h"
 #include "tests/support/compare.h"
 #include "tests/support/reference/conv2d.h"
+#include "tests/support/run_kernel.h"
 
 namespace convoy {
 namespace {
@@ -80,16 +81,6 @@ const std::vector<Case>& cases() {
   return list;
 }
 
-template <class Op>
-void run_op(const Op& op) {
-  const Plan p = plan(op, Device{});
-  std::vector<std::byte> memory(p.workspace_bytes + 64);
-  void* aligned = memory.data();
-  std::size_t room = memory.size();
-  std::align(64, p.workspace_bytes, aligned, room);
-  run(op, p, aligned, Stream{});
-}
-
 template <class T>
 constexpr DType dtype_of = sizeof(T) == 4 ? DType::f32 : DType::f64;
 
@@ -120,8 +111,8 @@ TYPED_TEST(Conv2d, ForwardAgreesWithTheDefinition) {
     for (const bool with_bias : {false, true}) {
       const auto bias = random_values<T>(with_bias ? g.K : 0, 3);
       auto y = destination<T>(g.output_shape().count(), false);
-      run_op(Conv2dForward{g, x.data(), w.data(), with_bias ? bias.data() : nullptr, y.data(),
-                           dtype_of<T>});
+      testing::run_kernel(Conv2dForward{g, x.data(), w.data(), with_bias ? bias.data() : nullptr,
+                                        y.data(), dtype_of<T>});
       const auto ref = reference::conv2d_forward(g, to_double(x), to_double(w), to_double(bias));
       expect_close(y, ref, sum_bound(static_cast<double>(g.R * g.S * g.C / g.groups)), c.what);
     }
@@ -138,7 +129,8 @@ TYPED_TEST(Conv2d, BackwardInputAgreesWithTheDefinition) {
     for (const bool accumulate : {false, true}) {
       auto dx = destination<T>(c.x.count(), accumulate);
       const auto want = expected(ref, dx, accumulate);
-      run_op(Conv2dBackwardInput{g, dy.data(), w.data(), dx.data(), accumulate, dtype_of<T>});
+      testing::run_kernel(
+          Conv2dBackwardInput{g, dy.data(), w.data(), dx.data(), accumulate, dtype_of<T>});
       expect_close(dx, want, sum_bound(static_cast<double>(g.R * g.S * g.K / g.groups)), c.what);
     }
   }
@@ -158,8 +150,8 @@ TYPED_TEST(Conv2d, BackwardWeightAndBiasAgreeWithTheDefinition) {
       auto db = destination<T>(g.K, !accumulate);
       const auto want = expected(ref, dw, accumulate);
       const auto want_bias = expected(ref_bias, db, !accumulate);
-      run_op(Conv2dBackwardWeight{g, x.data(), dy.data(), dw.data(), accumulate, db.data(),
-                                  !accumulate, dtype_of<T>});
+      testing::run_kernel(Conv2dBackwardWeight{g, x.data(), dy.data(), dw.data(), accumulate,
+                                               db.data(), !accumulate, dtype_of<T>});
       expect_close(dw, want, bound, c.what);
       expect_close(db, want_bias, bound, c.what);
     }
@@ -173,9 +165,9 @@ TYPED_TEST(Conv2d, EitherGradientOfTheParametersMayBeLeftOut) {
   const auto dy = random_values<T>(g.output_shape().count(), 2);
   auto dw = destination<T>(g.weight_shape().count(), false);
   auto db = destination<T>(g.K, false);
-  run_op(
+  testing::run_kernel(
       Conv2dBackwardWeight{g, x.data(), dy.data(), nullptr, false, db.data(), false, dtype_of<T>});
-  run_op(
+  testing::run_kernel(
       Conv2dBackwardWeight{g, x.data(), dy.data(), dw.data(), false, nullptr, false, dtype_of<T>});
   const Bound bound = sum_bound(static_cast<double>(g.N * g.P * g.Q));
   expect_close(db, reference::conv2d_backward_bias(g, to_double(dy)), bound, "bias alone");
@@ -189,8 +181,8 @@ TEST(Conv2dKernel, TheSameCallGivesTheSameBits) {
   const auto dy = random_values<float>(g.output_shape().count(), 2);
   std::vector<float> first(static_cast<std::size_t>(g.weight_shape().count())), again = first;
   for (auto* dw : {&first, &again}) {
-    run_op(Conv2dBackwardWeight{g, x.data(), dy.data(), dw->data(), false, nullptr, false,
-                                DType::f32});
+    testing::run_kernel(Conv2dBackwardWeight{g, x.data(), dy.data(), dw->data(), false, nullptr,
+                                             false, DType::f32});
   }
   EXPECT_EQ(first, again);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/support/compare.h"
+#include "tests/support/reference/dropout.h"
 
 namespace convoy {
 namespace {
@@ -15,29 +16,23 @@ constexpr PhiloxKey kKey{.seed = 42, .stream = 3};
 template <class T>
 constexpr DType kDType = sizeof(T) == 4 ? DType::f32 : DType::f64;
 
-// One element's fate, from the description in the header.
-double expected(double x, double p, std::uint64_t step, std::int64_t element) {
-  const bool kept = double{philox_uniform(kKey, step, static_cast<std::uint64_t>(element))} >= p;
-  return kept ? x / (1 - p) : 0;
-}
-
 template <class T>
 void check(std::int64_t count, double p, std::int64_t row) {
   StepState state;
   state.step = 5;
   const std::vector<T> x = testing::random_values<T>(count, 1);
-  std::vector<double> reference;
+  std::vector<double> y_expected;
   for (std::int64_t i = 0; i < count; ++i) {
-    reference.push_back(expected(x[static_cast<std::size_t>(i)], p, 5, i / row));
+    y_expected.push_back(reference::dropout(kKey, x[static_cast<std::size_t>(i)], p, 5, i / row));
   }
   std::vector<T> y(x.size(), T(NAN));
   Dropout op{count, x.data(), y.data(), kKey, &state, p, kDType<T>, row};
   run(op, {}, nullptr, {});
-  testing::expect_close(y, reference, {}, fmt::format("dropout {} {} {}", count, p, row));
+  testing::expect_close(y, y_expected, {}, fmt::format("dropout {} {} {}", count, p, row));
   op.accumulate = true;
   run(op, {}, nullptr, {});
-  for (double& v : reference) v *= 2;
-  testing::expect_close(y, reference, {}, "dropout accumulate");
+  for (double& v : y_expected) v *= 2;
+  testing::expect_close(y, y_expected, {}, "dropout accumulate");
 }
 
 TEST(Dropout, AgreesWithTheDefinition) {

@@ -7,6 +7,7 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/reference/gemm.h"
+#include "tests/support/run_kernel.h"
 
 namespace convoy {
 namespace {
@@ -26,16 +27,6 @@ constexpr Sizes kSizes[] = {{1, 1, 1},    {1, 10, 84},  {7, 5, 3},      {0, 4, 3
 
 template <class T>
 constexpr DType dtype_of = sizeof(T) == 4 ? DType::f32 : DType::f64;
-
-template <class Op>
-void run_op(const Op& op) {
-  const Plan p = plan(op, Device{});
-  std::vector<std::byte> memory(p.workspace_bytes + 64);
-  void* aligned = memory.data();
-  std::size_t room = memory.size();
-  std::align(64, p.workspace_bytes, aligned, room);
-  run(op, p, aligned, Stream{});
-}
 
 template <class T>
 class GemmTest : public ::testing::Test {};
@@ -68,7 +59,7 @@ void check(const Sizes& s, bool transpose_a, bool transpose_b, bool bias, bool a
                        dtype_of<T>);
   op.lda = lda, op.ldb = ldb, op.ldc = ldc, op.accumulate = accumulate;
   op.bias = bias ? biases.data() : nullptr;
-  run_op(op);
+  testing::run_kernel(op);
   std::vector<T> found;
   for (std::int64_t i = 0; i < s.M * ldc; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -102,7 +93,7 @@ TYPED_TEST(GemmTest, BatchesStepByTheirStrides) {
     std::vector<T> c(static_cast<std::size_t>(batch * step_c));
     Gemm op = dense_gemm(s.M, s.N, s.K, a.data(), false, b.data(), false, c.data(), dtype_of<T>);
     op.batch = batch, op.stride_a = step_a, op.stride_c = step_c;  // stride_b = 0: b is shared
-    run_op(op);
+    testing::run_kernel(op);
     for (std::int64_t i = 0; i < batch; ++i) {
       const std::vector<T> ai(a.begin() + i * step_a, a.begin() + i * step_a + s.M * s.K);
       const std::vector<T> ci(c.begin() + i * step_c, c.begin() + i * step_c + s.M * s.N);
@@ -127,7 +118,7 @@ void check_batch(const Sizes& s, bool transpose_a, bool transpose_b, bool bias, 
   op.batch = kBatch, op.stride_a = step_a, op.stride_b = step_b, op.stride_c = step_c;
   op.bias = bias ? biases.data() : nullptr;
   op.accumulate = accumulate;
-  run_op(op);
+  testing::run_kernel(op);
   for (std::int64_t i = 0; i < kBatch; ++i) {
     const std::vector<T> ai(a.begin() + i * step_a, a.begin() + i * step_a + s.M * s.K);
     const std::vector<T> bi(b.begin() + i * step_b, b.begin() + i * step_b + s.K * s.N);

@@ -51,6 +51,11 @@ std::vector<T> random_values(std::int64_t count, std::uint32_t seed) {
   return values;
 }
 
+inline std::vector<double> plus(std::vector<double> a, const std::vector<double>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
+  return a;
+}
+
 template <class T>
 std::vector<double> to_double(const std::vector<T>& values) {
   return {values.begin(), values.end()};

@@ -64,8 +64,11 @@ std::vector<double> rounded(DType dtype, std::vector<double> values) {
   return values;
 }
 
-std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_t seed) {
-  return rounded(dtype, random_values<double>(count, seed));
+std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_t seed,
+                                   double shift) {
+  std::vector<double> values = random_values<double>(count, seed);
+  for (double& v : values) v += shift;
+  return rounded(dtype, values);
 }
 
 DeviceArray::DeviceArray(DType dtype, std::int64_t count) : dtype_(dtype), count_(count) {

@@ -30,8 +30,9 @@ inline constexpr Device kSimDevice{DeviceType::sim};
 
 // Values as a dtype holds them, in double precision: what a reference is computed from.
 std::vector<double> rounded(DType dtype, std::vector<double> values);
-// In [-1, 1], rounded, the same for the same seed.
-std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_t seed);
+// In [-1, 1] and moved by `shift`, rounded, the same for the same seed.
+std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_t seed,
+                                   double shift = 0);
 
 // Device memory of exactly the size of its values, between two fences: what is written outside is a
 // failure when the array goes.

@@ -27,19 +27,9 @@ const Case kCases[] = {
     {70, 320, true, false, true, true, 8},
 };
 
-std::vector<double> plus(std::vector<double> a, const std::vector<double>& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
-  return a;
-}
-std::vector<double> shifted(DType dtype, std::int64_t count, std::uint32_t seed, double by) {
-  std::vector<double> values = random_doubles(dtype, count, seed);
-  for (double& v : values) v += by;
-  return rounded(dtype, values);
-}
-
 struct Problem {
   Problem(const Case& c, DType type, std::optional<DType> grad_dtype = {})
-      : Problem(c, type, shifted(type, c.rows * c.channels, 1, c.shift), grad_dtype) {}
+      : Problem(c, type, random_doubles(type, c.rows * c.channels, 1, c.shift), grad_dtype) {}
   Problem(const Case& c, DType type, const std::vector<double>& values,
           std::optional<DType> grad_dtype = {})
       : dtype(type),
@@ -49,7 +39,7 @@ struct Problem {
         scale(type, random_doubles(type, c.channels, 4)),
         bias(type, random_doubles(type, c.channels, 5)),
         running_mean(DType::f32, random_doubles(DType::f32, c.channels, 6)),
-        running_var(DType::f32, shifted(DType::f32, c.channels, 7, 1.5)),
+        running_var(DType::f32, random_doubles(DType::f32, c.channels, 7, 1.5)),
         mean(DType::f32, c.channels),
         rstd(DType::f32, c.channels),
         y(type, c.rows * c.channels),

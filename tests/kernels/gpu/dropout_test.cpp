@@ -4,17 +4,12 @@
 #include <cmath>
 
 #include "tests/support/fenced_array.h"
+#include "tests/support/reference/dropout.h"
 
 namespace convoy::testing {
 namespace {
 
 constexpr PhiloxKey kKey{.seed = 42, .stream = 3};
-
-// One element's fate, from the description in the header.
-double expected(double x, double p, std::uint64_t step, std::int64_t element) {
-  const bool kept = double{philox_uniform(kKey, step, static_cast<std::uint64_t>(element))} >= p;
-  return kept ? x / (1 - p) : 0;
-}
 
 DeviceValues<StepState> state_at(std::int64_t step) {
   StepState state;
@@ -29,7 +24,7 @@ void check(DType dtype, std::int64_t count, double p, std::int64_t row,
   const std::vector<double> x = random_doubles(dtype, count, 1);
   std::vector<double> y, sum;
   for (std::int64_t i = 0; i < count; ++i) {
-    y.push_back(expected(x[static_cast<std::size_t>(i)], p, 5, i / row));
+    y.push_back(reference::dropout(kKey, x[static_cast<std::size_t>(i)], p, 5, i / row));
     sum.push_back(y.back() + 0.5);
   }
   const FencedArray in(dtype, x, shift), out(dtype, count, shift);

@@ -18,11 +18,6 @@ const Case kCases[] = {
     {0, 4},           {1, 1},   {5, 2, false}, {33, 17}, {9, 129}, {300, 33, true, 8},
     {3, 1100, false}, {37, 72}, {1, 8195},     {2, 8200}};
 
-std::vector<double> plus(std::vector<double> a, const std::vector<double>& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
-  return a;
-}
-
 struct Problem {
   Problem(const Case& c, DType type, std::optional<DType> grad_dtype = {})
       : dtype(type),

@@ -25,22 +25,16 @@ const Case kCases[] = {
     {400, 8, true, false, false, true, 8},
 };
 
-std::vector<double> shifted(DType dtype, std::int64_t count, std::uint32_t seed, double by) {
-  std::vector<double> values = random_doubles(dtype, count, seed);
-  for (double& v : values) v += by;
-  return rounded(dtype, values);
-}
-
 // A norm's operands on the device, and its lines.
 struct Norm {
   Norm(const Case& c, DType type, std::uint32_t seed, bool relu)
       : rows(c.rows),
         channels(c.channels),
-        x(type, shifted(type, c.rows * c.channels, seed, c.shift)),
+        x(type, random_doubles(type, c.rows * c.channels, seed, c.shift)),
         scale(type, random_doubles(type, c.channels, seed + 1)),
         bias(type, random_doubles(type, c.channels, seed + 2)),
         running_mean(DType::f32, random_doubles(DType::f32, c.channels, seed + 3)),
-        running_var(DType::f32, shifted(DType::f32, c.channels, seed + 4, 1.5)),
+        running_var(DType::f32, random_doubles(DType::f32, c.channels, seed + 4, 1.5)),
         lines(std::vector<NormLine>(static_cast<std::size_t>(c.channels))) {
     ref = {c.rows, c.channels, x.values(), {}, {}, {}, {}, {}, 1e-5, relu};
     if (c.affine) ref.scale = scale.values(), ref.bias = bias.values();
@@ -75,7 +69,7 @@ GPU_CASE(NormAct, LinesAndRunningEstimates) {
   const Case c{31, 300};
   Norm n(c, DType::f32, 1, true);
   std::vector<double> mean = random_doubles(DType::f32, 300, 4),
-                      var = shifted(DType::f32, 300, 5, 1.5);
+                      var = random_doubles(DType::f32, 300, 5, 1.5);
   const std::vector<NormLine> lines = n.lines.values();
   std::vector<double> found_gain, gain;
   for (std::size_t k = 0; k < 300; ++k) {

@@ -51,11 +51,6 @@ std::string to_text(const Pool2dGeometry& g) {
   return convoy::to_text(g.input_shape()) + " to " + convoy::to_text(g.output_shape());
 }
 
-std::vector<double> plus(std::vector<double> a, const std::vector<double>& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
-  return a;
-}
-
 // Many equal values: the first one wins.
 std::vector<double> values_with_ties(const Pool2dGeometry& g, DType dtype) {
   std::vector<double> x = random_doubles(dtype, g.input_shape().count(), 1);
