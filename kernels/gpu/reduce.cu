@@ -255,6 +255,7 @@ Cut cut_of(const Problem& p, const Device& device) {
 
 bool steps_in_packs(const StridedLoop<2>& loop, std::int64_t pack) {
   for (int d = 0; d < loop.rank; ++d) {
+    if (loop.extent[d] == 1) continue;
     if (loop.stride[0][d] % pack != 0 || loop.stride[1][d] % pack != 0) return false;
   }
   return true;
