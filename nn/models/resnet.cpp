@@ -108,8 +108,8 @@ class ResNet : public Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    const Tensor stem = conv_norm(conv1_, bn1_, x, Act::relu).tensor();
-    Normed y = max_pool2d(stem, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+    Normed y = max_pool2d(conv_norm(conv1_, bn1_, x, Act::relu).tensor(),
+                          {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
     for (Block* block : blocks_) y = (*block)(y);
     return (*fc_)((*drop_)(global_avg_pool(y.tensor())));
   }
