@@ -7,10 +7,17 @@ function(weak_symbols objects result)
   string(REPLACE "," ";" objects "${objects}")
   execute_process(COMMAND ${NM} --defined-only ${objects} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
   # V, W, u: weak objects, weak functions, unique ones. Not the compiler's own pointers (DW.ref.…), which
-  # hold the same address in every object.
+  # hold the same address in every object, nor the standard library's templates on types that are not ours,
+  # which are the same in every object.
   string(REGEX MATCHALL "[0-9a-f]+ [VWu] [^\n]+" lines "${text}")
   list(TRANSFORM lines REPLACE "^[0-9a-f]+ . " "")
   list(FILTER lines EXCLUDE REGEX "^DW\\.ref\\.")
+  set(standard "${lines}")
+  list(FILTER standard INCLUDE REGEX "^_Z(NK?)?S[tabiods]")
+  list(FILTER standard EXCLUDE REGEX "convoy")
+  if(standard)
+    list(REMOVE_ITEM lines ${standard})
+  endif()
   list(REMOVE_DUPLICATES lines)
   set(${result} "${lines}" PARENT_SCOPE)
 endfunction()
