@@ -8,8 +8,8 @@
 //          backward input    input pixels     taps and filters    channels
 //          backward weight   filters          output pixels       taps, channels
 // Gain     f16 and bf16 at the tensor cores' rate, sums in f32. Copies of 16 bytes go from the
-// image
-//          to shared memory; a strided backward input multiplies no zeros between the outputs.
+//          image to shared memory; a strided backward input multiplies no zeros between the
+//          outputs.
 // Limit    each chunk's address is computed by the thread that copies it. TMA's im2col mode does so
 //          in hardware.
 

@@ -2,9 +2,9 @@
 #pragma once
 // gemm 6: wgmma
 // Idea     four warps multiply 64 x kN x 16 with one instruction that reads both factors from
-// shared
-//          memory and goes on by itself. One warpgroup only loads: one of its threads has the copy
-//          engine fill a ring of stages. Two multiply. Blocks stay, and take tile after tile.
+//          shared memory and goes on by itself. One warpgroup only loads: one of its threads has
+//          the copy engine fill a ring of stages. Two multiply. Blocks stay, and take tile after
+//          tile.
 // Gain     nobody waits for copies that another stage could hide, and no thread spends registers
 //          or instructions on addresses; the next tile loads while this one is stored.
 // Limit    blocks do not share what they load: clusters with multicast would.
