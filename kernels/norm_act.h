@@ -67,15 +67,4 @@ struct NormGradientLines {
 };
 CONVOY_KERNEL_OP(NormGradientLines)
 
-// The GradientPrologue as a pass of its own: dx = gain * (g - level - (x - mean) * slope).
-struct NormInputGradient {
-  std::int64_t rows, channels;
-  const void* g;                  // [rows, channels]
-  const void* x;                  // [rows, channels]
-  const NormGradientLine* lines;  // [channels]
-  void* dx;                       // [rows, channels]; may be g
-  DType dtype;
-};
-CONVOY_KERNEL_OP(NormInputGradient)
-
 }  // namespace convoy

@@ -69,7 +69,6 @@ Plan plan(const NormLinesFromBatch&, const Device&) { return {}; }
 Plan plan(const NormAct&, const Device&) { return {}; }
 Plan plan(const NormActBackward&, const Device&) { return {}; }
 Plan plan(const NormGradientLines&, const Device&) { return {}; }
-Plan plan(const NormInputGradient&, const Device&) { return {}; }
 
 void run(const NormLinesFromBatch& op, const Plan&, void*, const Stream&) {
   with_float(op.dtype, [&]<class T>(Type<T>) {
@@ -114,18 +113,6 @@ void run(const NormGradientLines& op, const Plan&, void*, const Stream&) {
       op.out[c] = {line.mean, line.gain, static_cast<float>(op.sum[c] / rows),
                    static_cast<float>(op.dot[c] * rstd * rstd / rows)};
     }
-  });
-}
-
-void run(const NormInputGradient& op, const Plan&, void*, const Stream&) {
-  with_float(op.dtype, [&]<class T>(Type<T>) {
-    const auto *g = static_cast<const T*>(op.g), *x = static_cast<const T*>(op.x);
-    for_each_element(op.rows, op.channels, [&](std::int64_t i, std::int64_t c) {
-      const NormGradientLine& line = op.lines[c];
-      static_cast<T*>(op.dx)[i] = static_cast<T>(line.gain) *
-                                  (g[i] - static_cast<T>(line.level) -
-                                   (x[i] - static_cast<T>(line.mean)) * static_cast<T>(line.slope));
-    });
   });
 }
 

@@ -16,11 +16,6 @@ namespace {
 constexpr int kThreads = 256;
 
 template <class T>
-__device__ __forceinline__ float value_or(const T* values, std::int64_t c, float missing) {
-  return values == nullptr ? missing : widen(values[c]);
-}
-
-template <class T>
 struct Moments {
   const T* x;
 
@@ -41,13 +36,6 @@ struct Moments {
     }
   };
 };
-
-__device__ __forceinline__ void move_running(float* running, std::int64_t c, double momentum,
-                                             double batch) {
-  if (running == nullptr) return;
-  running[c] =
-      static_cast<float>((1 - momentum) * static_cast<double>(running[c]) + momentum * batch);
-}
 
 template <class T>
 struct Statistics {
@@ -105,13 +93,7 @@ struct Masked {
                        float (&g)[N]) const {
     load_floats(x + i, v);
     load_floats(dy + i, g);
-    if (!relu) return;
-    float out[N];
-    if (y != nullptr) load_floats(y + i, out);
-    for (int j = 0; j < N; ++j) {
-      const float z = y != nullptr ? out[j] : normed_as_stored<T>(lines[j], v[j], true);
-      g[j] = z > 0 ? g[j] : 0;
-    }
+    if (relu) mask(y, i, lines, v, g);
   }
 
   // Sums of g and of g * (x - mean).

@@ -14,18 +14,6 @@ constexpr int kThreads = 256;
 // ---- lines: a thread per channel ----
 
 template <class T>
-__device__ __forceinline__ float value_or(const T* values, std::int64_t c, float missing) {
-  return values == nullptr ? missing : widen(values[c]);
-}
-
-__device__ __forceinline__ void move_running(float* running, std::int64_t c, double momentum,
-                                             double batch) {
-  if (running == nullptr) return;
-  running[c] =
-      static_cast<float>((1 - momentum) * static_cast<double>(running[c]) + momentum * batch);
-}
-
-template <class T>
 __global__ void __launch_bounds__(kThreads) make_lines(NormLinesFromBatch op) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, op.channels)) return;
@@ -82,21 +70,6 @@ __global__ void __launch_bounds__(kPassThreads) norm_act_rows(Passage p, NormAct
       });
 }
 
-template <class T, int N>
-__global__ void __launch_bounds__(kPassThreads)
-    input_gradient_rows(Passage p, NormInputGradient op) {
-  NormGradientLine lines[N];
-  for_my_rows<N>(
-      p, [&](std::int64_t c) { load_lines(op.lines, c, lines); },
-      [&](std::int64_t i) {
-        float g[N], x[N];
-        load_floats(static_cast<const T*>(op.g) + i, g);
-        load_floats(static_cast<const T*>(op.x) + i, x);
-        for (int j = 0; j < N; ++j) g[j] = through_norm(lines[j], g[j], x[j]);
-        store_floats(static_cast<T*>(op.dx) + i, g);
-      });
-}
-
 // ---- sums: kernels/gpu/column_sums.cuh ----
 
 // Masks dy, hands it on, and sums.
@@ -112,14 +85,10 @@ struct MaskedSums {
       load_lines(op.lines, c, lines);
     }
     __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&dot)[N]) const {
-      float x[N], g[N], y[N] = {};
+      float x[N], g[N];
       load_floats(static_cast<const T*>(op.x) + i, x);
       load_floats(static_cast<const T*>(op.dy) + i, g);
-      if (op.relu && op.y != nullptr) load_floats(static_cast<const T*>(op.y) + i, y);
-      for (int j = 0; op.relu && j < N; ++j) {
-        const float z = op.y != nullptr ? y[j] : normed_as_stored<T>(lines[j], x[j], true);
-        g[j] = z > 0 ? g[j] : 0;
-      }
+      if (op.relu) mask(static_cast<const T*>(op.y), i, lines, x, g);
       if (op.g != nullptr) store_floats(static_cast<T*>(op.g) + i, g);
       for (int j = 0; j < N; ++j) {
         sum[j].add(g[j]);
@@ -142,7 +111,6 @@ __global__ void __launch_bounds__(kThreads)
 Plan plan(const NormLinesFromBatch&, const Device&) { return {.variant = "channel_per_thread"}; }
 Plan plan(const NormGradientLines&, const Device&) { return {.variant = "channel_per_thread"}; }
 Plan plan(const NormAct&, const Device&) { return {.variant = "pack_per_thread"}; }
-Plan plan(const NormInputGradient&, const Device&) { return {.variant = "pack_per_thread"}; }
 Plan plan(const NormActBackward& op, const Device& device) {
   return {.variant = "columns",
           .workspace_bytes = row_splits(op.rows, op.channels, device).bytes(op.channels)};
@@ -170,17 +138,6 @@ void run(const NormAct& op, const Plan&, void*, const Stream& stream) {
              op);
     };
     with_channel_packs<T>(op.channels, go, op.x, op.residual, op.y);
-  });
-}
-
-void run(const NormInputGradient& op, const Plan&, void*, const Stream& stream) {
-  with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
-    const auto go = [&]<int N>(Width<N>) {
-      const Passage p = passage(op.rows, op.channels, N);
-      launch({.grid = p.grid(N), .block = kPassThreads, .stream = stream},
-             input_gradient_rows<T, N>, p, op);
-    };
-    with_channel_packs<T>(op.channels, go, op.g, op.x, op.dx);
   });
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 // The formulas of kernels/prologue.h, as every kernel that has one of its values applies them.
 
-#include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/flat.cuh"
 #include "kernels/prologue.h"
 
 namespace convoy::CONVOY_TARGET {
@@ -31,6 +31,47 @@ __device__ __forceinline__ float gradient_at(const T* dy, const GradientPrologue
   if (prologue.lines == nullptr) return g;
   const float raw = widen(static_cast<const T*>(prologue.raw)[element]);
   return widen(narrow<T>(through_norm(prologue.lines[filter], g, raw)));
+}
+
+// Of N elements from i on, keeps g where the ReLU let through: where z, or what the norm makes of x
+// if z is null, is above 0.
+template <class T, int N>
+__device__ __forceinline__ void mask(const T* z, std::int64_t i, const NormLine (&lines)[N],
+                                     const float (&x)[N], float (&g)[N]) {
+  float stored[N];
+  if (z != nullptr) load_floats(z + i, stored);
+  for (int j = 0; j < N; ++j) {
+    const float v = z != nullptr ? stored[j] : normed_as_stored<T>(lines[j], x[j], true);
+    g[j] = v > 0 ? g[j] : 0;
+  }
+}
+
+// GradientEpilogue on elements `i` and on: masks v, and says how far raw is from its mean.
+template <class T, int N>
+__device__ __forceinline__ void mask(const GradientEpilogue& e, std::int64_t i,
+                                     std::int64_t channel, float (&v)[N], float (&apart)[N]) {
+  NormLine lines[N];
+  float raw[N];
+  load_floats(static_cast<const T*>(e.raw) + i, raw);
+  for (int j = 0; j < N; ++j) {
+    lines[j] = e.lines[channel + j];
+    apart[j] = raw[j] - lines[j].mean;
+  }
+  if (e.relu) mask(static_cast<const T*>(e.z), i, lines, raw, v);
+}
+
+// A parameter of the norm; `missing` where there is none.
+template <class T>
+__device__ __forceinline__ float value_or(const T* values, std::int64_t c, float missing) {
+  return values == nullptr ? missing : widen(values[c]);
+}
+
+// running += momentum * (batch - running)
+__device__ __forceinline__ void move_running(float* running, std::int64_t c, double momentum,
+                                             double batch) {
+  if (running == nullptr) return;
+  running[c] =
+      static_cast<float>((1 - momentum) * static_cast<double>(running[c]) + momentum * batch);
 }
 
 }  // namespace convoy::CONVOY_TARGET

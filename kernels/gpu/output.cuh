@@ -53,21 +53,6 @@ struct ColumnTotals {
   }
 };
 
-// The gradient's epilogue on elements `i` and on: masks v, and says how far raw is from its mean.
-template <class T, int N>
-__device__ __forceinline__ void mask(const GradientEpilogue& e, std::int64_t i,
-                                     std::int64_t channel, float (&v)[N], float (&apart)[N]) {
-  float raw[N], z[N];
-  load_floats(static_cast<const T*>(e.raw) + i, raw);
-  if (e.z != nullptr) load_floats(static_cast<const T*>(e.z) + i, z);
-  for (int j = 0; j < N; ++j) {
-    const NormLine line = e.lines[channel + j];
-    if (e.z == nullptr) z[j] = normed_as_stored<T>(line, raw[j], true);
-    if (e.relu && !(z[j] > 0)) v[j] = 0;
-    apart[j] = raw[j] - line.mean;
-  }
-}
-
 // Stores N neighbours along a row, all of them inside, and adds them to the totals of the columns
 // from `total` on; v becomes what is stored.
 template <class T, class Y, int N>

@@ -32,7 +32,8 @@ struct Row {
   bool packed;
 };
 
-// Elements [k, k + N) of the row, 0 behind its end.
+// Elements [k, k + N) of the row, 0 behind its end. What lies there is read by no `each`, so that a
+// mutant of these bounds reads outside of the array and changes nothing: the access checker sees it.
 template <int N, class T>
 __device__ __forceinline__ void load_row(const Row<const T>& row, std::int64_t k, float (&v)[N]) {
   for (float& e : v) e = 0;

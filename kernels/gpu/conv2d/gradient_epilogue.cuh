@@ -26,17 +26,12 @@ __device__ __forceinline__ void store_input_gradient(const Conv2dBackwardInput& 
     dx[i] = narrow<T>(v);
     return;
   }
-  const NormLine line = e.lines[channel];
-  const float raw = widen(static_cast<const T*>(e.raw)[i]);
-  if (e.relu) {
-    const float z = e.z != nullptr ? widen(static_cast<const T*>(e.z)[i])
-                                   : normed_as_stored<T>(line, raw, true);
-    if (!(z > 0)) v = 0;
-  }
-  const T g = narrow<T>(v);
+  float masked[1] = {v}, apart[1];
+  mask<T>(e, i, channel, masked, apart);
+  const T g = narrow<T>(masked[0]);
   dx[i] = g;
   sums.g += widen(g);
-  sums.dot = fmaf(widen(g), raw - line.mean, sums.dot);
+  sums.dot = fmaf(widen(g), apart[0], sums.dot);
 }
 
 // For tiles whose threads hold a strip of one column each (kernels/gpu/tile.cuh).
