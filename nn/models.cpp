@@ -91,6 +91,12 @@ const Entry& find_model(std::string_view name) {
              name, fmt::join(names, ", "));
 }
 
+bool takes_base_width(const Entry& entry) {
+  const Builder build = entry.build;
+  return build == with_depth<build_resnet, 18> || build == with_depth<build_resnet, 34> ||
+         build == with_depth<build_resnet, 50>;
+}
+
 void check_rate(const char* flag, double rate) {
   if (!(rate >= 0 && rate < 1)) fail_usage("{}: expected a value in [0, 1), found {}", flag, rate);
 }
@@ -113,6 +119,11 @@ std::unique_ptr<Module> create_model(std::string_view name, const ModelOptions& 
   if (o.drop_path > 0 && !entry.takes_drop_path) {
     fail_usage("--drop-path: {} has no residual blocks to drop: expected 0, found {}", name,
                o.drop_path);
+  }
+  if (o.base_width != 0 && (o.base_width < 0 || !takes_base_width(entry))) {
+    fail_usage(
+        "base width: expected 1 or more, and resnet18, resnet34 or resnet50; found {} and {}",
+        o.base_width, name);
   }
   return entry.build(o);
 }

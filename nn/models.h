@@ -19,7 +19,8 @@ struct ModelOptions {
   int in_channels = 0;   // 0: the model's own
   double drop = 0;       // dropout before the classifier, and between its layers where it has some
   double drop_path = 0;  // stochastic depth of the last block, rising from 0 at the first
-  int base_width = 0;    // channels of resnet18, 34 and 50 behind the stem; 0: 64
+  int base_width = 0;    // channels behind the stem of resnet18, 34 and 50, the others take none;
+                         // 0: 64
 };
 
 struct ModelInfo {

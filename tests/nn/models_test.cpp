@@ -85,6 +85,10 @@ TEST(Models, BadOptionsAreUsageErrors) {
   EXPECT_NE(usage_error("resnet18", {.num_classes = -1}).find("--num-classes"), std::string::npos);
   EXPECT_NE(usage_error("lenet5", {.drop_path = 0.1}).find("no residual blocks"),
             std::string::npos);
+  EXPECT_NE(usage_error("resnet20", {.base_width = 8}).find("found 8 and resnet20"),
+            std::string::npos);
+  EXPECT_NE(usage_error("resnet18", {.base_width = -8}).find("found -8 and resnet18"),
+            std::string::npos);
 }
 
 TEST(Models, ClassesAndChannelsFollowTheOptions) {
