@@ -87,4 +87,12 @@ void unknown_rung(const char* op, std::string_view variant, const char* expected
   fail("{}: variant expects {}, found {}", op, expected, variant);
 }
 
+void too_large_to_fuse(const char* op) {
+  fail(
+      "{}: with a prologue, statistics or an epilogue expects fewer than 2^31 pixels and weights "
+      "per "
+      "filter, found more: take a smaller batch, or --no-fuse",
+      op);
+}
+
 }  // namespace convoy

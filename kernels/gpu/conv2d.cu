@@ -43,6 +43,7 @@ bool is_fused(const Conv2dBackwardWeight& op) {
 template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) {
+    if (!conv2d_fits_implicit_gemm(op.g)) too_large_to_fuse("conv2d");
     if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
     return {"implicit_gemm", "tensor_core"};
   }

@@ -15,6 +15,9 @@ namespace convoy {
 // Throws an Error: "gemm: variant expects naive or shared_tile, found register_tile".
 [[noreturn]] void unknown_rung(const char* op, std::string_view variant, const char* expected);
 
+// Throws an Error: a fused convolution needs a rung that counts in int.
+[[noreturn]] void too_large_to_fuse(const char* op);
+
 // Declares, for both targets of the hand-written kernels: the names of the rungs that take the op,
 // simplest first, and the plan that runs one of them.
 #define CONVOY_LADDER(Op)                                                       \

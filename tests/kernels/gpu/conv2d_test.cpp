@@ -386,6 +386,10 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   mixed.g = conv2d_geometry({1, 2, 2, 1}, {1, 1, 1, 1}, {});
   mixed.dtype = DType::f32, mixed.grad_dtype = DType::f16;
   EXPECT_THROW(plan(mixed, kSimDevice), Error);
+  Conv2dBackwardInput fused{};
+  fused.g = conv2d_geometry({1 << 20, 64, 64, 1}, {1, 1, 1, 1}, {});
+  fused.epilogue.addend = &fused;
+  EXPECT_THROW(plan(fused, kSimDevice), Error);
   EXPECT_NE(text(DType::f32, "fft")
                 .find("conv2d: variant expects direct, depthwise, implicit_gemm, register_tile, "
                       "tensor_core or gemm, found fft"),
