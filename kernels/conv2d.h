@@ -55,4 +55,12 @@ struct Conv2dBackwardWeight {
 };
 CONVOY_KERNEL_OP(Conv2dBackwardWeight)
 
+// Both gradients of one convolution. Where the GPU's kernels have a launch for the two, dy and what
+// its prologue reads cross memory once.
+struct Conv2dBackward {
+  Conv2dBackwardInput input;
+  Conv2dBackwardWeight weight;  // of the same geometry and dtype
+};
+CONVOY_KERNEL_OP(Conv2dBackward)
+
 }  // namespace convoy

@@ -117,4 +117,14 @@ void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, cons
   });
 }
 
+Plan plan(const Conv2dBackward& op, const Device& device) {
+  return {"apart", std::max(on_cpu::plan(op.input, device).workspace_bytes,
+                            on_cpu::plan(op.weight, device).workspace_bytes)};
+}
+
+void run(const Conv2dBackward& op, const Plan&, void* workspace, const Stream& stream) {
+  on_cpu::run(op.weight, on_cpu::plan(op.weight, stream.device), workspace, stream);
+  on_cpu::run(op.input, on_cpu::plan(op.input, stream.device), workspace, stream);
+}
+
 }  // namespace convoy::on_cpu

@@ -7,6 +7,7 @@
 #include "kernels/gpu/conv2d/3_register_tile.cuh"
 #include "kernels/gpu/conv2d/4_tensor_core.cuh"
 #include "kernels/gpu/conv2d/as_gemm.h"
+#include "kernels/gpu/conv2d/both_gradients.cuh"
 #include "kernels/gpu/conv2d/depthwise.h"
 #include "kernels/gpu/ladder.h"
 
@@ -14,6 +15,7 @@ namespace convoy {
 CONVOY_LADDER(Conv2dForward)
 CONVOY_LADDER(Conv2dBackwardInput)
 CONVOY_LADDER(Conv2dBackwardWeight)
+CONVOY_LADDER(Conv2dBackward)
 }  // namespace convoy
 
 namespace convoy::CONVOY_TARGET {
@@ -107,11 +109,41 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
   });
 }
 
+// ---- both gradients ----
+
+// The launch for both has its norms on load: without them dy is half as much to read, and rung 3 is
+// better for f32. The bias' sums are rung 2's alone.
+std::vector<const char*> rungs_for(const Conv2dBackward& op) {
+  const bool fused = is_fused(op.input) && is_fused(op.weight) && op.weight.dweight != nullptr;
+  if (!fused) return {"apart"};
+  if (op.input.dtype == DType::f32) return {"apart", "implicit_gemm"};
+  const bool fits = conv2d_fits_tensor_core(op.input.g, op.input.dtype);
+  if (!fits || op.weight.dbias != nullptr) return {"apart"};
+  return {"apart", "tensor_core"};
+}
+
+std::size_t bytes_of_rung(const Conv2dBackward& op, const Device& device,
+                          std::string_view variant) {
+  if (is_tensor_core(variant)) return conv2d_both_tensor_core_workspace(op, device);
+  if (variant == "implicit_gemm") return conv2d_both_implicit_gemm_workspace(op);
+  return max(CONVOY_TARGET::plan(op.input, device).workspace_bytes,
+             CONVOY_TARGET::plan(op.weight, device).workspace_bytes);
+}
+
+void run_apart(const Conv2dBackward& op, void* workspace, const Stream& stream) {
+  const auto run_one = [&](const auto& one) {
+    CONVOY_TARGET::run(one, CONVOY_TARGET::plan(one, stream.device), workspace, stream);
+  };
+  run_one(op.weight);
+  run_one(op.input);
+}
+
 }  // namespace
 
 std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op); }
 std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op); }
 std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
+std::vector<const char*> rungs(const Conv2dBackward& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view variant) {
   Plan plan = plan_by_name(op, variant);
@@ -143,6 +175,14 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
   return plan;
 }
 
+Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view variant) {
+  for (const char* rung : rungs_for(op)) {
+    if (variant == rung) return {rung, bytes_of_rung(op, device, rung)};
+  }
+  unknown_rung("conv2d", variant,
+               "apart, and implicit_gemm in f32 or tensor_core in halves if fused");
+}
+
 Plan plan(const Conv2dForward& op, const Device& device) {
   return plan_rung(op, device, choose(op));
 }
@@ -151,6 +191,9 @@ Plan plan(const Conv2dBackwardInput& op, const Device& device) {
 }
 Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
   return plan_rung(op, device, choose(op));
+}
+Plan plan(const Conv2dBackward& op, const Device& device) {
+  return plan_rung(op, device, rungs_for(op).back());
 }
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream& stream) {
@@ -163,6 +206,17 @@ void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const
 }
 void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream& stream) {
   run_rung(op, plan, workspace, stream);
+}
+
+void run(const Conv2dBackward& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (plan.variant == std::string_view("apart")) return run_apart(op, workspace, stream);
+  with_dtype("conv2d", op.input.dtype, [&]<class T>(Type<T>) {
+    if constexpr (std::is_same_v<T, float>) {
+      conv2d_both_implicit_gemm<T>(op, workspace, stream);
+    } else {
+      conv2d_both_tensor_core<T>(op, workspace, stream);
+    }
+  });
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -33,12 +33,13 @@ struct TensorProduct {
 template <class Tile, class Pass>
 constexpr int kBlocksOf = Pass::kNorms ? Tile::kBlocks / 2 : Tile::kBlocks;
 
+// What block `block` of those that a pass takes does.
 template <class Tile, class Pass>
-__global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, Pass>)
-    tensor_product_tile(Pass pass, int splits, Output output) {
+__device__ __forceinline__ void multiply_tile(const Pass& pass, int splits, const Output& output,
+                                              unsigned block) {
   using T = typename Pass::T;
   auto& s = shared<typename Tile::Storage>();
-  const TilePlace<Tile> tile(pass.rows(), pass.columns());
+  const TilePlace<Tile> tile(pass.rows(), pass.columns(), block);
   const int index = static_cast<int>(tile.product), split = index / pass.products();
   const auto product = pass.product(index % pass.products());
   const int slabs = (product.depth + Tile::kK - 1) / Tile::kK;
@@ -57,6 +58,12 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, Pass>)
   store_tile<T, Tile>(s, sums, output, at, [&](int m) { return product.row_of_y(m); });
 }
 
+template <class Tile, class Pass>
+__global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, Pass>)
+    tensor_product_tile(Pass pass, int splits, Output output) {
+  multiply_tile<Tile>(pass, splits, output, blockIdx.x);
+}
+
 inline std::size_t tensor_product_workspace(const TensorPlan& plan, const Output& output) {
   if (plan.splits == 1) return 0;
   return static_cast<std::size_t>(plan.splits * elements(output)) * sizeof(float);
@@ -69,21 +76,38 @@ bool reads_raw(const Pass& pass) {
   return false;
 }
 
+template <class Tile, class Pass>
+std::size_t shared_bytes_for(const Pass& pass) {
+  return reads_raw(pass) ? sizeof(StorageWithRaw<Tile>) : sizeof(typename Tile::Storage);
+}
+template <class Tile, class Pass>
+unsigned blocks_of(const Pass& pass, const TensorPlan& plan) {
+  return tiles_for<Tile>(pass.rows(), pass.columns(), std::int64_t{pass.products()} * plan.splits);
+}
+
+// Where the tiles store: to the workspace, if the depth is split.
+inline Output output_of_tiles(const TensorPlan& plan, const Output& output, void* workspace) {
+  return plan.splits > 1 ? partial_output(output, workspace) : output;
+}
+
+template <class Pass>
+void launch_tensor_tiles(const Pass& pass, const TensorPlan& plan, const Output& output,
+                         void* workspace, const Stream& stream) {
+  with_tensor_tile(plan, [&]<class Tile>(Type<Tile>) {
+    launch({.grid = blocks_of<Tile>(pass, plan),
+            .block = Tile::kThreads,
+            .shared_bytes = shared_bytes_for<Tile>(pass),
+            .stream = stream},
+           tensor_product_tile<Tile, Pass>, pass, plan.splits,
+           output_of_tiles(plan, output, workspace));
+  });
+}
+
 template <class Pass>
 void run_tensor_product(const Pass& pass, const TensorPlan& plan, const Output& output,
                         void* workspace, const Stream& stream) {
-  const bool splits = plan.splits > 1;
-  const Output first = splits ? partial_output(output, workspace) : output;
-  with_tensor_tile(plan, [&]<class Tile>(Type<Tile>) {
-    launch({.grid = tiles_for<Tile>(pass.rows(), pass.columns(),
-                                    std::int64_t{pass.products()} * plan.splits),
-            .block = Tile::kThreads,
-            .shared_bytes =
-                reads_raw(pass) ? sizeof(StorageWithRaw<Tile>) : sizeof(typename Tile::Storage),
-            .stream = stream},
-           tensor_product_tile<Tile, Pass>, pass, plan.splits, first);
-  });
-  if (splits) add_splits_to<typename Pass::T>(output, workspace, plan.splits, stream);
+  launch_tensor_tiles(pass, plan, output, workspace, stream);
+  if (plan.splits > 1) add_splits_to<typename Pass::T>(output, workspace, plan.splits, stream);
 }
 
 // The widest copy for runs of `along` elements that begin at multiples of each distance.

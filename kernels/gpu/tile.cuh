@@ -51,11 +51,12 @@ struct TilePlace {
   int m, n;
   unsigned product;
 
-  __device__ TilePlace(std::int64_t M, std::int64_t N) {
+  __device__ TilePlace(std::int64_t M, std::int64_t N) : TilePlace(M, N, blockIdx.x) {}
+  __device__ TilePlace(std::int64_t M, std::int64_t N, unsigned block) {
     const unsigned across = blocks_for(N, Tile::kN), down = blocks_for(M, Tile::kM);
-    n = static_cast<int>(blockIdx.x % across) * Tile::kN;
-    m = static_cast<int>(blockIdx.x / across % down) * Tile::kM;
-    product = blockIdx.x / across / down;
+    n = static_cast<int>(block % across) * Tile::kN;
+    m = static_cast<int>(block / across % down) * Tile::kM;
+    product = block / across / down;
   }
 };
 

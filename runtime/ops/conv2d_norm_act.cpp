@@ -134,28 +134,33 @@ Tensor gradient_lines(const NormState& state, const Shape& shape, Grads& grads,
   return out;
 }
 
-void weight_gradient(const Keep& keep, const Tensor& g, const GradientPrologue& prologue,
-                     Grads& grads) {
-  if (!grads.needs(1)) return;
+// An op, and the memory that it names.
+template <class Op>
+struct Prepared {
+  Op op;
+  GradDestination to;
+};
+
+Prepared<Conv2dBackwardWeight> weight_gradient(const Keep& keep, const Tensor& g,
+                                               const GradientPrologue& prologue, Grads& grads) {
   const GradDestination to = grads.into(1, grads.kept_in({1}));
-  run(Conv2dBackwardWeight{.g = keep.g,
-                           .x = keep.x.data(),
-                           .dy = g.data(),
-                           .dweight = to.data(),
-                           .accumulate = to.accumulate,
-                           .dbias = nullptr,
-                           .accumulate_bias = false,
-                           .dtype = g.dtype(),
-                           .grad_dtype = to.tensor.dtype(),
-                           .prologue = keep.prologue(),
-                           .gradient_prologue = prologue},
-      g.stream());
+  return {{.g = keep.g,
+           .x = keep.x.data(),
+           .dy = g.data(),
+           .dweight = to.data(),
+           .accumulate = to.accumulate,
+           .dbias = nullptr,
+           .accumulate_bias = false,
+           .dtype = g.dtype(),
+           .grad_dtype = to.tensor.dtype(),
+           .prologue = keep.prologue(),
+           .gradient_prologue = prologue},
+          to};
 }
 
 // As the last reader of a norm's output, it also completes that norm's gradient.
-void input_gradient(const Keep& keep, const Tensor& g, const GradientPrologue& prologue,
-                    Grads& grads) {
-  if (!grads.needs(0)) return;
+Prepared<Conv2dBackwardInput> input_gradient(const Keep& keep, const Tensor& g,
+                                             const GradientPrologue& prologue, Grads& grads) {
   const bool completes = keep.before != nullptr && grads.last(0);
   const GradDestination to = grads.into_adding(0);
   Conv2dBackwardInput op{.g = keep.g,
@@ -176,7 +181,7 @@ void input_gradient(const Keep& keep, const Tensor& g, const GradientPrologue& p
     op.epilogue.sums = floats_of(before.sums);
     before.complete = true;
   }
-  run(op, g.stream());
+  return {op, to};
 }
 
 void backward(const Keep& keep, const Tensor& dz, Grads& grads) {
@@ -184,8 +189,15 @@ void backward(const Keep& keep, const Tensor& dz, Grads& grads) {
   const Tensor lines = gradient_lines(*keep.own, g.shape(), grads, g.stream());
   const GradientPrologue prologue{keep.own->raw.data(),
                                   static_cast<const NormGradientLine*>(lines.data())};
-  weight_gradient(keep, g, prologue, grads);
-  input_gradient(keep, g, prologue, grads);
+  if (grads.needs(0) && grads.needs(1)) {
+    const auto input = input_gradient(keep, g, prologue, grads);
+    const auto weight = weight_gradient(keep, g, prologue, grads);
+    run(Conv2dBackward{input.op, weight.op}, g.stream());
+  } else if (grads.needs(1)) {
+    run(weight_gradient(keep, g, prologue, grads).op, g.stream());
+  } else if (grads.needs(0)) {
+    run(input_gradient(keep, g, prologue, grads).op, g.stream());
+  }
   grads.pass(4, g);
 }
 

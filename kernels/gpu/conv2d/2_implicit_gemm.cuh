@@ -101,9 +101,9 @@ __device__ __forceinline__ float output_at(const T* dy, const GradientPrologue& 
 }
 
 template <class T, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads)
-    conv2d_backward_input_block_per_tile(Conv2dBackwardInput op, Walk g, float* partial) {
-  const TilePlace<Tile> tile(g.inputs, g.depth);
+__device__ __forceinline__ void backward_input_tile(const Conv2dBackwardInput& op, const Walk& g,
+                                                    float* partial, unsigned block) {
+  const TilePlace<Tile> tile(g.inputs, g.depth, block);
   const int group = static_cast<int>(tile.product);
   const T* dy = static_cast<const T*>(op.dy);
   const T* weight =
@@ -139,14 +139,20 @@ __global__ void __launch_bounds__(Tile::kThreads)
   to[0] = total.g, to[g.C] = total.dot;
 }
 
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads)
+    conv2d_backward_input_block_per_tile(Conv2dBackwardInput op, Walk g, float* partial) {
+  backward_input_tile<T, Tile>(op, g, partial, blockIdx.x);
+}
+
 // One part of the outputs; the bias' gradient is the sum of what the first row of tiles stages as
 // b.
 template <class T, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
-    conv2d_backward_weight_block_per_tile_and_part(Conv2dBackwardWeight op, Walk g, float* sums,
-                                                   Parts parts) {
+__device__ __forceinline__ void backward_weight_tile(const Conv2dBackwardWeight& op, const Walk& g,
+                                                     float* sums, const Parts& parts,
+                                                     unsigned block) {
   const int rows = op.dweight == nullptr ? 0 : g.taps_channels;
-  const TilePlace<Tile> tile(max(rows, 1), g.filters);
+  const TilePlace<Tile> tile(max(rows, 1), g.filters, block);
   const int groups = static_cast<int>(op.g.groups);
   const int group = static_cast<int>(tile.product) % groups;
   const int part = static_cast<int>(tile.product) / groups;
@@ -179,6 +185,13 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
     if (inside(m, rows)) of_filter[std::int64_t{m} * g.K] = strip.sum[i];
   }
   if (tile.m + strip.first_row() == 0) of_filter[std::int64_t{g.taps_channels} * g.K] = strip.b_sum;
+}
+
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
+    conv2d_backward_weight_block_per_tile_and_part(Conv2dBackwardWeight op, Walk g, float* sums,
+                                                   Parts parts) {
+  backward_weight_tile<T, Tile>(op, g, sums, parts, blockIdx.x);
 }
 
 template <class T>

@@ -35,9 +35,10 @@ BackwardWeightPass<T, kNorms> conv2d_pass(const Conv2dBackwardWeight& op) {
 }
 
 template <class Op, class Pass>
-TensorPlan conv2d_tensor_plan(const Op& op, const Pass& pass, const Device& device) {
-  return tensor_plan(pass.rows(), pass.columns(), pass.depth(), pass.products(), pass.whole_runs(),
-                     !wants_totals(op), device);
+TensorPlan conv2d_tensor_plan(const Op& op, const Pass& pass, const Device& device,
+                              bool may_be_large = true) {
+  return tensor_plan(pass.rows(), pass.columns(), pass.depth(), pass.products(),
+                     may_be_large && pass.whole_runs(), !wants_totals(op), device);
 }
 
 // The rows of tiles that leave totals: of each phase as many.
@@ -46,14 +47,17 @@ std::int64_t rows_of_tiles(const Pass& pass, const TensorPlan& plan) {
   return std::int64_t{blocks_for(pass.rows(), tile_rows(plan))} * (pass.products() / pass.groups);
 }
 
+template <class Op, class Pass>
+std::size_t conv2d_product_workspace(const Op& op, const Pass& pass, const TensorPlan& plan) {
+  const Output output = conv2d_output(op);
+  if (!wants_totals(op)) return tensor_product_workspace(plan, output);
+  return static_cast<std::size_t>(rows_of_tiles(pass, plan) * 2 * output.pitch) * sizeof(float);
+}
 // The widths of copies do not depend on which of the half types it is.
 template <class Op>
 std::size_t conv2d_product_workspace(const Op& op, const Device& device) {
   const auto pass = conv2d_pass<F16, false>(op);
-  const TensorPlan plan = conv2d_tensor_plan(op, pass, device);
-  const Output output = conv2d_output(op);
-  if (!wants_totals(op)) return tensor_product_workspace(plan, output);
-  return static_cast<std::size_t>(rows_of_tiles(pass, plan) * 2 * output.pitch) * sizeof(float);
+  return conv2d_product_workspace(op, pass, conv2d_tensor_plan(op, pass, device));
 }
 template <class Op>
 std::size_t conv2d_tensor_core_workspace(const Op& op, const Device& device) {
@@ -77,16 +81,31 @@ inline void finish_totals(const Conv2dBackwardInput& op, const float* totals, st
 inline void finish_totals(const Conv2dBackwardWeight&, const float*, std::int64_t, int,
                           const Stream&) {}
 
+// With totals the depth is not split: the workspace is theirs.
+template <class Op>
+Output conv2d_output(const Op& op, void* workspace) {
+  Output output = conv2d_output(op);
+  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
+  return output;
+}
+
+// What is left to be done behind the tiles.
+template <class T, class Op, class Pass>
+void finish_product(const Op& op, const Pass& pass, const TensorPlan& plan, const Output& output,
+                    void* workspace, const Stream& stream) {
+  if (plan.splits > 1) add_splits_to<T>(output, workspace, plan.splits, stream);
+  if (wants_totals(op)) {
+    finish_totals(op, output.totals, rows_of_tiles(pass, plan), tile_rows(plan), stream);
+  }
+}
+
 template <class T, bool kNorms, class Op>
 void run_conv2d_pass(const Op& op, void* workspace, const Stream& stream) {
   const auto pass = conv2d_pass<T, kNorms>(op);
   const TensorPlan plan = conv2d_tensor_plan(op, pass, stream.device);
-  Output output = conv2d_output(op);
-  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
-  run_tensor_product(pass, plan, output, workspace, stream);
-  if (wants_totals(op)) {
-    finish_totals(op, output.totals, rows_of_tiles(pass, plan), tile_rows(plan), stream);
-  }
+  const Output output = conv2d_output(op, workspace);
+  launch_tensor_tiles(pass, plan, output, workspace, stream);
+  finish_product<T>(op, pass, plan, output, workspace, stream);
 }
 
 inline bool norms_on_load(const Conv2dForward& op) { return op.prologue.lines != nullptr; }

@@ -15,6 +15,7 @@ namespace convoy {
 CONVOY_LADDER(Conv2dForward)
 CONVOY_LADDER(Conv2dBackwardInput)
 CONVOY_LADDER(Conv2dBackwardWeight)
+CONVOY_LADDER(Conv2dBackward)
 }  // namespace convoy
 
 namespace convoy::testing {
@@ -249,6 +250,62 @@ GPU_CASE(Conv2dFused, InputGradientMasksAndSums) {
       }
     }
   });
+}
+
+// In one launch as in two.
+GPU_CASE(Conv2dFused, BothGradientsAtOnce) {
+  for_each_problem([](const Problem& p) {
+    const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy), raw(p.dtype, p.raw);
+    const DeviceArray weight(p.dtype, p.weight);
+    const DeviceValues<NormLine> lines(p.x_lines);
+    const DeviceValues<NormGradientLine> dy_lines(p.dy_lines);
+    const DeviceArray dx(p.dtype, p.x.size()), dweight(DType::f32, p.weight.size());
+    const DeviceArray sums(DType::f32, 2 * p.g.C);
+    const GradientPrologue prologue{raw.data(), dy_lines.data()};
+    Conv2dBackward op{{p.g, dy.data(), weight.data(), dx.data(), false, p.dtype},
+                      {p.g, x.data(), dy.data(), dweight.data(), false, nullptr, false, p.dtype}};
+    op.input.prologue = op.weight.gradient_prologue = prologue;
+    op.weight.grad_dtype = DType::f32;
+    op.weight.prologue = {lines.data(), true};
+    op.input.epilogue = {
+        .raw = x.data(), .lines = lines.data(), .relu = true, .sums = sums.as<float>()};
+
+    const Values d_raw = through_norm(p.dy, p.raw, p.dy_lines), z = normed(p.x, p.x_lines, true);
+    const Expected of_input(p, reference::conv2d_backward_input(p.g, d_raw, p.weight), z, true);
+    const Values of_weight = reference::conv2d_backward_weight(p.g, z, d_raw);
+    EXPECT_EQ(on_sim::rungs(op).size(), 2u);
+    for (const char* rung : on_sim::rungs(op)) {
+      SCOPED_TRACE(rung);
+      run_rung(op, rung);
+      expect_close(dx, of_input.g, bound(p.g.R * p.g.S * p.g.K), "g");
+      const Expected stored(p, dx.values(), z, false);
+      const double pixels = static_cast<double>(p.g.N * p.g.H * p.g.W);
+      expect_close(sums, stored.sums, {.k = pixels, .scale = 64}, "sums");
+      expect_close(dweight, of_weight, bound(p.g.N * p.g.P * p.g.Q), "dweight");
+    }
+  });
+}
+
+// Of a channel count that takes whole runs and large tiles for one gradient and not for the other,
+// and with the gradients added to what is there.
+GPU_CASE(Conv2dFused, BothGradientsShareATile) {
+  const Problem p({{2, 16, 16, 128}, {16, 1, 1, 128}}, DType::f16);
+  const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy), raw(p.dtype, p.raw);
+  const DeviceArray weight(p.dtype, p.weight);
+  const DeviceValues<NormGradientLine> dy_lines(p.dy_lines);
+  const DeviceArray dx(p.dtype, p.x), dweight(DType::f32, p.weight);
+  Conv2dBackward op{{p.g, dy.data(), weight.data(), dx.data(), true, p.dtype},
+                    {p.g, x.data(), dy.data(), dweight.data(), true, nullptr, false, p.dtype}};
+  op.input.prologue = op.weight.gradient_prologue = {raw.data(), dy_lines.data()};
+  op.weight.grad_dtype = DType::f32;
+  run_rung(op, "tensor_core");
+  const Values d_raw = through_norm(p.dy, p.raw, p.dy_lines);
+  Values of_input = reference::conv2d_backward_input(p.g, d_raw, p.weight);
+  Values of_weight = reference::conv2d_backward_weight(p.g, p.x, d_raw);
+  for (std::size_t i = 0; i < of_input.size(); ++i) of_input[i] += p.x[i];
+  for (std::size_t i = 0; i < of_weight.size(); ++i) of_weight[i] += p.weight[i];
+  expect_close(dx, of_input, bound(p.g.K), "dx");
+  expect_close(dweight, of_weight, bound(p.g.N * p.g.P * p.g.Q), "dweight");
 }
 
 // Without a norm in front the gradient of another branch may still be added.

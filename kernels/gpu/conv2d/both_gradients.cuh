@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Both gradients of a convolution in one launch (Conv2dBackward). Each reads all of dy and, where a
+// norm stands behind the convolution, of its raw output: twice the size of the output. Launched one
+// after the other they read it from memory twice, as it is larger than any cache. Here blocks of
+// both run side by side (kernels/gpu/turns.cuh), and along the pixels in the same direction.
+//
+// The tiles are those of rungs 2 and 4, so that the sums are the same.
+
+#include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
+#include "kernels/gpu/conv2d/4_tensor_core.cuh"
+#include "kernels/gpu/turns.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+// Memory of the first, then of the second, in one workspace.
+inline std::size_t behind(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+// ---- rung 2 ----
+
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
+    conv2d_backward_tiles(Conv2dBackward op, Walk g, Turns turns, float* partial, float* sums,
+                          Parts parts) {
+  const Turns::Turn turn = turns.of(blockIdx.x);
+  if (turn.is_second) return backward_weight_tile<T, Tile>(op.weight, g, sums, parts, turn.index);
+  backward_input_tile<T, Tile>(op.input, g, partial, turn.index);
+}
+
+// One tile for both: wide, unless both have few columns.
+template <class F>
+void with_tile(const Conv2dBackward& op, F&& f) {
+  const Conv2dGeometry& g = op.input.g;
+  with_tile(max(g.C, g.K) / g.groups, f);
+}
+
+inline std::size_t conv2d_both_implicit_gemm_workspace(const Conv2dBackward& op) {
+  std::int64_t count = 0;
+  with_tile(op,
+            [&]<class Tile>(Type<Tile>) { count = implicit_gemm_parts<Tile>(op.input.g).count; });
+  return behind(gradient_partial_bytes(op.input, WideTile::kM)) +
+         static_cast<std::size_t>(count * sums_per_part(op.input.g)) * sizeof(float);
+}
+
+template <class T>
+void conv2d_both_implicit_gemm(const Conv2dBackward& op, void* workspace, const Stream& stream) {
+  const Walk walk(op.input.g);
+  const std::size_t of_input = gradient_partial_bytes(op.input, WideTile::kM);
+  auto* const partial = of_input == 0 ? nullptr : static_cast<float*>(workspace);
+  auto* const sums =
+      reinterpret_cast<float*>(static_cast<std::byte*>(workspace) + behind(of_input));
+  with_tile(op, [&]<class Tile>(Type<Tile>) {
+    const std::int64_t groups = op.input.g.groups;
+    const Parts parts = implicit_gemm_parts<Tile>(op.input.g);
+    const Turns turns{tiles_for<Tile>(walk.inputs, walk.depth, groups),
+                      tiles_for<Tile>(walk.taps_channels, walk.filters, parts.count * groups)};
+    launch({.grid = turns.first + turns.second,
+            .block = Tile::kThreads,
+            .shared_bytes = sizeof(GradientSumStorage<Tile>),
+            .stream = stream},
+           conv2d_backward_tiles<T, Tile>, op, walk, turns, partial, sums, parts);
+    add_parts<T>(op.weight, sums, parts.count, stream);
+  });
+  if (partial != nullptr) finish_gradient_sums(op.input, partial, WideTile::kM, stream);
+}
+
+// ---- rung 4 ----
+
+template <class Pass>
+struct TensorShare {
+  Pass pass;
+  int splits;
+  Output output;
+};
+
+template <class Tile, class OfInput, class OfWeight>
+__global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, OfInput>)
+    conv2d_backward_tensor_tiles(TensorShare<OfInput> input, TensorShare<OfWeight> weight,
+                                 Turns turns) {
+  const Turns::Turn turn = turns.of(blockIdx.x);
+  if (turn.is_second) {
+    return multiply_tile<Tile>(weight.pass, weight.splits, weight.output, turn.index);
+  }
+  multiply_tile<Tile>(input.pass, input.splits, input.output, turn.index);
+}
+
+// What a pass does by itself, in the smaller tile of the two.
+struct BothTensorPlans {
+  TensorPlan input, weight;
+};
+template <class OfInput, class OfWeight>
+BothTensorPlans both_tensor_plans(const Conv2dBackward& op, const OfInput& input,
+                                  const OfWeight& weight, const Device& device) {
+  const auto with = [&](bool large) {
+    return BothTensorPlans{conv2d_tensor_plan(op.input, input, device, large),
+                           conv2d_tensor_plan(op.weight, weight, device, large)};
+  };
+  const BothTensorPlans plans = with(true);
+  return plans.input.large == plans.weight.large ? plans : with(false);
+}
+
+inline std::size_t conv2d_both_tensor_core_workspace(const Conv2dBackward& op,
+                                                     const Device& device) {
+  const auto input = conv2d_pass<F16, false>(op.input);
+  const auto weight = conv2d_pass<F16, false>(op.weight);
+  const auto plans = both_tensor_plans(op, input, weight, device);
+  return behind(conv2d_product_workspace(op.input, input, plans.input)) +
+         conv2d_product_workspace(op.weight, weight, plans.weight);
+}
+
+template <class T>
+void conv2d_both_tensor_core(const Conv2dBackward& op, void* workspace, const Stream& stream) {
+  const auto input = conv2d_pass<T, true>(op.input);
+  const auto weight = conv2d_pass<T, true>(op.weight);
+  const auto [of_input, of_weight] = both_tensor_plans(op, input, weight, stream.device);
+  void* const sums = static_cast<std::byte*>(workspace) +
+                     behind(conv2d_product_workspace(op.input, input, of_input));
+  const Output to_input = conv2d_output(op.input, workspace), to_weight = conv2d_output(op.weight);
+  with_tensor_tile(of_input, [&]<class Tile>(Type<Tile>) {
+    const Turns turns{blocks_of<Tile>(input, of_input), blocks_of<Tile>(weight, of_weight)};
+    launch({.grid = turns.first + turns.second,
+            .block = Tile::kThreads,
+            .shared_bytes = max(shared_bytes_for<Tile>(input), shared_bytes_for<Tile>(weight)),
+            .stream = stream},
+           conv2d_backward_tensor_tiles<Tile, std::remove_const_t<decltype(input)>,
+                                        std::remove_const_t<decltype(weight)>>,
+           TensorShare{input, of_input.splits, output_of_tiles(of_input, to_input, workspace)},
+           TensorShare{weight, of_weight.splits, output_of_tiles(of_weight, to_weight, sums)},
+           turns);
+  });
+  finish_product<T>(op.input, input, of_input, to_input, workspace, stream);
+  finish_product<T>(op.weight, weight, of_weight, to_weight, sums, stream);
+}
+
+}  // namespace convoy::CONVOY_TARGET
