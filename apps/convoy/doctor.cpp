@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "apps/convoy/command.h"
+#include "kernels/vendor/library.h"
 #include "runtime/device.h"
 
 namespace convoy::apps {
@@ -57,6 +58,14 @@ void check_machine() {
   say(free_gib("/dev/shm") > 0.1, "/dev/shm", fmt::format("{:.1f} GiB free", free_gib("/dev/shm")));
 }
 
+// Only cuda uses them: that one is missing is nothing wrong elsewhere.
+void check_libraries() {
+  fmt::print("vendor libraries, looked for at run time\n");
+  for (const VendorLibrary& library : vendor_libraries()) {
+    say(library.loaded, library.title, library.text);
+  }
+}
+
 }  // namespace
 
 int run_doctor(const Arguments& arguments) {
@@ -64,6 +73,7 @@ int run_doctor(const Arguments& arguments) {
   if (!parse(app, arguments)) return 0;
   check_build();
   check_machine();
+  check_libraries();
   fmt::print("devices\n");
   for (const Device& device : available_devices()) {
     say(true, to_text(device), backend(device).description());

@@ -8,7 +8,7 @@ install(TARGETS convoy_kernels convoy_runtime convoy_nn convoy_data EXPORT convo
 install(TARGETS convoy_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(folder kernels runtime nn data)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/convoy
-    FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE PATTERN "gpu" EXCLUDE PATTERN "sim" EXCLUDE)
+    FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE PATTERN "gpu" EXCLUDE PATTERN "sim" EXCLUDE PATTERN "vendor" EXCLUDE)
 endforeach()
 
 install(EXPORT convoy-targets NAMESPACE convoy:: DESTINATION ${package_dir})
