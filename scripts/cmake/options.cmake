@@ -31,9 +31,9 @@ function(convoy_watch_accesses target)
   endif()
 endfunction()
 
-# convoy_library(NAME SOURCES...): one static library per folder, seen by others as convoy::NAME.
-function(convoy_library name)
-  add_library(convoy_${name} STATIC ${ARGN})
+# convoy_library(NAME KIND SOURCES...): one library per folder, seen by others as convoy::NAME.
+function(convoy_library name kind)
+  add_library(convoy_${name} ${kind} ${ARGN})
   add_library(convoy::${name} ALIAS convoy_${name})
   set_target_properties(convoy_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(convoy_${name} PRIVATE $<BUILD_INTERFACE:convoy_options>)
