@@ -29,6 +29,10 @@ void* DeviceBackend::allocate_pinned(std::size_t bytes) {
 }
 void DeviceBackend::release_pinned(void* memory, std::size_t) noexcept { std::free(memory); }
 
+double DeviceBackend::seconds_between(void*, void*) {
+  fail("device: {} has no clock of its own", description());
+}
+
 void DeviceBackend::begin_capture(const Stream&, Where) {
   fail("graph: {} does its work as it is called and has nothing to capture", description());
 }

@@ -56,6 +56,11 @@ class DeviceBackend {
   virtual bool has_passed(void*) { return true; }
   virtual void synchronize_event(void*) {}
 
+  // Events that carry the device's time, for measuring. Both have passed; a device that works as it
+  // is called, or has no clock, throws: the caller measures on the host, or not at all.
+  virtual void* create_timing_event() { return create_event(); }
+  virtual double seconds_between(void* first, void* last);
+
   // Host memory that copies do not have to stage (runtime/pinned.h).
   virtual void* allocate_pinned(std::size_t bytes);
   virtual void release_pinned(void* memory, std::size_t bytes) noexcept;

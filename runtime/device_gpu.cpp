@@ -142,6 +142,22 @@ class GpuBackend final : public DeviceBackend {
     call("cudaEventSynchronize", Where::current(), cudaEventSynchronize, event_of(event));
   }
 
+  void* create_timing_event() override {
+    use();
+    cudaEvent_t event = nullptr;
+    call("cudaEventCreateWithFlags", Where::current(), cudaEventCreateWithFlags, &event,
+         cudaEventDefault);
+    return event;
+  }
+  double seconds_between(void* first, void* last) override {
+    if (kSim) return DeviceBackend::seconds_between(first, last);
+    use();
+    float milliseconds = 0;
+    call("cudaEventElapsedTime", Where::current(), cudaEventElapsedTime, &milliseconds,
+         event_of(first), event_of(last));
+    return static_cast<double>(milliseconds) / 1e3;
+  }
+
   void* allocate_pinned(std::size_t bytes) override {
     use();
     void* memory = nullptr;

@@ -83,12 +83,16 @@ cudaError_t cudaStreamQuery(cudaStream_t stream, Where where = Where::current())
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0,
                                 Where where = Where::current());
 
-inline constexpr unsigned cudaEventDisableTiming = 2;
+inline constexpr unsigned cudaEventDefault = 0, cudaEventDisableTiming = 2;
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags,
                                      Where where = Where::current());
 cudaError_t cudaEventDestroy(cudaEvent_t event, Where where = Where::current());
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream, Where where = Where::current());
 cudaError_t cudaEventQuery(cudaEvent_t event, Where where = Where::current());
+// The simulator has no timing model: always an error.
+inline cudaError_t cudaEventElapsedTime(float*, cudaEvent_t, cudaEvent_t) {
+  return cudaErrorInvalidValue;
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t event, Where where = Where::current());
 
 enum cudaStreamCaptureMode : int {

@@ -46,6 +46,13 @@ TEST(GpuBackend, SaysWhatItIs) {
   EXPECT_TRUE(contains(error_of([] { on_sim::gpu_backend(1); }), "expects an index below 1"));
 }
 
+TEST(GpuBackend, HasNoClockOnTheSimulator) {
+  void* event = sim_backend().create_timing_event();
+  EXPECT_TRUE(contains(error_of([&] { sim_backend().seconds_between(event, event); }),
+                       "has no clock of its own"));
+  sim_backend().destroy_event(event);
+}
+
 TEST(GpuBackend, AllocatesPoisonAndNullWhereThereIsNoRoom) {
   const DeviceMemory x(kBytes);
   for (const float value : testing::read(x.data, kCount, sim_backend().default_stream())) {
