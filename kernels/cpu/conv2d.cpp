@@ -11,6 +11,14 @@
 #include "kernels/cpu/conv2d_taps.h"
 #include "kernels/cpu/conv2d_winograd.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/gpu/ladder.h"
+#include "kernels/tuning.h"
+
+namespace convoy {
+CONVOY_LADDER(Conv2dForward)
+CONVOY_LADDER(Conv2dBackwardInput)
+CONVOY_LADDER(Conv2dBackwardWeight)
+}  // namespace convoy
 
 namespace convoy::on_cpu {
 namespace {
@@ -20,6 +28,22 @@ constexpr std::int64_t kPlainWork = 16384;
 
 std::int64_t work(const Conv2dGeometry& g) {
   return g.output_shape().count() * g.R * g.S * (g.C / g.groups);
+}
+
+bool depthwise_fits(const Conv2dBackwardWeight& op) { return conv2d_depthwise_fits(op); }
+template <class Op>
+bool depthwise_fits(const Op&) {
+  return false;
+}
+
+std::optional<std::size_t> onednn_workspace(const Conv2dForward& op) {
+  return conv2d_onednn_workspace(op.g, Conv2dPass::forward, op.bias != nullptr, false);
+}
+std::optional<std::size_t> onednn_workspace(const Conv2dBackwardInput& op) {
+  return conv2d_onednn_workspace(op.g, Conv2dPass::backward_input, false, op.accumulate);
+}
+std::optional<std::size_t> onednn_workspace(const Conv2dBackwardWeight& op) {
+  return conv2d_onednn_workspace(op.g, Conv2dPass::backward_weight, false, op.accumulate);
 }
 
 // The variant, by shape and number of threads alone; nothing is timed.
@@ -34,25 +58,58 @@ std::int64_t work(const Conv2dGeometry& g) {
 //   plain      f64, small work, and what oneDNN has reference loops for only.
 // clang-format on
 template <class Op>
-Plan choose(const Op& op, Conv2dPass pass, bool bias, bool accumulate) {
-  require(op.dtype == DType::f32 || op.dtype == DType::f64,
-          "conv2d: dtype expects f32 or f64 on cpu, found {}", op.dtype);
-  if (op.dtype == DType::f32 && work(op.g) > kPlainWork) {
-    if (conv2d_winograd_fits(op.g)) return {"winograd", conv2d_winograd_workspace(op)};
-    if (conv2d_taps_fits(op)) return {"taps", conv2d_taps_workspace(op)};
-    if (const auto bytes = conv2d_onednn_workspace(op.g, pass, bias, accumulate)) {
-      return {"onednn", *bytes};
-    }
-  }
-  return {"plain"};
+const char* choose(const Op& op) {
+  if (op.dtype != DType::f32 || work(op.g) <= kPlainWork) return "plain";
+  if (depthwise_fits(op)) return "depthwise";
+  if (conv2d_winograd_fits(op.g)) return "winograd";
+  if (conv2d_taps_fits(op)) return "taps";
+  return onednn_workspace(op) ? "onednn" : "plain";
+}
+const char* choose_or_plain(const Conv2dBackwardWeight& op) {
+  return op.dweight == nullptr ? "plain" : choose(op);
 }
 
-Plan choose_for_weight(const Conv2dBackwardWeight& op) {
-  if (!op.dweight) return {"plain"};
-  if (op.dtype == DType::f32 && work(op.g) > kPlainWork && conv2d_depthwise_fits(op)) {
-    return {"depthwise", conv2d_depthwise_workspace(op)};
+template <class Op>
+std::vector<const char*> rungs_for(const Op& op) {
+  std::vector<const char*> names = {"plain"};
+  if (op.dtype != DType::f32 || op.g.N == 0) return names;
+  if (onednn_workspace(op)) names.push_back("onednn");
+  if (depthwise_fits(op)) names.push_back("depthwise");
+  if (conv2d_taps_fits(op)) names.push_back("taps");
+  if (conv2d_winograd_fits(op.g)) names.push_back("winograd");
+  return names;
+}
+
+template <class Op>
+std::size_t workspace_of(const Op& op, std::string_view variant) {
+  if (variant == "onednn") return *onednn_workspace(op);
+  if (variant == "taps") return conv2d_taps_workspace(op);
+  if (variant == "winograd") return conv2d_winograd_workspace(op);
+  if constexpr (std::is_same_v<Op, Conv2dBackwardWeight>) {
+    if (variant == "depthwise") return conv2d_depthwise_workspace(op);
   }
-  return choose(op, Conv2dPass::backward_weight, false, op.accumulate);
+  return 0;
+}
+
+void require_dtype(DType dtype) {
+  require(dtype == DType::f32 || dtype == DType::f64,
+          "conv2d: dtype expects f32 or f64 on cpu, found {}", dtype);
+}
+
+template <class Op>
+const char* named(const Op& op, std::string_view variant) {
+  for (const char* rung : rungs(op)) {
+    if (variant == rung) return rung;
+  }
+  unknown_rung("conv2d", variant, "plain, onednn, depthwise, taps or winograd");
+}
+
+// What was asked for (kernels/tuning.h), or the rule's choice.
+template <class Op>
+const char* asked_or(const char* chosen, const Op& op) {
+  const auto own = [](const Op& o) { return rungs(o); };
+  const char* asked = chosen_variant(op, own, no_vendor<Op>);
+  return asked != nullptr ? asked : chosen;
 }
 
 bool is(const Plan& plan, std::string_view variant) { return plan.variant == variant; }
@@ -64,11 +121,61 @@ void require_plain(bool plain) {
       "plain ops");
 }
 
+Plan plan_of(const Conv2dForward& op, const char* variant) {
+  require_plain(op.prologue.lines == nullptr && op.statistics.mean == nullptr);
+  return {variant, workspace_of(op, variant)};
+}
+
+Plan plan_of(const Conv2dBackwardInput& op, const char* variant) {
+  require_plain(op.prologue.lines == nullptr && op.epilogue.addend == nullptr &&
+                op.epilogue.raw == nullptr);
+  return {variant, workspace_of(op, variant)};
+}
+
+// The bias gradient and the filters' run one after the other in the same workspace.
+Plan plan_of(const Conv2dBackwardWeight& op, const char* variant) {
+  require_plain(op.prologue.lines == nullptr && op.gradient_prologue.lines == nullptr);
+  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
+  Plan p{variant, workspace_of(op, variant)};
+  if (op.dbias) {
+    const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
+    p.workspace_bytes = std::max(p.workspace_bytes, bytes);
+  }
+  return p;
+}
+
 }  // namespace
 
+std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op); }
+std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op); }
+std::vector<const char*> rungs(const Conv2dBackwardWeight& op) {
+  return op.dweight == nullptr ? std::vector<const char*>{"plain"} : rungs_for(op);
+}
+
+Plan plan_rung(const Conv2dForward& op, const Device&, std::string_view variant) {
+  require_dtype(op.dtype);
+  return plan_of(op, named(op, variant));
+}
+Plan plan_rung(const Conv2dBackwardInput& op, const Device&, std::string_view variant) {
+  require_dtype(op.dtype);
+  return plan_of(op, named(op, variant));
+}
+Plan plan_rung(const Conv2dBackwardWeight& op, const Device&, std::string_view variant) {
+  require_dtype(op.dtype);
+  return plan_of(op, named(op, variant));
+}
+
 Plan plan(const Conv2dForward& op, const Device&) {
-  require_plain(op.prologue.lines == nullptr && op.statistics.mean == nullptr);
-  return choose(op, Conv2dPass::forward, op.bias != nullptr, false);
+  require_dtype(op.dtype);
+  return plan_of(op, asked_or(choose(op), op));
+}
+Plan plan(const Conv2dBackwardInput& op, const Device&) {
+  require_dtype(op.dtype);
+  return plan_of(op, asked_or(choose(op), op));
+}
+Plan plan(const Conv2dBackwardWeight& op, const Device&) {
+  require_dtype(op.dtype);
+  return plan_of(op, asked_or(choose_or_plain(op), op));
 }
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream&) {
@@ -79,30 +186,12 @@ void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Strea
   with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_forward_plain<T>(op); });
 }
 
-Plan plan(const Conv2dBackwardInput& op, const Device&) {
-  require_plain(op.prologue.lines == nullptr && op.epilogue.addend == nullptr &&
-                op.epilogue.raw == nullptr);
-  return choose(op, Conv2dPass::backward_input, false, op.accumulate);
-}
-
 void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.g.N == 0) return;
   if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
   if (is(plan, "taps")) return conv2d_taps(op, workspace);
   if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
   with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_backward_input_plain<T>(op); });
-}
-
-// The bias gradient and the filters' run one after the other in the same workspace.
-Plan plan(const Conv2dBackwardWeight& op, const Device&) {
-  require_plain(op.prologue.lines == nullptr && op.gradient_prologue.lines == nullptr);
-  Plan p = choose_for_weight(op);
-  result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
-  if (op.dbias) {
-    const auto bytes = static_cast<std::size_t>(conv2d_bias_partials(op.g)) * size_of(op.dtype);
-    p.workspace_bytes = std::max(p.workspace_bytes, bytes);
-  }
-  return p;
 }
 
 void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream&) {

@@ -6,6 +6,12 @@
 
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/gpu/ladder.h"
+#include "kernels/tuning.h"
+
+namespace convoy {
+CONVOY_LADDER(Gemm)
+}
 
 namespace convoy::on_cpu {
 namespace {
@@ -131,15 +137,31 @@ void run_onednn(const Gemm& op, void* workspace) {
   e->product.execute(onednn_stream(), arguments);
 }
 
+bool fits_onednn(const Gemm& op) {
+  return op.dtype == DType::f32 && op.batch * op.M * op.N * op.K > 0;
+}
+
 }  // namespace
 
-Plan plan(const Gemm& op, const Device&) {
+std::vector<const char*> rungs(const Gemm& op) {
+  if (!fits_onednn(op)) return {"plain"};
+  return {"plain", "onednn"};
+}
+
+Plan plan_rung(const Gemm& op, const Device&, std::string_view variant) {
   require(op.dtype == DType::f32 || op.dtype == DType::f64,
           "gemm: dtype expects f32 or f64 on cpu, found {}", op.dtype);
   result_dtype("gemm", "out_dtype", op.dtype, op.out_dtype);
-  const std::int64_t work = op.M * op.N * op.K;
-  if (op.dtype != DType::f32 || work * op.batch == 0 || work <= kPlainWork) return {"plain"};
+  if (variant == "plain") return {"plain"};
+  if (variant != "onednn" || !fits_onednn(op)) unknown_rung("gemm", variant, "plain or onednn");
   return {"onednn", find(op)->scratch.get_size()};
+}
+
+// What was asked for (kernels/tuning.h), else by size alone.
+Plan plan(const Gemm& op, const Device& device) {
+  const bool large = fits_onednn(op) && op.M * op.N * op.K > kPlainWork;
+  const char* asked = chosen_variant(op, rungs, no_vendor<Gemm>);
+  return plan_rung(op, device, asked != nullptr ? asked : large ? "onednn" : "plain");
 }
 
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream&) {

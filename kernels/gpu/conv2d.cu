@@ -10,6 +10,7 @@
 #include "kernels/gpu/conv2d/both_gradients.cuh"
 #include "kernels/gpu/conv2d/depthwise.h"
 #include "kernels/gpu/ladder.h"
+#include "kernels/gpu/vendor.h"
 
 namespace convoy {
 CONVOY_LADDER(Conv2dForward)
@@ -87,6 +88,12 @@ const char* choose(const Op& op) {
   return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
 }
 
+template <class Op>
+const char* asked_or_chosen(const Op& op) {
+  const char* asked = chosen_variant(op, rungs_for<Op>, vendor_rungs<Op>);
+  return asked != nullptr ? asked : choose(op);
+}
+
 template <class T, class Op>
 void run_depthwise(const Op& op, void* workspace, const Stream& stream) {
   conv2d_depthwise(op, workspace, stream);
@@ -140,12 +147,17 @@ void run_apart(const Conv2dBackward& op, void* workspace, const Stream& stream) 
 
 }  // namespace
 
-std::vector<const char*> rungs(const Conv2dForward& op) { return rungs_for(op); }
-std::vector<const char*> rungs(const Conv2dBackwardInput& op) { return rungs_for(op); }
-std::vector<const char*> rungs(const Conv2dBackwardWeight& op) { return rungs_for(op); }
+std::vector<const char*> rungs(const Conv2dForward& op) { return with_vendor(op, rungs_for(op)); }
+std::vector<const char*> rungs(const Conv2dBackwardInput& op) {
+  return with_vendor(op, rungs_for(op));
+}
+std::vector<const char*> rungs(const Conv2dBackwardWeight& op) {
+  return with_vendor(op, rungs_for(op));
+}
 std::vector<const char*> rungs(const Conv2dBackward& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view variant) {
+  if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
@@ -153,6 +165,7 @@ Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view v
   return plan;
 }
 Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_view variant) {
+  if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
@@ -160,6 +173,7 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_
   return plan;
 }
 Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string_view variant) {
+  if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
   if (is_tensor_core(variant)) {
@@ -184,27 +198,30 @@ Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view 
 }
 
 Plan plan(const Conv2dForward& op, const Device& device) {
-  return plan_rung(op, device, choose(op));
+  return plan_rung(op, device, asked_or_chosen(op));
 }
 Plan plan(const Conv2dBackwardInput& op, const Device& device) {
-  return plan_rung(op, device, choose(op));
+  return plan_rung(op, device, asked_or_chosen(op));
 }
 Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
-  return plan_rung(op, device, choose(op));
+  return plan_rung(op, device, asked_or_chosen(op));
 }
 Plan plan(const Conv2dBackward& op, const Device& device) {
   return plan_rung(op, device, rungs_for(op).back());
 }
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   if (is_gemm(plan.variant)) return run_as_gemm(op, workspace, stream);
   run_rung(op, plan, workspace, stream);
 }
 void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   if (is_gemm(plan.variant)) return run_as_gemm(op, workspace, stream);
   run_rung(op, plan, workspace, stream);
 }
 void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   run_rung(op, plan, workspace, stream);
 }
 

@@ -9,14 +9,16 @@
 #include "kernels/gpu/gemm/5_tensor_core.cuh"
 #include "kernels/gpu/hopper/gemm_wgmma.h"
 #include "kernels/gpu/ladder.h"
+#include "kernels/gpu/vendor.h"
 
 namespace convoy {
 CONVOY_LADDER(Gemm)
 }
 
 namespace convoy::CONVOY_TARGET {
+namespace {
 
-std::vector<const char*> rungs(const Gemm& op) {
+std::vector<const char*> own_rungs(const Gemm& op) {
   if (!gemm_fits_shared_tile(op)) return {"naive"};
   std::vector<const char*> names = {"naive", "shared_tile", "register_tile", "warp_tile"};
   if (gemm_fits_tensor_core(op)) names.push_back("tensor_core");
@@ -26,10 +28,15 @@ std::vector<const char*> rungs(const Gemm& op) {
   return names;
 }
 
+}  // namespace
+
+std::vector<const char*> rungs(const Gemm& op) { return with_vendor(op, own_rungs(op)); }
+
 Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
   with_dtype("gemm", op.dtype, [](auto) {});
   result_dtype("gemm", "out_dtype", op.dtype, op.out_dtype);
-  for (const char* rung : rungs(op)) {
+  if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
+  for (const char* rung : own_rungs(op)) {
     if (variant != rung) continue;
     const bool splits = variant == "tensor_core";
     return {.variant = rung,
@@ -39,13 +46,15 @@ Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
                "naive, shared_tile, register_tile, warp_tile, tensor_core or wgmma");
 }
 
-// By shape alone: the highest rung that takes it. But without tensor cores, a product of few
-// columns or rows would fill little of the higher rungs' tiles, of which a side is 64 at least;
-// rung 2 has a narrow one. (Of f32 no rung so far splits K over blocks, which a large K with a
-// small c would gain from.) Nor does wgmma, whose tiles are large: with fewer of them than
-// multiprocessors, rung 5 has smaller ones, and splits.
+// What was asked for (kernels/tuning.h), else by shape alone: the highest rung that takes it. But
+// without tensor cores, a product of few columns or rows would fill little of the higher rungs'
+// tiles, of which a side is 64 at least; rung 2 has a narrow one. (Of f32 no rung so far splits K
+// over blocks, which a large K with a small c would gain from.) Nor does wgmma, whose tiles are
+// large: with fewer of them than multiprocessors, rung 5 has smaller ones, and splits.
 Plan plan(const Gemm& op, const Device& device) {
-  std::string_view rung = rungs(op).back();
+  const char* asked = chosen_variant(op, own_rungs, vendor_rungs<Gemm>);
+  if (asked != nullptr) return plan_rung(op, device, asked);
+  std::string_view rung = own_rungs(op).back();
   if (rung == "wgmma" && !gemm_fills_wgmma(op, device)) rung = "tensor_core";
   if (rung == "warp_tile" && min(op.M, op.N) <= kNarrowColumns) rung = "shared_tile";
   return plan_rung(op, device, rung);
@@ -53,6 +62,7 @@ Plan plan(const Gemm& op, const Device& device) {
 
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream) {
   if (op.batch * op.M * op.N == 0) return;
+  if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   with_dtype("gemm", op.dtype, [&]<class T>(Type<T>) {
     const std::string_view variant = plan.variant;
     if (variant == "naive") return gemm_naive<T>(op, stream);

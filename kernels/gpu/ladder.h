@@ -18,9 +18,13 @@ namespace convoy {
 // Throws an Error: a fused convolution needs a rung that counts in int.
 [[noreturn]] void too_large_to_fuse(const char* op);
 
-// Declares, for both targets of the hand-written kernels: the names of the rungs that take the op,
-// simplest first, and the plan that runs one of them.
+// Declares, for cpu and both targets of the hand-written kernels: the names of the rungs that take
+// the op, simplest first, and the plan that runs one of them.
 #define CONVOY_LADDER(Op)                                                       \
+  namespace on_cpu {                                                            \
+  std::vector<const char*> rungs(const Op& op);                                 \
+  Plan plan_rung(const Op& op, const Device& device, std::string_view variant); \
+  }                                                                             \
   namespace on_sim {                                                            \
   std::vector<const char*> rungs(const Op& op);                                 \
   Plan plan_rung(const Op& op, const Device& device, std::string_view variant); \

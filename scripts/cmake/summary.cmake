@@ -12,7 +12,7 @@ foreach(vendor "cuBLASLt;cublaslt_include;CONVOY_CUBLASLT;gemm" "cuDNN;cudnn_inc
   list(GET vendor 2 option)
   list(GET vendor 3 ops)
   if(${include})
-    message(STATUS "convoy: variants of ${ops} by ${title}, header in ${${include}}, library looked for at run time")
+    message(STATUS "convoy: variants of ${ops} by ${title}, library looked for at run time")
   else()
     message(STATUS "convoy: no variants by ${title} (${option}=${${option}}): ${ops} by the hand-written kernels alone")
   endif()

@@ -51,8 +51,10 @@ inline void run_rung(const Gemm& op, const char* rung) {
 
 // A batch of products whose rows and matrices have gaps: of NaN in a and b, where nothing may be
 // read; in c, where nothing may be written.
-inline void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung,
-                  const Gaps& gaps = {}, std::optional<DType> out_dtype = {}) {
+// `run(op)` computes it.
+template <class Run>
+void check_product(const Sizes& s, DType dtype, std::int64_t batch, Flags f, Run run,
+                   const char* rung, const Gaps& gaps = {}, std::optional<DType> out_dtype = {}) {
   const DType out = out_dtype.value_or(dtype);
   const std::int64_t a_rows = f.transpose_a ? s.K : s.M, a_columns = f.transpose_a ? s.M : s.K;
   const std::int64_t b_rows = f.transpose_b ? s.N : s.K, b_columns = f.transpose_b ? s.K : s.N;
@@ -74,7 +76,7 @@ inline void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, cons
   const DeviceArray bias(dtype, biases), c(out, before);
   op.a = a.data(), op.b = b.data(), op.c = c.data(), op.bias = f.bias ? bias.data() : nullptr;
   op.accumulate = f.accumulate;
-  run_rung(op, rung);
+  run(op);
 
   std::vector<double> want = before;
   for (std::int64_t i = 0; i < batch; ++i) {
@@ -93,6 +95,12 @@ inline void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, cons
                fmt::format("{} M={} N={} K={} batch={} {}{} bias={} accumulate={}", rung, s.M, s.N,
                            s.K, batch, f.transpose_a ? 'T' : 'N', f.transpose_b ? 'T' : 'N', f.bias,
                            f.accumulate));
+}
+
+inline void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung,
+                  const Gaps& gaps = {}, std::optional<DType> out_dtype = {}) {
+  check_product(
+      s, dtype, batch, f, [&](const Gemm& op) { run_rung(op, rung); }, rung, gaps, out_dtype);
 }
 
 }  // namespace convoy::testing
