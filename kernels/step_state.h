@@ -25,6 +25,8 @@ struct StepState {
   float gradient_norm = 0;                // of all gradients, before clipping
   std::int32_t found_inf = 0;             // not 0: the optimizer leaves everything as it is
   std::int32_t first_bad = kNoParameter;  // first parameter with a gradient that is not finite
+  float loss = 0;                         // of the step's batches, added up
+  std::int64_t correct[3] = {};           // likewise, as TopKCount counts
 
   std::int64_t updates = 0;           // steps that were not skipped
   float loss_scale = 1;               // what the loss's gradient starts at; taken out again below
