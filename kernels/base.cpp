@@ -71,8 +71,8 @@ const char* name(DeviceType type) {
 }
 
 std::string to_text(const Device& device) {
-  if (device.type != DeviceType::cuda) return name(device.type);
-  return fmt::format("cuda:{}", device.index);
+  const bool only_one = device.type == DeviceType::cpu || device == Device{DeviceType::sim};
+  return only_one ? name(device.type) : fmt::format("{}:{}", name(device.type), device.index);
 }
 
 void no_such_device(const char* op, const Device& device) {

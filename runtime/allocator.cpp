@@ -16,6 +16,11 @@ bool caching_wanted() {
   return choice == nullptr || std::string_view(choice) != "direct";
 }
 
+// "runtime/ops/conv2d.cpp:38".
+std::string place_of(const std::source_location& where) {
+  return Error("", ErrorKind::failure, where).where();
+}
+
 // Which pool of which allocator this thread's blocks come from.
 thread_local const Allocator* scope_allocator = nullptr;
 thread_local PoolId scope_pool = 0;
@@ -43,7 +48,7 @@ Block Allocator::allocate(std::size_t bytes, Where where) {
   if (!asynchronous_) {
     const std::lock_guard lock(mutex_);
     block.data = take_in_order(size);
-    if (block.data == nullptr) block.data = take_from_device(size, bytes);
+    if (block.data == nullptr) block.data = take_from_device(size, bytes, where);
     count_live(size);
     return block;
   }
@@ -53,7 +58,7 @@ Block Allocator::allocate(std::size_t bytes, Where where) {
   const std::lock_guard lock(mutex_);
   Pool& pool = block.pool == 0 ? shared_ : pools_.at(block.pool);
   block.data = take(pool, size, stream.handle);
-  if (block.data == nullptr) block.data = take_slowly(pool, size, bytes, stream);
+  if (block.data == nullptr) block.data = take_slowly(pool, size, bytes, stream, where);
   backend_.note_reused(block.data, size, stream, where);
   count_live(size);
   return block;
@@ -90,8 +95,8 @@ void* Allocator::take(Pool& pool, std::size_t bytes, void* stream) {
 }
 
 // Nothing free on the stream: what has become free, other streams, and last the device.
-void* Allocator::take_slowly(Pool& pool, std::size_t bytes, std::size_t asked,
-                             const Stream& stream) {
+void* Allocator::take_slowly(Pool& pool, std::size_t bytes, std::size_t asked, const Stream& stream,
+                             Where where) {
   require(!backend_.is_capturing(stream),
           "allocator: no block of {} bytes is left in the pool of the graph that is captured, and "
           "the device may not be asked; run the same step eagerly in this graph first",
@@ -99,7 +104,7 @@ void* Allocator::take_slowly(Pool& pool, std::size_t bytes, std::size_t asked,
   collect_waiting(false);
   if (void* data = take(pool, bytes, stream.handle)) return data;
   if (void* data = take_elsewhere(pool, bytes, stream)) return data;
-  return take_from_device(bytes, asked);
+  return take_from_device(bytes, asked, where);
 }
 
 // A block of another stream, once an event recorded after its release has passed. None yet: one is
@@ -129,19 +134,33 @@ void* Allocator::take_elsewhere(Pool& pool, std::size_t bytes, const Stream& str
   return nullptr;
 }
 
-void* Allocator::take_from_device(std::size_t bytes, std::size_t asked) {
+void* Allocator::take_from_device(std::size_t bytes, std::size_t asked, Where where) {
   ++stats_.device_allocations;
   void* data = backend_.allocate(bytes);
-  if (data == nullptr) {
-    trim_locked();
-    data = backend_.allocate(bytes);
+  if (data != nullptr) return data;
+  const std::size_t largest = largest_free();
+  trim_locked();
+  data = backend_.allocate(bytes);
+  if (data != nullptr) return data;
+  fail(
+      "allocator: {} has no memory for {} bytes, asked for by {}; {} bytes are live, {} are kept "
+      "by "
+      "graphs, and the largest free block, given back before, had {}. Use a smaller batch or model",
+      backend_.description(), asked, place_of(where), stats_.live_bytes, stats_.cached_bytes,
+      largest);
+}
+
+// Of the cache, in bytes.
+std::size_t Allocator::largest_free() const {
+  std::size_t largest = 0;
+  for (const auto& [bytes, blocks] : in_order_) {
+    if (!blocks.empty()) largest = std::max(largest, bytes);
   }
-  require(
-      data != nullptr,
-      "allocator: {} has no memory for {} bytes; {} bytes are live and nothing is cached. Use a "
-      "smaller batch or model",
-      backend_.description(), asked, stats_.live_bytes);
-  return data;
+  for (const auto& [bytes, streams] : shared_.free) {
+    const auto some = [](const FreeOnStream& on) { return !on.blocks.empty(); };
+    if (std::any_of(streams.begin(), streams.end(), some)) largest = std::max(largest, bytes);
+  }
+  return largest;
 }
 
 void Allocator::record_use(const Block& block, const Stream& stream) {

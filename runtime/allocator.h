@@ -56,13 +56,15 @@ class Allocator {
   Allocator& operator=(const Allocator&) = delete;
 
   // 0 bytes gives a null block. Out of memory: the cache is freed and the device asked once more;
-  // then an Error says how much was asked for and how much is live. While a graph is captured the
+  // then an Error says how much was asked for and by whom, how much is live, how much graphs keep,
+  // and how large the largest block of the cache was. While a graph is captured the
   // device is not asked: an Error says that an eager step must run first.
   Block allocate(std::size_t bytes, Where where = Where::current());
   void release(const Block& block, Where where = Where::current()) noexcept;
   // The block is used on a stream that is not its own: given back, it waits for that use as well.
   void record_use(const Block& block, const Stream& stream);
 
+  bool is_caching() const { return caching_; }
   AllocatorStats stats() const;
   void reset_peak();
   // Gives every cached block back to the device.
@@ -111,8 +113,10 @@ class Allocator {
   void* take_in_order(std::size_t bytes);
   void* take(Pool& pool, std::size_t bytes, void* stream);
   void* take_elsewhere(Pool& pool, std::size_t bytes, const Stream& stream);
-  void* take_from_device(std::size_t bytes, std::size_t asked);
-  void* take_slowly(Pool& pool, std::size_t bytes, std::size_t asked, const Stream& stream);
+  void* take_from_device(std::size_t bytes, std::size_t asked, Where where);
+  void* take_slowly(Pool& pool, std::size_t bytes, std::size_t asked, const Stream& stream,
+                    Where where);
+  std::size_t largest_free() const;
   void put(const Block& block, Where where);
   bool wait_for_uses(const Block& block, Where where);
   bool holds(const Block& block);
@@ -154,8 +158,10 @@ class PoolScope {
 // Scratch memory of one launch.
 class Workspace {
  public:
-  Workspace(const Device& device, std::size_t bytes) : device_(device) {
-    if (bytes > 0) block_ = allocator(device).allocate(bytes);
+  Workspace(const Device& device, std::size_t bytes,
+            std::source_location asked = std::source_location::current())
+      : device_(device) {
+    if (bytes > 0) block_ = allocator(device).allocate(bytes, asked);
   }
   ~Workspace() {
     if (block_.data != nullptr) allocator(device_).release(block_);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "runtime/cuda_info.h"
 #include "runtime/device_gpu.h"
 #include "runtime/stream.h"
 
@@ -67,11 +68,21 @@ DeviceBackend& backend(const Device& device) {
 
 std::vector<Device> available_devices() {
   std::vector<Device> devices{Device{}};
-  if constexpr (kHasSim) devices.push_back({DeviceType::sim, 0});
+  if constexpr (kHasSim) {
+    for (int i = 0; i < on_sim::gpu_count(); ++i) devices.push_back({DeviceType::sim, i});
+  }
   if constexpr (kHasCuda) {
     for (int i = 0; i < on_cuda::gpu_count(); ++i) devices.push_back({DeviceType::cuda, i});
   }
   return devices;
+}
+
+std::string why_no_gpu() {
+  if constexpr (kHasCuda) {
+    return on_cuda::problem();
+  } else {
+    return "this build was made without nvcc";
+  }
 }
 
 Device parse_device(std::string_view text) {
@@ -90,8 +101,9 @@ Device parse_device(std::string_view text) {
       if (d == found) return found;
     }
   }
-  if (kind == "cuda") {
-    fail_usage("--device {}: no CUDA device can be used here; available: {}", text,
+  const std::string why = why_no_gpu();
+  if (kind == "cuda" && !why.empty()) {
+    fail_usage("--device {}: no CUDA device can be used here ({}); available: {}", text, why,
                available_names());
   }
   fail_usage("--device expects one of {}, found '{}'", available_names(), text);

@@ -80,7 +80,7 @@ class DeviceBackend {
 
   // An error where nothing may be thrown, such as a destructor: it is printed, and thrown by the
   // next call that may.
-  void defer(std::exception_ptr error) noexcept;
+  virtual void defer(std::exception_ptr error) noexcept;
 
  protected:
   void throw_deferred();
@@ -94,6 +94,8 @@ class DeviceBackend {
 DeviceBackend& backend(const Device& device);
 // Every device that this build can run on here.
 std::vector<Device> available_devices();
+// Why there is no cuda device: this build has none, or CUDA's own words. Empty where there is one.
+std::string why_no_gpu();
 // "cpu", "sim", "cuda", "cuda:1". Throws a usage error that lists what is available.
 Device parse_device(std::string_view text);
 

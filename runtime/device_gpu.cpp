@@ -2,10 +2,12 @@
 // The GPU's host code, on the CUDA runtime or on its stand-in.
 #include "runtime/device_gpu.h"
 
+#include <atomic>
 #include <memory>
 #include <type_traits>
 
-#include "kernels/gpu/target.h"
+#include "kernels/gpu/current_device.h"
+#include "kernels/launch_log.h"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -21,17 +23,6 @@ cudaError_t status_of(const std::source_location& where, Function function,
   } else {
     return function(arguments...);
   }
-}
-
-void check_status(const char* name, cudaError_t status, const std::source_location& where) {
-  if (status == cudaSuccess) return;
-  throw_error(fmt::format("{}: {}", name, cudaGetErrorString(status)), ErrorKind::failure, where);
-}
-
-template <class Function, class... Arguments>
-void call(const char* name, const std::source_location& where, Function function,
-          Arguments... arguments) {
-  check_status(name, status_of(where, function, arguments...), where);
 }
 
 // By name: CUDA has templates of the same names beside these.
@@ -51,8 +42,8 @@ cudaEvent_t event_of(void* event) { return static_cast<cudaEvent_t>(event); }
 class GpuBackend final : public DeviceBackend {
  public:
   explicit GpuBackend(int index) : device_{kType, index}, default_(take_stream()) {
-    check_status("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties_, index),
-                 Where::current());
+    check("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties_, index),
+          Where::current());
   }
 
   void* allocate(std::size_t bytes) override {
@@ -64,7 +55,7 @@ class GpuBackend final : public DeviceBackend {
       cudaGetLastError();  // or the next launch would report it
       return nullptr;
     }
-    check_status("cudaMalloc", status, Where::current());
+    check("cudaMalloc", status, Where::current());
     return memory;
   }
   void release(void* memory, std::size_t) noexcept override {
@@ -89,9 +80,10 @@ class GpuBackend final : public DeviceBackend {
   bool host_accessible() const override { return false; }
   bool is_asynchronous() const override { return true; }
   std::string description() const override {
-    return fmt::format("{}, {}, {} multiprocessors, {:.1f} GiB", device_, properties_.name,
-                       properties_.multiProcessorCount,
-                       static_cast<double>(properties_.totalGlobalMem) / (1 << 30));
+    return fmt::format("{}, {}, {} multiprocessors, {:.1f} GiB, compute capability {}.{}", device_,
+                       properties_.name, properties_.multiProcessorCount,
+                       static_cast<double>(properties_.totalGlobalMem) / (1 << 30),
+                       properties_.major, properties_.minor);
   }
 
   Stream take_stream() override {
@@ -134,7 +126,7 @@ class GpuBackend final : public DeviceBackend {
     use();
     const cudaError_t status = status_of(Where::current(), cudaEventQuery, event_of(event));
     if (status == cudaErrorNotReady) return false;
-    check_status("cudaEventQuery", status, Where::current());
+    check("cudaEventQuery", status, Where::current());
     return true;
   }
   void synchronize_event(void* event) override {
@@ -181,7 +173,7 @@ class GpuBackend final : public DeviceBackend {
     call("cudaStreamEndCapture", Where::current(), cudaStreamEndCapture, handle_of(stream), &graph);
     const cudaError_t status = cudaGraphInstantiate(&exec, graph, 0);
     call("cudaGraphDestroy", Where::current(), cudaGraphDestroy, graph);
-    check_status("cudaGraphInstantiate", status, Where::current());
+    check("cudaGraphInstantiate", status, Where::current());
     return exec;
   }
   bool is_capturing(const Stream& stream) override {
@@ -195,12 +187,17 @@ class GpuBackend final : public DeviceBackend {
     use();
     call("cudaGraphLaunch", where, cudaGraphLaunch, static_cast<cudaGraphExec_t>(graph),
          handle_of(stream));
+    note_launch(device_, "a graph's replay");
   }
   void destroy_graph(void* graph) noexcept override {
     quietly([&] {
       call("cudaGraphExecDestroy", Where::current(), cudaGraphExecDestroy,
            static_cast<cudaGraphExec_t>(graph));
     });
+  }
+
+  void defer(std::exception_ptr error) noexcept override {
+    if (!lost_) DeviceBackend::defer(std::move(error));
   }
 
   void note_released(void* block, std::size_t bytes, const Stream& stream,
@@ -212,24 +209,35 @@ class GpuBackend final : public DeviceBackend {
   }
 
  private:
-  // The runtime keeps the device in use per thread.
-  void use() const {
-    thread_local int current = -1;
-    if (current == device_.index) return;
-    call("cudaSetDevice", Where::current(), cudaSetDevice, device_.index);
-    current = device_.index;
+  void use() const { use_device(device_.index); }
+
+  void check(const char* name, cudaError_t status, const Where& where) const {
+    if (status == cudaSuccess) return;
+    const bool fatal = ends_the_device(status);
+    if (fatal) lost_ = true;
+    throw_error(fmt::format("{}: {}{}", name, cudaGetErrorString(status),
+                            fatal ? "; " + text_of_the_end(device_) : ""),
+                ErrorKind::failure, where);
   }
+  template <class Function, class... Arguments>
+  void call(const char* name, const Where& where, Function function, Arguments... arguments) const {
+    check(name, status_of(where, function, arguments...), where);
+  }
+
+  // A lost device has nothing left to give back, and its error has been told.
   template <class Body>
   void quietly(Body body) noexcept {
+    if (lost_) return;
     try {
       use();
       body();
     } catch (...) {
-      defer(std::current_exception());
+      DeviceBackend::defer(std::current_exception());
     }
   }
 
   Device device_;
+  mutable std::atomic<bool> lost_ = false;
   std::mutex mutex_;
   std::vector<Stream> idle_;
   cudaDeviceProp properties_{};

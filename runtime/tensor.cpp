@@ -6,11 +6,12 @@
 #include "kernels/copy.h"
 #include "runtime/autograd.h"
 #include "runtime/run.h"
+#include "runtime/stream.h"
 
 namespace convoy {
 
-Storage::Storage(const Device& on, std::size_t size)
-    : device(on), block(allocator(on).allocate(size)), bytes(size) {}
+Storage::Storage(const Device& on, std::size_t size, std::source_location asked)
+    : device(on), block(allocator(on).allocate(size, asked)), bytes(size) {}
 
 Storage::~Storage() { allocator(device).release(block); }
 
@@ -72,23 +73,25 @@ void Tensor::note_use() const {
 
 std::int64_t Tensor::size(int dim) const { return shape()[normalize_dim("size", dim, rank())]; }
 
-Tensor empty(const Shape& shape, const TensorOptions& options) {
+Tensor empty(const Shape& shape, const TensorOptions& options, Asked by) {
   const std::size_t bytes = bytes_of(shape, options.dtype);
   auto impl = std::make_shared<TensorImpl>();
-  impl->storage = std::make_shared<Storage>(options.device, bytes);
+  impl->storage = std::make_shared<Storage>(options.device, bytes, by);
   impl->shape = shape;
   impl->strides = contiguous_strides(shape);
   impl->dtype = options.dtype;
   return Tensor(std::move(impl));
 }
 
-Tensor full(const Shape& shape, double value, const TensorOptions& options) {
-  const Tensor t = empty(shape, options);
+Tensor full(const Shape& shape, double value, const TensorOptions& options, Asked by) {
+  const Tensor t = empty(shape, options, by);
   run(Fill{.count = t.count(), .y = t.data(), .value = value, .dtype = t.dtype()}, t.stream());
   return t;
 }
 
-Tensor zeros(const Shape& shape, const TensorOptions& options) { return full(shape, 0, options); }
+Tensor zeros(const Shape& shape, const TensorOptions& options, Asked by) {
+  return full(shape, 0, options, by);
+}
 
 Tensor from_host(const void* data, const Shape& shape, const TensorOptions& options) {
   const Tensor t = empty(shape, options);
@@ -149,6 +152,11 @@ Tensor Tensor::to(const Device& target) const {
   const Tensor dense = contiguous();
   const Tensor moved = empty(shape(), {dtype(), target});
   const Device& mover = target.type == DeviceType::cpu ? device() : target;
+  if (device().type != DeviceType::cpu && target.type != DeviceType::cpu) {
+    Event written(device());  // the other device's stream does not know of our work
+    written.record(dense.stream());
+    written.hold(current_stream(mover));
+  }
   backend(mover).copy(moved.data(), dense.data(), moved.impl()->storage->bytes,
                       current_stream(mover));
   backend(mover).synchronize(current_stream(mover));

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <source_location>
 #include <vector>
 
 #include "runtime/allocator.h"
@@ -24,7 +25,7 @@ class Node;
 // Memory shared by views. `version` counts in-place writes, so that a value saved for the backward
 // pass is known to be unchanged.
 struct Storage {
-  Storage(const Device& on, std::size_t size);
+  Storage(const Device& on, std::size_t size, std::source_location asked);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -151,10 +152,12 @@ struct DTypeOf<std::int64_t> {
   static constexpr DType value = DType::i64;
 };
 
-// Memory with undefined contents.
-Tensor empty(const Shape& shape, const TensorOptions& options = {});
-Tensor zeros(const Shape& shape, const TensorOptions& options = {});
-Tensor full(const Shape& shape, double value, const TensorOptions& options = {});
+// Memory with undefined contents. Where there is none left the error names who asked.
+using Asked = std::source_location;
+Tensor empty(const Shape& shape, const TensorOptions& options = {}, Asked by = Asked::current());
+Tensor zeros(const Shape& shape, const TensorOptions& options = {}, Asked by = Asked::current());
+Tensor full(const Shape& shape, double value, const TensorOptions& options = {},
+            Asked by = Asked::current());
 // Copies host memory; throws Error when the count differs from the shape's.
 Tensor from_host(const void* data, const Shape& shape, const TensorOptions& options);
 void to_host(const Tensor& tensor, void* data);  // dense, in row-major order; waits

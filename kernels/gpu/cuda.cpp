@@ -1,32 +1,74 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/gpu/cuda.h"
 
+#include <cxxabi.h>
+
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+
+#include "kernels/gpu/current_device.h"
+#include "kernels/launch_log.h"
 
 namespace convoy::on_cuda {
 namespace {
 
-// More than 48 KB of dynamic shared memory needs the kernel's consent, once.
-void allow_shared_bytes(const void* kernel, std::size_t bytes) {
-  constexpr std::size_t kWithoutAsking = 48 << 10;
-  if (bytes <= kWithoutAsking) return;
+// "softmax_block_per_row<float>" of the demangled name, which has namespaces and parameters.
+std::string short_name(std::string name) {
+  for (const char* part : {"(anonymous namespace)::", "convoy::", "on_cuda::", "void "}) {
+    for (std::size_t at; (at = name.find(part)) != std::string::npos;) {
+      name.erase(at, std::char_traits<char>::length(part));
+    }
+  }
+  return name.substr(0, name.find('('));
+}
+
+// Lives as long as the program; looked up once, since no call answers after a failure.
+const char* name_of(const void* kernel) {
   static std::mutex mutex;
-  static std::set<std::pair<const void*, std::size_t>> asked;
+  static auto& names = *new std::unordered_map<const void*, std::string>;
   const std::lock_guard lock(mutex);
-  if (!asked.emplace(kernel, bytes).second) return;
+  const auto [at, is_new] = names.try_emplace(kernel, "a kernel");
+  const char* mangled = nullptr;
+  if (is_new && cudaFuncGetName(&mangled, kernel) == cudaSuccess && mangled != nullptr) {
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> name(
+        abi::__cxa_demangle(mangled, nullptr, nullptr, &status), std::free);
+    at->second = short_name(status == 0 ? name.get() : mangled);
+  }
+  return at->second.c_str();
+}
+
+// More than 48 KB of dynamic shared memory needs the kernel's consent, once on each device.
+void allow_shared_bytes(const LaunchConfig& config, const void* kernel) {
+  constexpr std::size_t kWithoutAsking = 48 << 10;
+  if (config.shared_bytes <= kWithoutAsking) return;
+  static std::mutex mutex;
+  static std::set<std::tuple<const void*, std::size_t, int>> asked;
+  const std::lock_guard lock(mutex);
+  if (!asked.emplace(kernel, config.shared_bytes, config.stream.device.index).second) return;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(bytes)),
+                             static_cast<int>(config.shared_bytes)),
         "allowing a kernel's shared memory");
 }
 
-bool synchronous() {
-  static const bool on = [] {
-    const char* value = std::getenv("CONVOY_SYNC");
-    return value != nullptr && *value == '1';
-  }();
-  return on;
+void check_launch(cudaError_t status, const char* doing, const LaunchConfig& c, const char* name) {
+  if (status == cudaSuccess) return;
+  throw Error(fmt::format(
+      "cuda: {} {}, grid ({},{},{}), block ({},{},{}), {} bytes of shared memory: {} ({}){}", doing,
+      name, c.grid.x, c.grid.y, c.grid.z, c.block.x, c.block.y, c.block.z, c.shared_bytes,
+      cudaGetErrorString(status), cudaGetErrorName(status),
+      ends_the_device(status) ? "; " + text_of_the_end(c.stream.device) : ""));
+}
+
+bool is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status), "asking whether a stream captures");
+  return status != cudaStreamCaptureStatusNone;
 }
 
 }  // namespace
@@ -35,6 +77,13 @@ void check(cudaError_t status, const char* doing) {
   if (status == cudaSuccess) return;
   throw Error(fmt::format("cuda: {}: {} ({})", doing, cudaGetErrorString(status),
                           cudaGetErrorName(status)));
+}
+
+void use_device(int index) {
+  thread_local int current = -1;
+  if (current == index) return;
+  check(cudaSetDevice(index), "choosing a device");
+  current = index;
 }
 
 int multiprocessor_count(const Device& device) {
@@ -55,7 +104,8 @@ int compute_capability(const Device& device) {
 
 void launch_kernel(const LaunchConfig& config, const void* kernel, void** arguments) {
   if (config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) return;
-  allow_shared_bytes(kernel, config.shared_bytes);
+  use_device(config.stream.device.index);
+  allow_shared_bytes(config, kernel);
   cudaLaunchAttribute attributes[3];
   unsigned count = 0;
   if (config.cluster > 1) {
@@ -80,8 +130,12 @@ void launch_kernel(const LaunchConfig& config, const void* kernel, void** argume
   how.stream = static_cast<cudaStream_t>(config.stream.handle);
   how.attrs = attributes;
   how.numAttrs = count;
-  check(cudaLaunchKernelExC(&how, kernel, arguments), "launching a kernel");
-  if (synchronous()) check(cudaStreamSynchronize(how.stream), "running a kernel");
+  const char* name = name_of(kernel);
+  check_launch(cudaLaunchKernelExC(&how, kernel, arguments), "launching", config, name);
+  note_launch(config.stream.device, name);
+  if (launches_wait() && !is_capturing(how.stream)) {
+    check_launch(cudaStreamSynchronize(how.stream), "running", config, name);
+  }
 }
 
 }  // namespace convoy::on_cuda

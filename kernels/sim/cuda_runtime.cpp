@@ -3,14 +3,38 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
+#include "kernels/gpu/current_device.h"
 #include "kernels/require.h"
+#include "kernels/sim/devices.h"
 #include "kernels/sim/memory.h"
 #include "kernels/sim/options.h"
 #include "kernels/sim/runtime_state.h"
 
 namespace convoy::on_sim {
+
+namespace {
+
+thread_local int device_in_use = 0;
+
+int device_count() {
+  static const int count = [] {
+    const char* text = std::getenv("CONVOY_SIM_DEVICES");
+    if (text == nullptr) return 1;
+    const int found = std::atoi(text);
+    if (found < 1 || found > kMostDevices) {
+      fail_usage("CONVOY_SIM_DEVICES expects 1 to {}, found '{}'", kMostDevices, text);
+    }
+    return found;
+  }();
+  return count;
+}
+
+bool is_device(int device) { return device >= 0 && device < device_count(); }
+
+}  // namespace
 
 RuntimeState::RuntimeState() { null_stream.number = streams.create(); }
 
@@ -47,7 +71,21 @@ void RuntimeState::forbid_during_capture(const char* op, const Where& where) con
   }
 }
 
+int current_device() { return device_in_use; }
+
+cudaError_t answer(const RuntimeState& s) {
+  const auto found = s.broken.find(device_in_use);
+  return found == s.broken.end() ? cudaSuccess : found->second;
+}
+
+void break_device(int device, cudaError_t error) {
+  RuntimeState& s = state();
+  const std::lock_guard lock(s.mutex);
+  s.broken[device] = error;
+}
+
 const char* cudaGetErrorString(cudaError_t error) {
+  if (error == kIllegalAddress) return "an illegal memory access was encountered";
   switch (error) {
     case cudaSuccess:
       return "no error";
@@ -66,12 +104,12 @@ const char* cudaGetErrorString(cudaError_t error) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = device_count();
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return cudaErrorInvalidDevice;
+  if (!is_device(device)) return cudaErrorInvalidDevice;
   *properties = {};
   std::strcpy(properties->name, "SIMT simulator");
   properties->totalGlobalMem = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
@@ -82,7 +120,17 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaSetDevice(int device) {
+  if (!is_device(device)) return cudaErrorInvalidDevice;
+  device_in_use = device;
+  return cudaSuccess;
+}
+
+void use_device(int index) {
+  if (cudaSetDevice(index) != cudaSuccess) {
+    fail("sim: expects a device below {}, found {}", device_count(), index);
+  }
+}
 
 cudaError_t cudaDeviceSynchronize(Where where) {
   RuntimeState& s = state();
@@ -96,6 +144,11 @@ void submit(cudaStream_t handle, std::string what, Where where, std::function<vo
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
   SimStream& stream = s.stream(handle, "launch", where);
+  if (stream.device != device_in_use) {
+    fault(fmt::format("launch: expects a stream of the current device {}, found one of {}",
+                      device_in_use, stream.device),
+          where);
+  }
   s.add(stream, {std::move(what), where, std::move(work), {}});
 }
 
@@ -105,6 +158,7 @@ void restart() {
   s.streams.restart();
   for (const auto& capture : s.captures) capture->invalid = true;
   s.released.clear();
+  s.broken.clear();
 }
 
 }  // namespace convoy::on_sim

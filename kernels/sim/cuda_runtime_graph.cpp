@@ -93,6 +93,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t handle, Where where) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t handle, cudaStream_t stream_handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   SimGraphExec& exec = s.exec_handles.expect(handle, "cudaGraphLaunch", "a graph", where);
   SimStream& stream = s.stream(stream_handle, "cudaGraphLaunch", where);
   if (stream.capture) {

@@ -31,6 +31,7 @@ void add_transfer(RuntimeState& s, SimStream& stream, const sim::Transfer& trans
 cudaError_t cudaMalloc(void** memory, std::size_t bytes, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   s.forbid_during_capture("cudaMalloc", where);
   *memory = bytes == 0 ? nullptr : sim::allocate(bytes, sim::MemoryKind::device, where);
   if (bytes == 0) return cudaSuccess;
@@ -43,6 +44,7 @@ cudaError_t cudaFree(void* memory, Where where) {
   if (memory == nullptr) return cudaSuccess;
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   s.forbid_during_capture("cudaFree", where);
   s.streams.wait_for_all();
   const auto allocation = sim::find(memory);
@@ -55,6 +57,7 @@ cudaError_t cudaFree(void* memory, Where where) {
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   s.forbid_during_capture("cudaMallocHost", where);
   *memory = bytes == 0 ? nullptr : sim::allocate(bytes, sim::MemoryKind::pinned, where);
   return bytes == 0 || *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
@@ -64,6 +67,7 @@ cudaError_t cudaFreeHost(void* memory, Where where) {
   if (memory == nullptr) return cudaSuccess;
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   s.forbid_during_capture("cudaFreeHost", where);
   const auto allocation = sim::find(memory);
   if (allocation && allocation->live) {
@@ -82,6 +86,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
                             cudaStream_t handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   SimStream& stream = s.stream(handle, "cudaMemcpyAsync", where);
   if (bytes == 0) return cudaSuccess;
   if (to == nullptr || from == nullptr) return cudaErrorInvalidValue;
@@ -95,6 +100,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
                             Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   SimStream& stream = s.stream(handle, "cudaMemsetAsync", where);
   if (bytes == 0) return cudaSuccess;
   if (memory == nullptr) return cudaErrorInvalidValue;

@@ -48,6 +48,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* handle, unsigned flags, Wher
   const std::lock_guard lock(s.mutex);
   *handle = s.stream_handles.make();
   (*handle)->number = s.streams.create();
+  (*handle)->device = current_device();
   return cudaSuccess;
 }
 
@@ -64,6 +65,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle, Where where) {
 cudaError_t cudaStreamSynchronize(cudaStream_t handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   const SimStream& stream = s.stream(handle, "cudaStreamSynchronize", where);
   forbid_while_capturing(stream, "cudaStreamSynchronize", where);
   s.forbid_during_capture("cudaStreamSynchronize", where);
@@ -84,6 +86,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event_handle, u
                                 Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   SimStream& stream = s.stream(handle, "cudaStreamWaitEvent", where);
   const SimEvent& event = s.event(event_handle, "cudaStreamWaitEvent", where);
   if (!event.recorded) return cudaSuccess;
@@ -99,12 +102,14 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned, Where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
   *handle = s.event_handles.make();
+  (*handle)->device = current_device();
   return cudaSuccess;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   s.event_handles.destroy(s.event(handle, "cudaEventDestroy", where), where);
   return cudaSuccess;
 }
@@ -112,8 +117,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t handle, Where where) {
 cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   SimEvent& event = s.event(handle, "cudaEventRecord", where);
   SimStream& stream = s.stream(stream_handle, "cudaEventRecord", where);
+  if (event.device != stream.device) {
+    fault(
+        fmt::format("cudaEventRecord: expects an event of the stream's device {}, found one of {}",
+                    stream.device, event.device),
+        where);
+  }
   event.recorded = s.add(stream, {});
   event.capture = stream.capture;
   return cudaSuccess;
@@ -122,6 +134,7 @@ cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle, Wher
 cudaError_t cudaEventQuery(cudaEvent_t handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   const SimEvent& event = s.event(handle, "cudaEventQuery", where);
   forbid_captured(event, "cudaEventQuery", where);
   s.forbid_during_capture("cudaEventQuery", where);
@@ -131,6 +144,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle, Where where) {
 cudaError_t cudaEventSynchronize(cudaEvent_t handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
+  if (answer(s) != cudaSuccess) return answer(s);
   const SimEvent& event = s.event(handle, "cudaEventSynchronize", where);
   forbid_captured(event, "cudaEventSynchronize", where);
   s.forbid_during_capture("cudaEventSynchronize", where);

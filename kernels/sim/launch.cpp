@@ -7,6 +7,8 @@
 #include <mutex>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/gpu/current_device.h"
+#include "kernels/launch_log.h"
 #include "kernels/sim/cuda_runtime.h"
 #include "kernels/sim/shared_memory.h"
 
@@ -103,6 +105,12 @@ void run_gangs(const Launch& launch, std::uint64_t blocks, unsigned per_gang) {
   error.rethrow();
 }
 
+void wait_unless_capturing(on_sim::cudaStream_t stream, const std::source_location& where) {
+  on_sim::cudaStreamCaptureStatus status = on_sim::cudaStreamCaptureStatusNone;
+  on_sim::cudaStreamIsCapturing(stream, &status, where);
+  if (status == on_sim::cudaStreamCaptureStatusNone) on_sim::cudaStreamSynchronize(stream, where);
+}
+
 class WatchedLaunch {
  public:
   explicit WatchedLaunch(const Launch& launch) {
@@ -134,8 +142,10 @@ void enqueue(const Stream& stream, Launch launch, std::source_location where) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
   check_launch(launch);
   if (stream.handle == nullptr) return run_grid(launch);
-  on_sim::submit(static_cast<on_sim::cudaStream_t>(stream.handle), "kernel", where,
-                 [launch = std::move(launch)] { run_grid(launch); });
+  on_sim::use_device(stream.device.index);
+  const auto handle = static_cast<on_sim::cudaStream_t>(stream.handle);
+  on_sim::submit(handle, "kernel", where, [launch = std::move(launch)] { run_grid(launch); });
+  if (launches_wait()) wait_unless_capturing(handle, where);
 }
 
 }  // namespace convoy::sim

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What stands behind the handles of cuda_runtime.h: one process's view of its one simulated GPU.
+// What stands behind the handles of cuda_runtime.h: one process's view of its simulated GPUs.
 
 #include <deque>
 #include <memory>
@@ -18,12 +18,14 @@ namespace convoy::on_sim {
 
 struct SimStream {
   unsigned number = 0;
+  int device = 0;
   std::optional<Where> destroyed;
   std::shared_ptr<sim::Capture> capture;  // while it captures
   unsigned lane = 0;
 };
 
 struct SimEvent {
+  int device = 0;
   std::optional<Where> destroyed;
   std::optional<sim::Mark> recorded;
   std::shared_ptr<sim::Capture> capture;  // when it was recorded in one
@@ -93,6 +95,7 @@ struct RuntimeState {
   Handles<SimGraphExec> exec_handles;
   std::vector<std::shared_ptr<sim::Capture>> captures;  // under way
   std::unordered_map<void*, ReleasedBlock> released;
+  std::unordered_map<int, cudaError_t> broken;  // devices, and what every call there returns
 
   SimStream& stream(cudaStream_t handle, const char* op, const Where& where);
   SimEvent& event(cudaEvent_t handle, const char* op, const Where& where);
@@ -103,6 +106,10 @@ struct RuntimeState {
 };
 
 RuntimeState& state();
+// The calling thread's.
+int current_device();
+// What the current device answers to every call: cudaSuccess, unless it is broken.
+cudaError_t answer(const RuntimeState& state);
 [[noreturn]] void fault(std::string text, const Where& where);
 
 template <class T>
