@@ -12,6 +12,8 @@ int run_devices(const Arguments& arguments) {
   for (const Device& device : available_devices()) {
     fmt::print("{:<8} {}\n", to_text(device), backend(device).description());
   }
+  const std::string why = why_no_gpu();
+  if (!why.empty()) fmt::print("{:<8} none: {}\n", "cuda", why);
   return 0;
 }
 

@@ -1,39 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <fstream>
-#include <thread>
 
 #include "apps/convoy/command.h"
+#include "apps/convoy/machine.h"
 #include "kernels/vendor/library.h"
+#include "runtime/cuda_info.h"
 #include "runtime/device.h"
 
 namespace convoy::apps {
 namespace {
 
-std::string first_line_with(const char* path, const std::string& key) {
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with(key)) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
 void say(bool good, const std::string& what, const std::string& found) {
   fmt::print("  {:<4} {:<22} {}\n", good ? "ok" : "--", what, found);
-}
-
-double memory_gib() {
-  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-         static_cast<double>(sysconf(_SC_PAGE_SIZE)) / (1 << 30);
-}
-
-double free_gib(const char* folder) {
-  std::error_code error;
-  const auto space = std::filesystem::space(folder, error);
-  return error ? 0 : static_cast<double>(space.available) / (1 << 30);
 }
 
 void check_build() {
@@ -41,7 +19,19 @@ void check_build() {
   say(true, "convoy", CONVOY_VERSION);
   say(true, "compiler", "g++ " __VERSION__);
   say(kHasSim, "sim device", kHasSim ? "built" : "not in this build");
-  say(kHasCuda, "cuda device", kHasCuda ? "built" : "not in this build");
+  if constexpr (kHasCuda) {
+    say(true, "cuda device",
+        fmt::format("built for {}, CUDA {}", on_cuda::compiled_architectures(),
+                    on_cuda::versions().runtime));
+  } else {
+    say(false, "cuda device", "not in this build");
+  }
+}
+
+void say_space(const char* what, const char* folder, double enough) {
+  const Space space = space_in(folder);
+  say(space.free_gib > enough, what,
+      fmt::format("{:.1f} of {:.1f} GiB free", space.free_gib, space.total_gib));
 }
 
 void check_machine() {
@@ -54,8 +44,42 @@ void check_machine() {
                                                  : "no AVX2: this build needs it");
   say(true, "compute threads", std::to_string(compute_threads()));
   say(memory_gib() > 2, "memory", fmt::format("{:.1f} GiB", memory_gib()));
-  say(free_gib(".") > 1, "disk, this folder", fmt::format("{:.1f} GiB free", free_gib(".")));
-  say(free_gib("/dev/shm") > 0.1, "/dev/shm", fmt::format("{:.1f} GiB free", free_gib("/dev/shm")));
+  say(true, "NUMA nodes", std::to_string(numa_nodes()));
+  say_space("disk, this folder", ".", 1);
+  say_space("/dev/shm", "/dev/shm", 0.1);
+}
+
+// Each GPU's place in the machine; or why there is none.
+void check_cuda() {
+  if constexpr (kHasCuda) {
+    fmt::print("cuda\n");
+    const std::string driver = on_cuda::versions().driver, problem = on_cuda::problem();
+    say(!driver.empty(), "driver", driver.empty() ? "none" : "runs CUDA up to " + driver);
+    if (!problem.empty()) return say(false, "devices", problem);
+    for (const Device& device : available_devices()) {
+      if (device.type != DeviceType::cuda) continue;
+      const on_cuda::Place place = on_cuda::place(device.index);
+      const double gib = 1 << 30;
+      say(true, to_text(device),
+          fmt::format(
+              "PCI {}, {}, {:.1f} of {:.1f} GiB free", place.pci_bus,
+              place.numa_node < 0 ? "no NUMA node" : fmt::format("NUMA node {}", place.numa_node),
+              static_cast<double>(place.free_bytes) / gib,
+              static_cast<double>(place.total_bytes) / gib));
+    }
+  }
+}
+
+void check_environment() {
+  fmt::print("environment\n");
+  for (const char* prefix : {"CONVOY_", "CUDA_VISIBLE_DEVICES", "NCCL_"}) {
+    const auto set = variables_with(prefix);
+    for (const std::string& variable : set) {
+      const auto equals = variable.find('=');
+      say(true, variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    if (set.empty()) say(true, prefix, "not set");
+  }
 }
 
 // Only cuda uses them: that one is missing is nothing wrong elsewhere.
@@ -73,7 +97,9 @@ int run_doctor(const Arguments& arguments) {
   if (!parse(app, arguments)) return 0;
   check_build();
   check_machine();
+  check_cuda();
   check_libraries();
+  check_environment();
   fmt::print("devices\n");
   for (const Device& device : available_devices()) {
     say(true, to_text(device), backend(device).description());
