@@ -86,6 +86,8 @@ void Optimizer::begin_step(double learning_rate, double gradient_factor) {
   host.clip_factor = 1;
   host.found_inf = 0;
   host.first_bad = kNoParameter;
+  host.loss = 0;
+  std::fill(std::begin(host.correct), std::end(host.correct), 0);
   step_state().upload(stream());
   store_.zero_grad();
 }
@@ -109,8 +111,10 @@ void Optimizer::step(const LossScaling& scaling) {
   store_.finish_gradients();
   for (std::size_t g = 0; g < states_.size(); ++g) step_group(g);
   run(LossScaleStep{step_state().device_pointer(), scaling}, stream());
-  ++step_state().host().step;
+  count_step();
 }
+
+void Optimizer::count_step() { ++step_state().host().step; }
 
 std::int64_t Optimizer::steps() const { return step_state().read(stream()).updates; }
 

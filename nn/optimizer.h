@@ -43,12 +43,15 @@ class Optimizer {
   Optimizer(ParameterStore& store, const OptimizerOptions& options);
 
   // Opens a step: the gradients will be overwritten, StepState has the learning rate (the same for
-  // all groups), the factor on gradients (1 / valid samples, 1 / accumulation steps) and no clip.
+  // all groups), the factor on gradients (1 / valid samples, 1 / accumulation steps), no clip, no
+  // loss so far.
   void begin_step(double learning_rate, double gradient_factor = 1);
   // Sets found_inf where a gradient is infinite or NaN, and names the first parameter that has one.
   void check_finite();
   // Updates the parameters, unless found_inf is set, and ends the step in StepState.
   void step(const LossScaling& scaling = {});
+  // The host's part of step(), for a step that a graph replays (runtime/graph.h).
+  void count_step();
 
   // Updates so far: steps that were not skipped. Waits for the device.
   std::int64_t steps() const;

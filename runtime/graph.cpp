@@ -3,6 +3,10 @@
 
 namespace convoy {
 
+bool has_graphs(const Device& device) {
+  return backend(device).is_asynchronous() && allocator(device).is_caching();
+}
+
 Graph::Graph(const Device& device) : Graph(backend(device), allocator(device)) {}
 
 Graph::Graph(DeviceBackend& backend, Allocator& memory)

@@ -11,6 +11,7 @@
 //
 // `step` runs on a stream of the graph's own and must not wait for the device or ask it anything.
 // Tensors that it made stay valid until the graph is replayed or destroyed. cpu has no graphs.
+// What the step does on the host is not done again by a replay.
 
 #include <functional>
 #include <source_location>
@@ -19,6 +20,9 @@
 #include "runtime/stream.h"
 
 namespace convoy {
+
+// Does the device have graphs, and its allocator the cache that a graph's pool is part of?
+bool has_graphs(const Device& device);
 
 class Graph {
  public:

@@ -4,6 +4,8 @@
 // flag for one that does not exist.
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -37,6 +39,12 @@ class FlagAdder {
   void operator()(const std::string& name, bool& field, const char* help) {
     option("--" + name + ",!--no-" + name, [&](const std::string& names) {
       return command_.add_flag(name.starts_with("no-") ? "--" + name : names, field, help);
+    });
+  }
+  void operator()(const std::string& name, std::optional<bool>& field, const char* help) {
+    option("--" + name + ",!--no-" + name, [&](const std::string& names) {
+      return command_.add_flag_function(
+          names, [&field](std::int64_t count) { field = count > 0; }, help);
     });
   }
   template <class T>

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/trainer/config_json.h"
 #include "kernels/require.h"
 
 namespace convoy::apps {

@@ -88,6 +88,7 @@ struct TrainConfig {
   std::string device = "cpu";
   int threads = 0;  // 0: the cores that this process may use
   std::uint64_t seed = 42;
+  std::optional<bool> cuda_graph;  // nothing: where the device has graphs
   bool no_fuse = false;
   PrecisionConfig precision;
   double loss_scale = 0;  // 0: dynamic
@@ -134,6 +135,8 @@ void describe_device(TrainConfig& c, Visitor&& v) {
   v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");
   v("seed", c.seed, "of initialisation, shuffles, augmentation and dropout");
+  v("cuda-graph", c.cuda_graph,
+    "capture the training step and replay it; left out: where the device has graphs (cuda, sim)");
   v("no-fuse", c.no_fuse, "compose plain ops instead of the fused ones");
   describe_simulator(c.simulator, v);
   v("profile", c.profile, "write a Chrome trace of the first steps to this file");

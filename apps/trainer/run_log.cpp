@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "apps/trainer/config_json.h"
 #include "kernels/require.h"
 #include "nn/atomic_file.h"
 
@@ -94,7 +95,7 @@ std::string to_table(const TrainConfig& config) {
   std::vector<std::string> cells;
   for (const auto& [key, value] : json.items()) {
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    const bool none = text.empty() || text == "[]";
+    const bool none = text.empty() || text == "[]" || value.is_null();
     cells.push_back(fmt::format("{:<20} {}", key, none ? "-" : text.c_str()));
   }
   std::string table;

@@ -22,6 +22,8 @@ struct StepMetrics {
   double step_ms = 0, data_ms = 0;  // the whole step; of which waiting for the batch
   double loss_scale = 1;            // after the step
   std::int64_t skipped_steps = 0;   // so far
+  std::int64_t images = 0;          // of the step's batches
+  int batches = 1;                  // whose losses the step adds up
 };
 
 struct EpochMetrics {

@@ -11,6 +11,7 @@
 #include "nn/models.h"
 #include "runtime/autograd.h"
 #include "runtime/device.h"
+#include "runtime/graph.h"
 #include "runtime/ops.h"
 
 namespace convoy::apps {
@@ -113,6 +114,14 @@ nn::GradScalerOptions scaler_options(const TrainConfig& c) {
           .dynamic = dynamic,
           .window = c.loss_scale_window,
           .least = dynamic ? c.min_loss_scale : fixed};
+}
+
+bool use_graph(const TrainConfig& c, const Device& device) {
+  const bool possible = has_graphs(device);
+  if (c.cuda_graph.value_or(false) && !possible) {
+    fail_usage("--cuda-graph: {} has no graphs here; leave it out", device);
+  }
+  return c.cuda_graph.value_or(possible);
 }
 
 nn::LrSchedule make_schedule(const TrainConfig& c, std::int64_t steps_per_epoch) {

@@ -39,6 +39,10 @@ nn::OptimizerOptions optimizer_options(const TrainConfig& config);
 // none.
 nn::GradScalerOptions scaler_options(const TrainConfig& config);
 
+// Are steps captured and replayed? By default where the device has graphs; throws a usage error
+// where it has none and --cuda-graph asks for them.
+bool use_graph(const TrainConfig& config, const Device& device);
+
 // The length of the run in epochs, which --max-steps may cut; warm-up takes at most a tenth of it.
 nn::LrSchedule make_schedule(const TrainConfig& config, std::int64_t steps_per_epoch);
 

@@ -2,20 +2,17 @@
 #include "apps/trainer/train.h"
 
 #include <chrono>
-#include <cmath>
 #include <csignal>
 #include <optional>
 
 #include "apps/trainer/progress.h"
 #include "apps/trainer/run_log.h"
 #include "apps/trainer/setup.h"
+#include "apps/trainer/step.h"
 #include "apps/trainer/step_log.h"
 #include "data/catalog.h"
 #include "kernels/require.h"
 #include "nn/fusion.h"
-#include "nn/grad_scaler.h"
-#include "nn/parameter_store.h"
-#include "runtime/ops.h"
 #include "runtime/profiler.h"
 
 namespace convoy::apps {
@@ -37,13 +34,6 @@ void request_stop(int signal) {
 
 constexpr std::int64_t kProfiledSteps = 10;
 
-// Sums over the epoch so far.
-struct EpochSums {
-  double loss = 0, correct = 0;
-  std::int64_t images = 0, steps = 0;
-  Clock::time_point start = Clock::now();
-};
-
 // A mirrored digit is no digit: without a --hflip of the user's, classes decide.
 TrainConfig with_flip_for(TrainConfig config, const data::Dataset& dataset) {
   if (config.hflip < 0) config.hflip = data::may_be_mirrored(dataset.class_names()) ? 0.5 : 0;
@@ -60,8 +50,7 @@ class Trainer {
   void resume(const fs::path& checkpoint);
   void train_epoch();
   StepMetrics train_step();
-  void finish_step(StepMetrics& metrics, std::int64_t images, double seconds);
-  void backward_batch(const data::Batch& batch, StepMetrics& metrics);
+  std::string figures(double learning_rate) const;
   void end_epoch();
   void save();
   bool steps_left() const { return config_.max_steps == 0 || state_.step < config_.max_steps; }
@@ -78,12 +67,13 @@ class Trainer {
   nn::ParameterStore store_;
   nn::Optimizer optimizer_;
   std::optional<nn::GradScaler> scaler_;  // with --amp
+  std::optional<TrainStep> step_;
   nn::LrSchedule schedule_;
   nn::Plateau plateau_;
   CheckpointState state_;
   std::optional<RunLog> log_;
   std::optional<StepLog> steps_;
-  EpochSums sums_;
+  Clock::time_point epoch_start_, step_start_;
   std::int64_t first_step_ = 0;  // done before this process
   double last_learning_rate_ = 0;
   TrainResult result_;
@@ -112,6 +102,10 @@ Trainer::Trainer(const TrainConfig& config)
                 .maximize = true}),
       state_(start_state(config, train_data_)) {
   if (config.precision.amp) scaler_.emplace(device_, scaler_options(config));
+  step_.emplace(*model_, store_, optimizer_, scaler_ ? &*scaler_ : nullptr, input_,
+                StepOptions{.label_smoothing = config.smoothing,
+                            .clip_grad = config.clip_grad,
+                            .graph = use_graph(config, device_)});
   optimizer_.set_steps(0);
 }
 
@@ -155,7 +149,7 @@ void Trainer::start() {
   const fs::path aside = set_other_work_aside(config_.output, result_.checkpoint);
   if (!aside.empty()) fmt::print("moved what was there of other work to {}\n", aside.string());
   log_.emplace(config_.output, config_, state_.step);
-  steps_.emplace(device_, store_, *log_, state_.report);
+  steps_.emplace(device_, store_, *log_, state_.report, scaler_.has_value());
   fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
              config_.model, backend(device_).description(), store_.count(),
              train_data_.dataset->size(), val_data_.dataset->size(),
@@ -166,73 +160,45 @@ void Trainer::start() {
   if (!config_.profile.empty()) Profiler::start();
 }
 
-void Trainer::backward_batch(const data::Batch& batch, StepMetrics& metrics) {
-  const DeviceBatch b = input_(batch);
-  const Tensor logits = model_->forward(b.x);
-  const Tensor loss = cross_entropy(logits, b.target, {.label_smoothing = config_.smoothing});
-  scaler_ ? scaler_->backward(loss) : loss.backward();
-  metrics.loss += loss.item() * static_cast<double>(batch.valid);
-  metrics.top1 += static_cast<double>(to_vector<std::int64_t>(top_k_correct(logits, b.target))[0]);
-}
-
-// One optimizer step over grad_accum_steps batches, fewer at the end of an epoch.
+// One optimizer step over grad_accum_steps batches, fewer at the end of an epoch. Its time is that
+// since the last one, since the host runs ahead of the device and waits between steps.
 StepMetrics Trainer::train_step() {
-  const Clock::time_point start = Clock::now();
   StepMetrics m{.step = state_.step + 1, .epoch = state_.epoch};
   const std::int64_t left = batches_per_epoch() - state_.position / config_.batch_size;
-  const std::int64_t batches = std::min<std::int64_t>(config_.grad_accum_steps, left);
+  m.batches = static_cast<int>(std::min<std::int64_t>(config_.grad_accum_steps, left));
+  m.images = std::int64_t{m.batches} * config_.batch_size;
   m.learning_rate = nn::learning_rate_at(schedule_, epoch_position()) * plateau_.factor();
-  optimizer_.begin_step(m.learning_rate, 1.0 / static_cast<double>(batches));
-  for (std::int64_t i = 0; i < batches; ++i) {
+  step_->begin(m.learning_rate, m.batches);
+  for (int i = 0; i < m.batches; ++i) {
     const Clock::time_point waiting = Clock::now();
     const data::Batch* batch = train_loader_.next();
     m.data_ms += 1e3 * seconds_since(waiting);
-    backward_batch(*batch, m);
+    step_->load(*batch);
   }
-  if (config_.clip_grad > 0) nn::clip_grad_norm(store_, config_.clip_grad);
-  scaler_ ? scaler_->step(optimizer_) : optimizer_.step();
-  finish_step(m, batches * config_.batch_size, seconds_since(start));
+  step_->run();
+  ++state_.step;
+  state_.position += m.images;
+  m.step_ms = 1e3 * seconds_since(step_start_);
+  step_start_ = Clock::now();
+  m.images_per_second = 1e3 * static_cast<double>(m.images) / m.step_ms;
+  last_learning_rate_ = m.learning_rate;
   return m;
 }
 
-// Sums become means in the step's figures and join the epoch's.
-void Trainer::finish_step(StepMetrics& m, std::int64_t images, double seconds) {
-  ++state_.step;
-  state_.position += images;
-  if (std::isfinite(m.loss)) {  // a step that is skipped has nothing to say
-    sums_.loss += m.loss;
-    sums_.correct += m.top1;
-    sums_.images += images;
-  }
-  ++sums_.steps;
-  m.loss /= static_cast<double>(images);
-  m.top1 *= 100.0 / static_cast<double>(images);
-  m.step_ms = 1e3 * seconds;
-  m.images_per_second = static_cast<double>(images) / seconds;
-  last_learning_rate_ = m.learning_rate;
-}
-
-// With mixed precision such a step is skipped, and only many in a row are an error.
-void require_finite(const StepMetrics& m, bool mixed_precision) {
-  if (std::isfinite(m.loss) || mixed_precision) return;
-  throw Error(
-      fmt::format("step {}: the loss expects a finite number, found {}; try a lower --lr (now "
-                  "{:.4g}) or --clip-grad 1",
-                  m.step, m.loss, m.learning_rate),
-      ErrorKind::diverged);
-}
-
-std::string figures(const EpochSums& sums, double learning_rate, const StepState& last) {
+std::string Trainer::figures(double learning_rate) const {
+  const StepState& last = steps_->last();
+  const StepSums& sums = steps_->sums();
   const std::string skipped =
       last.skipped > 0 ? fmt::format(" skipped {} (scale {})", last.skipped, last.loss_scale) : "";
   const auto images = static_cast<double>(std::max<std::int64_t>(sums.images, 1));
   return fmt::format("loss {:.4f} acc {:5.2f} lr {:.4f} {:.0f} img/s{}", sums.loss / images,
                      100 * sums.correct / images, learning_rate,
-                     images / std::max(seconds_since(sums.start), 1e-9), skipped);
+                     images / std::max(seconds_since(epoch_start_), 1e-9), skipped);
 }
 
 void Trainer::train_epoch() {
-  sums_ = EpochSums{};
+  steps_->begin_epoch();
+  epoch_start_ = step_start_ = Clock::now();
   model_->train();
   train_loader_.start(state_.epoch, state_.position);
   const std::int64_t end = batches_per_epoch() * config_.batch_size;
@@ -241,20 +207,17 @@ void Trainer::train_epoch() {
   if (config_.max_steps > 0) steps = std::min(steps, config_.max_steps - state_.step);
   Progress progress(fmt::format("train {}/{}", state_.epoch + 1, config_.epochs), steps,
                     config_.log_interval, stdout);
-  StepMetrics m;
+  std::int64_t done = 0;
   while (state_.position < end && steps_left() && !stop_requested) {
-    m = train_step();
-    require_finite(m, scaler_.has_value());
-    steps_->add(m);
-    progress.update(sums_.steps, figures(sums_, m.learning_rate, steps_->last()));
+    steps_->add(train_step());
+    progress.update(++done, figures(last_learning_rate_));
     if (config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time) {
       stop_requested = kTimeIsUp;
     }
     if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
   steps_->finish();
-  if (steps > 0 && stop_requested != kSignal)
-    progress.finish(figures(sums_, m.learning_rate, steps_->last()));
+  if (steps > 0 && stop_requested != kSignal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
   if (state_.position >= end && stop_requested != kSignal) {
     state_.position = 0;
@@ -272,16 +235,17 @@ void Trainer::end_epoch() {
     plateau_.update(result_.last.top1());
     state_.plateau = plateau_.state;
   }
-  const double images = static_cast<double>(sums_.images);  // none: their figures are NaN
+  const StepSums& sums = steps_->sums();
+  const auto images = static_cast<double>(sums.images);  // none: their figures are NaN
   log_->epoch({.epoch = state_.epoch - (state_.position == 0),
                .step = state_.step,
-               .train_loss = sums_.loss / images,
-               .train_top1 = 100 * sums_.correct / images,
+               .train_loss = sums.loss / images,
+               .train_top1 = 100 * sums.correct / images,
                .val_loss = result_.last.loss(),
                .val_top1 = result_.last.top1(),
                .val_top5 = result_.last.top5(),
                .learning_rate = last_learning_rate_,
-               .seconds = seconds_since(sums_.start)});
+               .seconds = seconds_since(epoch_start_)});
 }
 
 void Trainer::save() {

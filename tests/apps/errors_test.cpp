@@ -48,11 +48,29 @@ TEST(Errors, AnUnknownModelOrDevice) {
   const Folder folder;
   make_digits(folder);
   expect_error(convoy_run(folder, "summary --model resnet19"), 2, {"resnet19", "resnet18"});
-  expect_error(convoy_run(folder, kTinyTrain + "--device cuda"), 2, {"cuda"});
   expect_error(convoy_run(folder, kTinyTrain + "--opt sdg"), 2, {"sdg", "sgd"});
   expect_error(convoy_run(folder, kTinyTrain + "--sim-async soon"), 2, {"--sim-async", "late"});
   expect_error(convoy_run(folder, kTinyTrain + "--sim-schedule up"), 2, {"ascending"});
   expect_error(convoy_run(folder, kTinyTrain + "--mean 0.5,0.5"), 2, {"--mean", "3", "2"});
+}
+
+// Whatever the machine has is hidden.
+TEST(Errors, NoGpuIsToldInOneLine) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = run_script(folder, "CUDA_VISIBLE_DEVICES= \"$convoy\" " + kTinyTrain +
+                                             "--device cuda --output out >\"$out\" 2>\"$err\"");
+  expect_error(run, 2, {"--device cuda: no CUDA device can be used here", "cpu, sim"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(Errors, AGraphWhereThereIsNone) {
+  const Folder folder;
+  make_digits(folder);
+  expect_error(convoy_run(folder, kTinyTrain + "--cuda-graph --output out"), 2,
+               {"--cuda-graph: cpu has no graphs"});
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  EXPECT_EQ(convoy_run(folder, kTinyTrain + "--no-cuda-graph --max-steps 1 --output out").code, 0);
 }
 
 TEST(Errors, MixedPrecisionThatCannotBe) {

@@ -73,6 +73,32 @@ TEST(MixedPrecision, ResumesToTheSameBytes) {
               json::parse(last_line(eval.out))["loss"].get<double>(), 0.05);
 }
 
+// The graph is the default; the bytes are those of eager steps, an epoch's incomplete last step
+// included.
+TEST(MixedPrecision, WithAndWithoutAGraphTheBytesAreTheSame) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = kTinyAmp + "--epochs 2 --grad-accum-steps 2 --batch-size 2 " +
+                            "--limit-train-batches 5 --clip-grad 1 --sim-async late --output ";
+  const Outcome graph = convoy_run(folder, flags + "graph");
+  ASSERT_EQ(graph.code, 0) << graph.err;
+  ASSERT_EQ(convoy_run(folder, flags + "eager --no-cuda-graph").code, 0);
+  EXPECT_TRUE(json::parse(read_file(folder / "graph/args.json"))["cuda_graph"].is_null());
+  EXPECT_EQ(json::parse(read_file(folder / "eager/args.json"))["cuda_graph"], false);
+  for (const char* file : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
+    const std::string path = std::string("/checkpoints/step-00000006/") + file;
+    EXPECT_EQ(read_file(folder / ("graph" + path)), read_file(folder / ("eager" + path))) << file;
+  }
+  const auto with = metrics(folder, "graph"), without = metrics(folder, "eager");
+  ASSERT_EQ(with.size(), 6u);
+  ASSERT_EQ(without.size(), 6u);
+  for (std::size_t i = 0; i < with.size(); ++i) {
+    for (const char* key : {"loss", "top1", "lr", "loss_scale"}) {
+      EXPECT_EQ(with[i][key], without[i][key]) << i << key;
+    }
+  }
+}
+
 // A skipped step says so in the training line.
 TEST(MixedPrecision, SkippedStepsAreShown) {
   const Folder folder;

@@ -155,6 +155,18 @@ TEST(Graph, AStepThatAsksForMoreThanItRanWithIsNamed) {
   graph.replay();
 }
 
+// Should an allocator ask the device all the same, the stand-in refuses as CUDA does.
+TEST(Graph, TheDeviceRefusesToAllocateInACapture) {
+  Allocator memory(sim_backend());
+  const OwnedStream stream(sim_backend());
+  const StreamScope on(stream.get());
+  Graph graph(sim_backend(), memory);
+  const std::string error =
+      error_of([&] { graph.capture([] { sim_backend().allocate(kBytes); }); });
+  EXPECT_TRUE(contains(error, "cudaMalloc: not allowed during the capture that began at")) << error;
+  EXPECT_TRUE(contains(error_of([&] { graph.replay(); }), "expects a capture before a replay"));
+}
+
 TEST(Graph, AStepThatWaitsForTheDeviceIsNamed) {
   Allocator memory(sim_backend());
   const OwnedStream stream(sim_backend());

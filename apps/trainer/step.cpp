@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/step.h"
+
+#include "kernels/copy.h"
+#include "kernels/cross_entropy.h"
+#include "runtime/ops.h"
+#include "runtime/profiler.h"
+#include "runtime/run.h"
+#include "runtime/step_state.h"
+
+namespace convoy::apps {
+namespace {
+
+// Adds what came of a batch to the step's figures.
+void add_figures(const Tensor& logits, const Tensor& loss, const Tensor& target) {
+  StepState* state = step_state(loss.device()).device_pointer();
+  const Strides dense = contiguous_strides({1});
+  run(Copy{.shape = {1},
+           .x_strides = dense,
+           .y_strides = dense,
+           .x = loss.data(),
+           .y = &state->loss,
+           .dtype = DType::f32,
+           .accumulate = true},
+      loss.stream());
+  run(TopKCount{.rows = logits.size(0),
+                .classes = logits.size(1),
+                .logits = logits.contiguous().data(),
+                .target = target.data(),
+                .target_dtype = target.dtype(),
+                .ignore_index = data::kNoLabel,
+                .correct = state->correct,
+                .accumulate = true,
+                .dtype = logits.dtype()},
+      logits.stream());
+}
+
+}  // namespace
+
+TrainStep::TrainStep(nn::Module& model, nn::ParameterStore& store, nn::Optimizer& optimizer,
+                     const nn::GradScaler* scaler, const InputPipeline& input,
+                     const StepOptions& options)
+    : model_(model),
+      store_(store),
+      optimizer_(optimizer),
+      scaler_(scaler),
+      input_(input),
+      options_(options) {}
+
+void TrainStep::begin(double learning_rate, int batches) {
+  require(batches >= 1, "train step: expects 1 batch or more, found {}", batches);
+  batches_ = batches;
+  loaded_ = 0;
+  optimizer_.begin_step(learning_rate, 1.0 / batches);
+}
+
+TrainStep::Form& TrainStep::form_of(const data::Batch& batch) {
+  const auto [height, width, channels] = batch.extent;
+  const Shape shape{batches_, batch.rows, height, width, channels};
+  const auto is = [&](const std::unique_ptr<Form>& form) { return form && form->shape == shape; };
+  if (is(kept_)) {
+    passing_.reset();
+    return *kept_;
+  }
+  const bool may_pass = options_.graph && kept_ && !is(passing_);
+  if (!is(passing_)) {
+    passing_ = std::make_unique<Form>(shape);
+    for (int i = 0; i < batches_; ++i) {
+      passing_->slots.emplace_back(input_.device(), batch.rows, batch.extent);
+    }
+  }
+  if (may_pass) return *passing_;
+  kept_ = std::move(passing_);
+  if (options_.graph) kept_->graph = std::make_unique<Graph>(input_.device());
+  return *kept_;
+}
+
+void TrainStep::load(const data::Batch& batch) {
+  if (loaded_ == 0) form_ = &form_of(batch);
+  require(loaded_ < batches_, "train step: expects {} batches, found another", batches_);
+  form_->slots[static_cast<std::size_t>(loaded_)].load(batch);
+  ++loaded_;
+}
+
+void TrainStep::run() {
+  require(loaded_ == batches_, "train step: expects {} batches, found {}", batches_, loaded_);
+  Form& form = *form_;
+  // A replay has no spans to show.
+  if (!form.graph || Profiler::enabled()) return enqueue(form);
+  if (!form.ran) {
+    form.graph->run([&] { enqueue(form); });
+    form.ran = true;
+    return;
+  }
+  if (form.captured) {
+    optimizer_.count_step();
+  } else {
+    form.graph->capture([&] { enqueue(form); });
+    form.captured = true;
+  }
+  form.graph->replay();
+}
+
+void TrainStep::enqueue(const Form& form) {
+  for (const InputSlot& slot : form.slots) enqueue_batch(slot);
+  if (options_.clip_grad > 0) nn::clip_grad_norm(store_, options_.clip_grad);
+  scaler_ != nullptr ? scaler_->step(optimizer_) : optimizer_.step();
+}
+
+void TrainStep::enqueue_batch(const InputSlot& slot) {
+  const DeviceBatch b = input_(slot);
+  const Tensor logits = model_(b.x);
+  const Tensor loss =
+      cross_entropy(logits, b.target, {.label_smoothing = options_.label_smoothing});
+  add_figures(logits, loss, b.target);
+  scaler_ != nullptr ? scaler_->backward(loss) : loss.backward();
+}
+
+}  // namespace convoy::apps

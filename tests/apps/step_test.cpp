@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// A step that is captured and replayed does what an eager one does, bit for bit.
+#include "apps/trainer/step.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cstring>
+
+#include "nn/layers.h"
+#include "nn/lr_schedule.h"
+#include "runtime/autograd.h"
+#include "runtime/ops.h"
+#include "runtime/step_reports.h"
+#include "tests/kernels/sim/stream_modes.h"
+
+namespace convoy::apps {
+namespace {
+
+constexpr Device kSim{DeviceType::sim};
+constexpr std::pair<sim::Async, std::uint64_t> kModes[] = {{sim::Async::eager, 0},
+                                                           {sim::Async::late, 0},
+                                                           {sim::Async::seeded, 1},
+                                                           {sim::Async::seeded, 2}};
+constexpr int kSteps = 20, kOverflow = 7, kClasses = 5, kSide = 6;
+
+#define SKIP_WITHOUT_GRAPHS() \
+  if (!has_graphs(kSim)) GTEST_SKIP() << "CONVOY_ALLOCATOR=direct: no graphs without the cache"
+
+std::unique_ptr<nn::Module> small_net() {
+  auto net = std::make_unique<nn::Sequential>();
+  net->push<nn::Conv2d>(1, 4, 3, nn::Conv2dSettings{.padding = 1});
+  net->push<nn::BatchNorm2d>(4);
+  net->push<nn::ReLU>();
+  net->push<nn::Dropout>(0.3);
+  net->push<nn::Flatten>();
+  net->push<nn::Linear>(4 * kSide * kSide, kClasses);
+  nn::initialize(*net, 11);
+  return net;
+}
+
+// Batch `number` of so many pictures; a class that does not exist makes the loss NaN on a GPU.
+data::Batch batch_of(int number, std::int64_t rows, bool overflows) {
+  data::Batch b;
+  b.rows = b.valid = rows;
+  b.extent = {kSide, kSide, 1};
+  std::uint32_t state = 977u * static_cast<std::uint32_t>(number) + 1;
+  const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 24; };
+  for (std::int64_t i = 0; i < rows * kSide * kSide; ++i) {
+    b.images.push_back(static_cast<std::uint8_t>(next()));
+  }
+  for (std::int64_t i = 0; i < rows; ++i) {
+    b.labels.push_back(static_cast<std::int32_t>(next() % kClasses));
+    b.row.push_back({.offset_y = static_cast<std::int32_t>(next() % 3) - 1,
+                     .flip = static_cast<std::int32_t>(next() % 2)});
+  }
+  if (overflows) b.labels.back() = 99;
+  return b;
+}
+
+// Everything that a run leaves behind, as bits.
+struct Trace {
+  std::vector<std::uint64_t> reports;
+  std::vector<std::vector<std::uint32_t>> tensors;
+  std::vector<std::string> names;
+  int forwards = 0;  // that the host went through
+  StepState last;
+};
+
+void note_report(Trace& trace, const StepState& s) {
+  const auto add = [&](auto value) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof value);
+    trace.reports.push_back(bits);
+  };
+  add(s.step), add(s.learning_rate[0]), add(s.gradient_factor), add(s.clip_factor);
+  add(s.gradient_norm), add(s.found_inf), add(s.first_bad), add(s.loss), add(s.correct[0]);
+  add(s.correct[2]), add(s.updates), add(s.loss_scale), add(s.good_steps), add(s.skipped);
+  add(s.skipped_in_a_row);
+  trace.last = s;
+}
+
+void note_tensor(Trace& trace, const nn::NamedTensor& named) {
+  const Tensor wide =
+      named.tensor.dtype() == DType::f32 ? named.tensor : cast(named.tensor, DType::f32);
+  std::vector<std::uint32_t> bits;
+  for (const float value : to_vector<float>(wide))
+    bits.push_back(std::bit_cast<std::uint32_t>(value));
+  trace.tensors.push_back(bits);
+  trace.names.push_back(named.name);
+}
+
+struct Settings {
+  bool graph = false;
+  int batches = 1;
+  std::optional<DType> half = DType::f16;
+  nn::OptimizerKind optimizer = nn::OptimizerKind::adamw;
+};
+
+// Pictures of step `number`: another number twice at one place, once at another.
+std::int64_t rows_of(int number) {
+  if (number >= 10 && number < 14) return 3;
+  return number == 16 ? 2 : 4;
+}
+
+Trace train(const Settings& settings) {
+  Trace trace;
+  const auto model = small_net();
+  nn::ParameterStore store(*model, kSim, {}, settings.half);
+  nn::Optimizer optimizer(store, {.kind = settings.optimizer, .weight_decay = 0.01});
+  std::optional<nn::GradScaler> scaler;
+  if (settings.half) scaler.emplace(kSim, nn::GradScalerOptions{.initial_scale = 256, .window = 4});
+  const InputPipeline input({.extent = {kSide, kSide, 1}, .mean = {0.5f}, .std = {0.25f}}, kSim,
+                            settings.half.value_or(DType::f32));
+  optimizer.set_steps(0);
+  TrainStep step(*model, store, optimizer, scaler ? &*scaler : nullptr, input,
+                 {.label_smoothing = 0.1, .clip_grad = 0.5, .graph = settings.graph});
+  const nn::LrSchedule schedule{
+      .kind = nn::LrKind::cosine, .learning_rate = 0.02, .epochs = 1, .warmup_epochs = 0.2};
+  const nn::ForwardObserver observer([&](const nn::Module& module, const Tensor&) {
+    if (&module == model.get()) ++trace.forwards;
+  });
+  StepReports reports(kSim);
+  for (int i = 1; i <= kSteps; ++i) {
+    if (reports.full()) note_report(trace, reports.wait());
+    step.begin(nn::learning_rate_at(schedule, static_cast<double>(i) / kSteps), settings.batches);
+    for (int b = 0; b < settings.batches; ++b) {
+      step.load(batch_of(100 * b + i, rows_of(i), i == kOverflow));
+    }
+    step.run();
+    reports.push(current_stream(kSim));
+  }
+  while (!reports.empty()) note_report(trace, reports.wait());
+  const NoGrad inference;
+  for (const auto& named : store.weights(*model)) note_tensor(trace, named);
+  for (const auto& named : model->parameters()) note_tensor(trace, named);
+  for (const auto& named : optimizer.state()) note_tensor(trace, named);
+  return trace;
+}
+
+void expect_same(const Trace& eager, const Trace& replayed, const std::string& what) {
+  EXPECT_EQ(eager.reports, replayed.reports) << what;
+  ASSERT_EQ(eager.names, replayed.names);
+  for (std::size_t i = 0; i < eager.names.size(); ++i) {
+    EXPECT_EQ(eager.tensors[i], replayed.tensors[i]) << what << ": " << eager.names[i];
+  }
+}
+
+TEST(TrainStep, ReplayEqualsEagerBitForBit) {
+  SKIP_WITHOUT_GRAPHS();
+  const Trace eager = train({});
+  EXPECT_EQ(eager.forwards, kSteps);
+  EXPECT_EQ(eager.last.skipped, 1);
+  EXPECT_EQ(eager.last.updates, kSteps - 1);
+  // Doubled at step 4, halved at 7, doubled at 11, 15 and 19.
+  EXPECT_EQ(eager.last.loss_scale, 256 * 8);
+  for (const auto& [async, seed] : kModes) {
+    const testing::ScopedMode mode(async, seed);
+    const Trace replayed = train({.graph = true});
+    expect_same(eager, replayed, testing::to_text(async, seed));
+    // Of each shape one eager step and one capture; one more eager where a shape may be passing:
+    // 4 rows, 3 rows (10 to 13), 4 rows, 2 rows (16), 4 rows.
+    EXPECT_EQ(replayed.forwards, 2 + 3 + 2 + 1 + 1);
+  }
+}
+
+TEST(TrainStep, AccumulatedBatchesAreOneGraph) {
+  SKIP_WITHOUT_GRAPHS();
+  const Settings f32{.batches = 2, .half = std::nullopt, .optimizer = nn::OptimizerKind::sgd};
+  Settings with_graph = f32;
+  with_graph.graph = true;
+  const Trace eager = train(f32), replayed = train(with_graph);
+  EXPECT_EQ(eager.forwards, 2 * kSteps);
+  EXPECT_EQ(replayed.forwards, 2 * 9);
+  expect_same(eager, replayed, "two batches a step");
+}
+
+TEST(TrainStep, MissingAndSurplusBatchesAreNamed) {
+  const auto model = small_net();
+  nn::ParameterStore store(*model, kSim);
+  nn::Optimizer optimizer(store, {});
+  const InputPipeline input({.extent = {kSide, kSide, 1}, .mean = {0}, .std = {1}}, kSim);
+  TrainStep step(*model, store, optimizer, nullptr, input, {});
+  step.begin(0.1, 2);
+  step.load(batch_of(1, 2, false));
+  EXPECT_THROW(step.run(), Error);
+  EXPECT_THROW(step.load(batch_of(2, 3, false)), Error) << "another shape within a step";
+  step.load(batch_of(2, 2, false));
+  EXPECT_THROW(step.load(batch_of(3, 2, false)), Error);
+  EXPECT_THROW(step.begin(0.1, 0), Error);
+  step_state(kSim).host() = {};
+  step_state(kSim).upload_all(current_stream(kSim));
+}
+
+}  // namespace
+}  // namespace convoy::apps
