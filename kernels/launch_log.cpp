@@ -48,8 +48,9 @@ std::string last_launches(const Device& device) {
   std::string text;
   for (std::uint64_t i = ring.count - std::min(ring.count, kKept); i < ring.count; ++i) {
     const auto [name, variant] = ring.launches[i % kKept];
-    text +=
-        fmt::format(*variant == 0 ? "{}{}" : "{}{} ({})", text.empty() ? "" : ", ", name, variant);
+    if (!text.empty()) text += ", ";
+    text += name;
+    if (*variant != 0) text += fmt::format(" ({})", variant);
   }
   return text.empty() ? "nothing" : text;
 }

@@ -49,7 +49,32 @@ TEST(Cli, ModelsAndDevicesAreListed) {
     EXPECT_NE(models.out.find(name), std::string::npos) << name;
   }
   EXPECT_EQ(convoy_run(folder, "devices").out.find("cpu"), 0u);
-  EXPECT_NE(convoy_run(folder, "doctor").out.find("compute threads"), std::string::npos);
+}
+
+// Whatever GPUs the machine has are hidden.
+TEST(Cli, DevicesAndDoctorSayWhatThereIsAndWhy) {
+  const Folder folder;
+  const auto said = [&](const std::string& variables, const std::string& command) {
+    const Outcome run = run_script(folder, "CUDA_VISIBLE_DEVICES= " + variables + " \"$convoy\" " +
+                                               command + " >\"$out\" 2>\"$err\"");
+    EXPECT_EQ(run.code, 0) << run.err;
+    return run.out;
+  };
+  const std::string devices = said("CONVOY_SIM_DEVICES=2", "devices");
+  for (const char* part :
+       {"\nsim      sim, SIMT simulator", "\nsim:1    sim:1", "\ncuda     none: "}) {
+    EXPECT_NE(devices.find(part), std::string::npos) << part << devices;
+  }
+  const std::string doctor = said("NCCL_DEBUG=INFO CONVOY_SYNC=1", "doctor");
+  for (const char* part : {"compute threads", "NUMA nodes", "/dev/shm", "NCCL_DEBUG", "INFO",
+                           "CONVOY_SYNC", "cuda device"}) {
+    EXPECT_NE(doctor.find(part), std::string::npos) << part << doctor;
+  }
+  const Outcome wrong =
+      run_script(folder, "CONVOY_SIM_DEVICES=many \"$convoy\" devices >\"$out\" 2>\"$err\"");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("CONVOY_SIM_DEVICES expects 1 to 16, found 'many'"), std::string::npos)
+      << wrong.err;
 }
 
 TEST(Cli, SummaryCountsParametersAndMultiplications) {

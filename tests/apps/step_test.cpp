@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -17,15 +18,12 @@
 namespace convoy::apps {
 namespace {
 
-constexpr Device kSim{DeviceType::sim};
+constexpr Device kSim{DeviceType::sim}, kCuda{DeviceType::cuda};
 constexpr std::pair<sim::Async, std::uint64_t> kModes[] = {{sim::Async::eager, 0},
                                                            {sim::Async::late, 0},
                                                            {sim::Async::seeded, 1},
                                                            {sim::Async::seeded, 2}};
 constexpr int kSteps = 20, kOverflow = 7, kClasses = 5, kSide = 6;
-
-#define SKIP_WITHOUT_GRAPHS() \
-  if (!has_graphs(kSim)) GTEST_SKIP() << "CONVOY_ALLOCATOR=direct: no graphs without the cache"
 
 std::unique_ptr<nn::Module> small_net() {
   auto net = std::make_unique<nn::Sequential>();
@@ -91,6 +89,7 @@ void note_tensor(Trace& trace, const nn::NamedTensor& named) {
 }
 
 struct Settings {
+  Device device = kSim;
   bool graph = false;
   int batches = 1;
   std::optional<DType> half = DType::f16;
@@ -106,12 +105,13 @@ std::int64_t rows_of(int number) {
 Trace train(const Settings& settings) {
   Trace trace;
   const auto model = small_net();
-  nn::ParameterStore store(*model, kSim, {}, settings.half);
+  nn::ParameterStore store(*model, settings.device, {}, settings.half);
   nn::Optimizer optimizer(store, {.kind = settings.optimizer, .weight_decay = 0.01});
   std::optional<nn::GradScaler> scaler;
-  if (settings.half) scaler.emplace(kSim, nn::GradScalerOptions{.initial_scale = 256, .window = 4});
-  const InputPipeline input({.extent = {kSide, kSide, 1}, .mean = {0.5f}, .std = {0.25f}}, kSim,
-                            settings.half.value_or(DType::f32));
+  if (settings.half)
+    scaler.emplace(settings.device, nn::GradScalerOptions{.initial_scale = 256, .window = 4});
+  const InputPipeline input({.extent = {kSide, kSide, 1}, .mean = {0.5f}, .std = {0.25f}},
+                            settings.device, settings.half.value_or(DType::f32));
   optimizer.set_steps(0);
   TrainStep step(*model, store, optimizer, scaler ? &*scaler : nullptr, input,
                  {.label_smoothing = 0.1, .clip_grad = 0.5, .graph = settings.graph});
@@ -120,7 +120,7 @@ Trace train(const Settings& settings) {
   const nn::ForwardObserver observer([&](const nn::Module& module, const Tensor&) {
     if (&module == model.get()) ++trace.forwards;
   });
-  StepReports reports(kSim);
+  StepReports reports(settings.device);
   for (int i = 1; i <= kSteps; ++i) {
     if (reports.full()) note_report(trace, reports.wait());
     step.begin(nn::learning_rate_at(schedule, static_cast<double>(i) / kSteps), settings.batches);
@@ -128,7 +128,7 @@ Trace train(const Settings& settings) {
       step.load(batch_of(100 * b + i, rows_of(i), i == kOverflow));
     }
     step.run();
-    reports.push(current_stream(kSim));
+    reports.push(current_stream(settings.device));
   }
   while (!reports.empty()) note_report(trace, reports.wait());
   const NoGrad inference;
@@ -146,9 +146,23 @@ void expect_same(const Trace& eager, const Trace& replayed, const std::string& w
   }
 }
 
-TEST(TrainStep, ReplayEqualsEagerBitForBit) {
-  SKIP_WITHOUT_GRAPHS();
-  const Trace eager = train({});
+class TrainStepOn : public ::testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override {
+    const auto devices = available_devices();
+    if (std::find(devices.begin(), devices.end(), GetParam()) == devices.end()) {
+      GTEST_SKIP() << "no GPU: " << why_no_gpu();
+    }
+    if (!has_graphs(GetParam())) GTEST_SKIP() << "CONVOY_ALLOCATOR=direct: no cache, no graphs";
+  }
+  std::size_t live_bytes() const { return allocator(GetParam()).stats().live_bytes; }
+};
+INSTANTIATE_TEST_SUITE_P(Devices, TrainStepOn, ::testing::Values(kSim, kCuda),
+                         [](const auto& on) { return name(on.param.type); });
+
+TEST_P(TrainStepOn, ReplayEqualsEagerBitForBit) {
+  const std::size_t before = live_bytes();
+  const Trace eager = train({.device = GetParam()});
   EXPECT_EQ(eager.forwards, kSteps);
   EXPECT_EQ(eager.last.skipped, 1);
   EXPECT_EQ(eager.last.updates, kSteps - 1);
@@ -156,17 +170,22 @@ TEST(TrainStep, ReplayEqualsEagerBitForBit) {
   EXPECT_EQ(eager.last.loss_scale, 256 * 8);
   for (const auto& [async, seed] : kModes) {
     const testing::ScopedMode mode(async, seed);
-    const Trace replayed = train({.graph = true});
+    const Trace replayed = train({.device = GetParam(), .graph = true});
     expect_same(eager, replayed, testing::to_text(async, seed));
     // Of each shape one eager step and one capture; one more eager where a shape may be passing:
     // 4 rows, 3 rows (10 to 13), 4 rows, 2 rows (16), 4 rows.
     EXPECT_EQ(replayed.forwards, 2 + 3 + 2 + 1 + 1);
   }
+  allocator(GetParam()).trim();
+  EXPECT_EQ(live_bytes(), before);
+  EXPECT_EQ(allocator(GetParam()).stats().cached_bytes, 0u) << "graphs give their pools back";
 }
 
-TEST(TrainStep, AccumulatedBatchesAreOneGraph) {
-  SKIP_WITHOUT_GRAPHS();
-  const Settings f32{.batches = 2, .half = std::nullopt, .optimizer = nn::OptimizerKind::sgd};
+TEST_P(TrainStepOn, AccumulatedBatchesAreOneGraph) {
+  const Settings f32{.device = GetParam(),
+                     .batches = 2,
+                     .half = std::nullopt,
+                     .optimizer = nn::OptimizerKind::sgd};
   Settings with_graph = f32;
   with_graph.graph = true;
   const Trace eager = train(f32), replayed = train(with_graph);

@@ -117,10 +117,9 @@ TEST(Devices, OutOfMemorySaysWhoAskedAndWhatThereIs) {
   for (const Device& device : {Device{}, kFirst}) {
     allocator(device).trim();
     { const Tensor freed = empty({1000}, {DType::f32, device}); }
-    const std::string error = error_of([&] {
-      empty({std::int64_t{1} << 58}, {DType::f32, device});
-    });
-    const int line = __LINE__ - 1;
+    const TensorOptions options{DType::f32, device};
+    const int line = __LINE__ + 1;
+    const std::string error = error_of([&] { empty({std::int64_t{1} << 58}, options); });
     EXPECT_TRUE(contains(error, "1152921504606846976 bytes, asked for by " + CONVOY_LINE(line)))
         << error;
     if (std::getenv("CONVOY_ALLOCATOR") != nullptr) continue;
