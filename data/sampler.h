@@ -3,16 +3,13 @@
 // In which order an epoch visits the samples, and how it is cut into batches. Global batch g of an
 // epoch is positions [g B, (g + 1) B) of it; the order is fixed by (seed, epoch) alone.
 //
-//   Sampler sampler({.size = 50000, .batch_size = 128, .shuffle = true, .drop_last = true, .seed =
-//   1}); auto order = sampler.order(epoch);    // order[position] is a sample index
+//   Sampler sampler({.size = 50000, .batch_size = 128, .shuffle = true, .drop_last = true});
+//   const Permutation order = sampler.order(epoch);
+//   const std::int64_t index = order(position);    // of a sample
 
 #include <cstdint>
-#include <numeric>
-#include <utility>
-#include <vector>
 
-#include "data/transforms.h"
-#include "kernels/random.h"
+#include "data/permutation.h"
 #include "kernels/require.h"
 
 namespace convoy::data {
@@ -43,19 +40,10 @@ class Sampler {
     return (samples_per_epoch() + options_.batch_size - 1) / options_.batch_size;
   }
 
-  // A permutation of all samples: Fisher and Yates' shuffle on Philox numbers keyed by seed and
-  // epoch. Without shuffling, the data set's own order.
-  std::vector<std::int64_t> order(std::int64_t epoch) const {
-    std::vector<std::int64_t> order(static_cast<std::size_t>(options_.size));
-    std::iota(order.begin(), order.end(), 0);
-    if (!options_.shuffle) return order;
-    const PhiloxKey key{options_.seed, kShuffleStream};
-    for (std::size_t i = order.size(); i > 1; --i) {
-      const std::uint32_t j = philox_below(key, static_cast<std::uint64_t>(epoch), i - 1,
-                                           static_cast<std::uint32_t>(i));
-      std::swap(order[i - 1], order[j]);
-    }
-    return order;
+  // The sample at each place of an epoch.
+  Permutation order(std::int64_t epoch) const {
+    return options_.shuffle ? Permutation(options_.size, options_.seed, epoch)
+                            : Permutation(options_.size);
   }
 
  private:

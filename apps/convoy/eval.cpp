@@ -77,7 +77,7 @@ int run_eval(const Arguments& arguments) {
   data::Loader loader(source.dataset, {.batch_size = config.batch_size,
                                        .row = source.input.extent,
                                        .bad_samples = bad_samples(from.config.data),
-                                       .threads = from.config.data.workers});
+                                       .workers = from.config.data.workers});
   const InputPipeline input = input_for(from.config, source.input);
   std::vector<float> logits;
   const EvalResult result =

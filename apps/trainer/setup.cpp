@@ -64,14 +64,14 @@ data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input
                            .ratio_max = c.ratio[1]},
           .seed = c.seed,
           .bad_samples = bad_samples(c.data),
-          .threads = c.data.workers};
+          .workers = c.data.workers};
 }
 
 data::LoaderOptions val_loading(const TrainConfig& c, const InputFormat& input) {
   return {.batch_size = c.val_batch_size,
           .row = input.extent,
           .bad_samples = bad_samples(c.data),
-          .threads = c.data.workers};
+          .workers = c.data.workers};
 }
 
 std::unique_ptr<nn::Module> make_model(const TrainConfig& c, int num_classes,

@@ -2,11 +2,12 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
+#include <filesystem>
 #include <set>
+#include <thread>
 
 #include "data/memory_dataset.h"
-#include "data/row_threads.h"
 #include "tests/data/files.h"
 
 namespace convoy::data {
@@ -106,17 +107,116 @@ TEST(Loader, TrainingVisitsWholeBatchesOfAPermutation) {
             run(10, {.batch_size = 4, .training = true, .seed = 4}, 0).indices);
 }
 
-TEST(Loader, ThreadsDoNotChangeABit) {
-  LoaderOptions options{.batch_size = 16, .training = true, .seed = 11};
+// Samples take their time, another one for each index and run.
+class Slow : public Numbered {
+ public:
+  explicit Slow(std::int64_t size, std::uint32_t run, std::int64_t bad = -1)
+      : Numbered(size, {3, 2, 1}), run_(run), bad_(bad) {}
+  Sample get(std::int64_t index) const override {
+    const std::uint32_t wait = philox_below({run_, 1}, 0, static_cast<std::uint64_t>(index), 64);
+    if (wait < 8) std::this_thread::sleep_for(std::chrono::microseconds(10 * wait));
+    if (index == bad_) fail_data("sample {} is bad", index);
+    return Numbered::get(index);
+  }
+
+ private:
+  std::uint32_t run_;
+  std::int64_t bad_;
+};
+
+TEST(Loader, NeitherWorkersNorDepthChangeABit) {
+  LoaderOptions options{.batch_size = 16, .training = true};
   options.augmentation = {
       .padding = 2, .hflip = 0.5, .scale_min = 0.3, .ratio_min = 0.7, .ratio_max = 1.4};
   options.row = {5, 4, 1};
-  const Epoch one = run(100, options, 2);
-  for (const int threads : {2, 3, 16, 40}) {
-    options.threads = threads;
-    EXPECT_EQ(run(100, options, 2), one) << threads;
+  std::uint32_t run = 0;
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    options.seed = seed, options.workers = 0, options.depth = 1;
+    const auto two_epochs = [&] {
+      Loader loader(std::make_shared<Slow>(100, ++run), options);
+      std::vector<Epoch> epochs;
+      for (std::int64_t epoch = 4; epoch < 6; ++epoch) {
+        loader.start(epoch);
+        epochs.push_back(rest_of_epoch(loader));
+      }
+      return epochs;
+    };
+    const auto expected = two_epochs();
+    EXPECT_NE(expected[0].rows, expected[1].rows);
+    for (const int workers : {0, 1, 2, 3, 4, 8, 16}) {
+      for (const int depth : {1, 2, 4, 16}) {
+        options.workers = workers, options.depth = depth;
+        EXPECT_EQ(two_epochs(), expected) << workers << " workers, depth " << depth;
+      }
+    }
   }
-  EXPECT_NE(run(100, options, 3).rows, one.rows);
+}
+
+// An evaluation between two epochs' ends, a new start in the middle of what is fetched ahead.
+TEST(Loader, MayBeStartedAnywhereAtAnyTime) {
+  const LoaderOptions options{.batch_size = 4, .training = true, .seed = 3};
+  LoaderOptions ahead = options;
+  ahead.workers = 3, ahead.depth = 4;
+  Loader loader(std::make_shared<Slow>(23, 1), ahead);
+  for (const std::int64_t epoch : {0, 1, 7, 7, 2, 3}) {
+    loader.start(epoch);
+    EXPECT_EQ(rest_of_epoch(loader), run(23, options, epoch)) << epoch;
+  }
+  loader.start(3, 8);
+  ASSERT_NE(loader.next(), nullptr);
+  loader.start(3, 8);
+  EXPECT_EQ(loader.next()->position, 8);
+  loader.start(4);
+  EXPECT_EQ(rest_of_epoch(loader), run(23, options, 4));
+}
+
+TEST(Loader, AnErrorComesAtItsBatchEachTime) {
+  for (const int workers : {1, 4, 16}) {
+    for (std::int64_t bad = 0; bad < 64; ++bad) {
+      SCOPED_TRACE(::testing::Message() << workers << " workers, sample " << bad);
+      Loader loader(std::make_shared<Slow>(64, 1, bad),
+                    {.batch_size = 8, .workers = workers, .depth = 3});
+      for (std::int64_t batch = 0; batch < bad / 8; ++batch) {
+        const Batch* b = loader.next();
+        ASSERT_NE(b, nullptr);
+        EXPECT_EQ(b->position, 8 * batch);
+      }
+      for (int time = 0; time < 2; ++time) {
+        testing::expect_data_error([&] { loader.next(); }, {fmt::format("sample {} is bad", bad)});
+      }
+    }
+  }
+}
+
+// What /proc/self/NAME has.
+std::ptrdiff_t entries(const char* name) {
+  const std::filesystem::directory_iterator all(std::filesystem::path("/proc/self") / name);
+  return std::distance(begin(all), end(all));
+}
+
+TEST(Loader, LeavesNothingBehindInAnyState) {
+  const std::ptrdiff_t threads = entries("task"), files = entries("fd");
+  for (int round = 0; round < 200; ++round) {
+    Loader loader(std::make_shared<Slow>(40, 1, round % 5 == 0 ? 17 : -1),
+                  {.batch_size = 4,
+                   .training = round % 2 == 0,
+                   .workers = round % 4,
+                   .depth = 1 + round % 3});
+    try {
+      for (int batch = 0; batch < round % 9; ++batch) loader.next();
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_EQ(entries("task"), threads);
+  EXPECT_EQ(entries("fd"), files);
+}
+
+TEST(Loader, SaysHowLongItWaited) {
+  Loader loader(std::make_shared<Slow>(64, 1), {.batch_size = 8, .workers = 2});
+  rest_of_epoch(loader);
+  EXPECT_EQ(loader.stats().batches, 8);
+  EXPECT_GE(loader.stats().starved_s, 0);
+  EXPECT_GT(loader.stats().blocked_s, 0);
 }
 
 TEST(Loader, DecisionsBelongToTheSample) {
@@ -146,7 +246,7 @@ TEST(Loader, StartsInTheMiddleOfAnEpoch) {
 TEST(Loader, TheLowestBadRowIsReported) {
   for (const int threads : {1, 2, 5}) {
     Loader loader(std::make_shared<Numbered>(20, ImageExtent{3, 2, 1}, 6),
-                  {.batch_size = 10, .threads = threads});
+                  {.batch_size = 10, .workers = threads});
     testing::expect_data_error([&] { loader.next(); }, {"sample 6 is bad"});
   }
 }
@@ -158,7 +258,7 @@ TEST(Loader, SkippedSamplesAreReplacedInTraining) {
                         .training = true,
                         .seed = 2,
                         .bad_samples = BadSamples::skip,
-                        .threads = threads});
+                        .workers = threads});
     loader.start(0);
     const Epoch e = rest_of_epoch(loader);
     EXPECT_EQ(loader.skipped().size(), 3U);
@@ -226,23 +326,15 @@ TEST(Sampler, OrdersArePermutationsAndEveryPlaceIsReached) {
   const Sampler sampler({.size = 5, .shuffle = true, .seed = 1});
   std::vector<int> at_first(5);
   for (std::int64_t epoch = 0; epoch < 2000; ++epoch) {
-    std::vector<std::int64_t> order = sampler.order(epoch);
+    const Permutation at = sampler.order(epoch);
+    std::vector<std::int64_t> order;
+    for (std::int64_t place = 0; place < 5; ++place) order.push_back(at(place));
     ++at_first[static_cast<std::size_t>(order[0])];
     std::sort(order.begin(), order.end());
     EXPECT_EQ(order, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
   }
   // 400 each are expected; five standard deviations are 90.
   for (const int count : at_first) EXPECT_NEAR(count, 400, 90);
-}
-
-TEST(RowThreads, EveryRowRunsOnce) {
-  for (const std::int64_t rows : {0, 1, 7, 64}) {
-    for (const int threads : {-1, 1, 2, 9}) {
-      std::vector<std::atomic<int>> count(static_cast<std::size_t>(rows));
-      for_each_row(rows, threads, [&](std::int64_t r) { ++count[static_cast<std::size_t>(r)]; });
-      for (const auto& c : count) EXPECT_EQ(c, 1);
-    }
-  }
 }
 
 TEST(MemoryDataset, RefusesWhatDisagrees) {
