@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 
+#include "kernels/sim/devices.h"
 #include "nn/layers.h"
 #include "nn/lr_schedule.h"
 #include "runtime/autograd.h"
@@ -17,6 +19,9 @@
 
 namespace convoy::apps {
 namespace {
+
+// Before anybody counts the devices.
+[[maybe_unused]] const int kTwo = setenv("CONVOY_SIM_DEVICES", "2", 1);
 
 constexpr Device kSim{DeviceType::sim}, kCuda{DeviceType::cuda};
 constexpr std::pair<sim::Async, std::uint64_t> kModes[] = {{sim::Async::eager, 0},
@@ -94,6 +99,7 @@ struct Settings {
   int batches = 1;
   std::optional<DType> half = DType::f16;
   nn::OptimizerKind optimizer = nn::OptimizerKind::adamw;
+  int breaks_at = 0;  // the step in front of which the second simulated device is lost
 };
 
 // Pictures of step `number`: another number twice at one place, once at another.
@@ -123,6 +129,7 @@ Trace train(const Settings& settings) {
   StepReports reports(settings.device);
   for (int i = 1; i <= kSteps; ++i) {
     if (reports.full()) note_report(trace, reports.wait());
+    if (i == settings.breaks_at) on_sim::break_device(1, on_sim::kIllegalAddress);
     step.begin(nn::learning_rate_at(schedule, static_cast<double>(i) / kSteps), settings.batches);
     for (int b = 0; b < settings.batches; ++b) {
       step.load(batch_of(100 * b + i, rows_of(i), i == kOverflow));
@@ -192,6 +199,19 @@ TEST_P(TrainStepOn, AccumulatedBatchesAreOneGraph) {
   EXPECT_EQ(eager.forwards, 2 * kSteps);
   EXPECT_EQ(replayed.forwards, 2 * 9);
   expect_same(eager, replayed, "two batches a step");
+}
+
+// One error, from the first call that learns of it, and not a word from the destructors. The device
+// is lost to this process: no other test uses it.
+TEST(TrainStep, ALostDeviceIsOneError) {
+  const testing::ScopedMode mode(sim::Async::late);
+  ::testing::internal::CaptureStderr();
+  const std::string error = testing::error_of([] {
+    train({.device = {DeviceType::sim, 1}, .graph = true, .breaks_at = 8});
+  });
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_TRUE(testing::contains(error, "sim:1 is of no use to this process any more")) << error;
+  EXPECT_TRUE(!has_graphs(kSim) || testing::contains(error, "a graph's replay")) << error;
 }
 
 TEST(TrainStep, MissingAndSurplusBatchesAreNamed) {

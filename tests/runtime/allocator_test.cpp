@@ -88,8 +88,9 @@ TEST(Allocator, OutOfMemorySaysHowMuchWasAskedAndIsLive) {
     allocator.allocate(9000);
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("9000 bytes; 2048 bytes are live"), std::string::npos)
-        << e.what();
+    const std::string text = e.what();
+    EXPECT_NE(text.find("9000 bytes, asked for by tests/runtime/allocator_test.cpp:"), text.npos);
+    EXPECT_NE(text.find("; 2048 bytes are live, 0 are kept by graphs"), text.npos) << text;
   }
   allocator.release(a);
 }
