@@ -6,6 +6,8 @@
 #include <mutex>
 #include <set>
 
+#include "kernels/vendor/names.h"
+
 namespace convoy {
 namespace {
 
@@ -149,6 +151,17 @@ void record(const std::string& key, TunableOp op) {
   Choices& c = choices();
   const std::lock_guard lock(c.mutex);
   if (c.recording) c.recorded.emplace(key, std::move(op));
+}
+
+std::size_t vendors_wanted(const std::string& key) {
+  Choices& c = choices();
+  const std::lock_guard lock(c.mutex);
+  if (c.family == KernelFamily::own) return 0;
+  const auto entry = c.table.find(key);
+  if (entry != c.table.end() && vendor::is_vendor(entry->second)) {
+    return vendor::index_of(entry->second) + 1;
+  }
+  return c.family == KernelFamily::vendor ? 1 : 0;
 }
 
 const char* pick(const std::string& key, const std::vector<const char*>& own,

@@ -56,25 +56,26 @@ namespace choice {
 
 bool is_open();  // false: no table, no family and no recording, which costs nothing to ask
 void record(const std::string& key, TunableOp op);
+// How many of the vendor's variants can matter for the op: each may be slow to build.
+std::size_t vendors_wanted(const std::string& key);
 // One of `own` or `vendor`, or null: plan's own rule decides.
 const char* pick(const std::string& key, const std::vector<const char*>& own,
                  const std::vector<const char*>& vendor);
 
 }  // namespace choice
 
-// What was asked for, or null. `own(op)` and `vendor(op)` list the variants; the vendor's are not
-// asked for where the family is `own`, so that its library is not loaded.
+// What was asked for, or null. `own(op)` and `vendor(op, limit)` list the variants. The limit is 0
+// where the family is `own`, so that no library is loaded.
 template <class Op, class Own, class Vendor>
 const char* chosen_variant(const Op& op, Own own, Vendor vendor) {
   if (!choice::is_open()) return nullptr;
   const std::string key = tuning_key(op);
   choice::record(key, op);
-  return choice::pick(
-      key, own(op), kernel_family() == KernelFamily::own ? std::vector<const char*>{} : vendor(op));
+  return choice::pick(key, own(op), vendor(op, choice::vendors_wanted(key)));
 }
 
 template <class Op>
-std::vector<const char*> no_vendor(const Op&) {
+std::vector<const char*> no_vendor(const Op&, std::size_t) {
   return {};
 }
 

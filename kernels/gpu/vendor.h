@@ -11,6 +11,7 @@
 #include "kernels/gpu/target.h"
 #include "kernels/tuning.h"
 #include "kernels/vendor/built.h"
+#include "kernels/vendor/conv2d.h"
 #include "kernels/vendor/gemm.h"
 #include "kernels/vendor/names.h"
 
@@ -18,16 +19,16 @@ namespace convoy::CONVOY_TARGET {
 
 // A machine's devices are taken to be alike: index -1 is the calling thread's.
 template <class Op>
-std::vector<const char*> vendor_rungs(const Op& op) {
+std::vector<const char*> vendor_rungs(const Op& op, std::size_t limit) {
   if constexpr (!kSim && vendor::kIsBuilt<Op>) {
-    return vendor::variants(op, Device{DeviceType::cuda, -1});
+    return vendor::variants(op, Device{DeviceType::cuda, -1}, limit);
   }
   return {};
 }
 
 template <class Op>
 std::vector<const char*> with_vendor(const Op& op, std::vector<const char*> own) {
-  const std::vector<const char*> theirs = vendor_rungs(op);
+  const std::vector<const char*> theirs = vendor_rungs(op, vendor::kNames.size());
   own.insert(own.end(), theirs.begin(), theirs.end());
   return own;
 }

@@ -2,6 +2,7 @@
 #pragma once
 // Which ops have variants by a vendor's library in this build.
 
+#include "kernels/conv2d.h"
 #include "kernels/gemm.h"
 
 namespace convoy::vendor {
@@ -21,5 +22,11 @@ template <class Op>
 inline constexpr bool kIsBuilt = false;
 template <>
 inline constexpr bool kIsBuilt<Gemm> = kHasCublasLt;
+template <>
+inline constexpr bool kIsBuilt<Conv2dForward> = kHasCudnn;
+template <>
+inline constexpr bool kIsBuilt<Conv2dBackwardInput> = kHasCudnn;
+template <>
+inline constexpr bool kIsBuilt<Conv2dBackwardWeight> = kHasCudnn;
 
 }  // namespace convoy::vendor

@@ -10,22 +10,25 @@
 namespace convoy::vendor {
 namespace {
 
-bool find_all(const Library& library, CublasLt& blas) {
-  bool complete = library.loaded();
-#define CONVOY_FIND(name)                             \
-  blas.name = library.find<decltype(&::name)>(#name); \
-  complete = complete && blas.name != nullptr;
+// The library without one of its functions is as good as missing.
+void find_all(Library& library, CublasLt& functions) {
+#define CONVOY_FIND(name)                                  \
+  functions.name = library.find<decltype(&::name)>(#name); \
+  if (library.loaded() && functions.name == nullptr) library.leave_out("it lacks " #name);
   CONVOY_CUBLASLT_FUNCTIONS(CONVOY_FIND)
 #undef CONVOY_FIND
-  return complete;
 }
 
 }  // namespace
 
 const CublasLt* cublaslt() {
-  static CublasLt blas;
-  static const bool complete = find_all(vendor_library("cublaslt"), blas);
-  return complete ? &blas : nullptr;
+  static Library& library = vendor_library("cublaslt");
+  static const CublasLt all = [] {
+    CublasLt functions;
+    find_all(library, functions);
+    return functions;
+  }();
+  return library.loaded() ? &all : nullptr;
 }
 
 void check(const CublasLt& blas, cublasStatus_t status, const char* doing) {
@@ -41,6 +44,18 @@ cublasLtHandle_t cublaslt_handle(const CublasLt& blas, const Device& device) {
   cublasLtHandle_t& handle = handles[device.index];
   if (handle == nullptr) check(blas, blas.cublasLtCreate(&handle), "opening the library");
   return handle;
+}
+
+const CublasLt* open_cublaslt(const Device& device) {
+  const CublasLt* blas = cublaslt();
+  if (blas == nullptr) return nullptr;
+  try {
+    cublaslt_handle(*blas, device);
+    return blas;
+  } catch (const Error& error) {
+    vendor_library("cublaslt").leave_out(error.what());
+    return nullptr;
+  }
 }
 
 }  // namespace convoy::vendor

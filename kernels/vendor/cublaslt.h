@@ -46,6 +46,10 @@ void check(const CublasLt& blas, cublasStatus_t status, const char* doing);
 // that must be `device`.
 cublasLtHandle_t cublaslt_handle(const CublasLt& blas, const Device& device);
 
+// The library with a handle for the device; null, and the library left out, where there is none:
+// its build and the driver may not suit each other.
+const CublasLt* open_cublaslt(const Device& device);
+
 // The three kinds of descriptor: created, attributes set, destroyed.
 template <class Handle>
 class CublasLtObject {

@@ -143,23 +143,25 @@ void* aligned(void* workspace) {
 
 }  // namespace
 
-std::vector<const char*> variants(const Gemm& op, const Device& device) {
-  const CublasLt* blas = cublaslt();
-  if (blas == nullptr || !suits(op)) return {};
-  const auto count = static_cast<std::ptrdiff_t>(product_of(*blas, op, device).algorithms.size());
-  return {kNames.begin(), kNames.begin() + count};
+std::vector<const char*> variants(const Gemm& op, const Device& device, std::size_t limit) {
+  if (!suits(op) || limit == 0) return {};
+  const CublasLt* blas = open_cublaslt(device);
+  if (blas == nullptr) return {};
+  const std::size_t count = std::min(product_of(*blas, op, device).algorithms.size(), limit);
+  return {kNames.begin(), kNames.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
 Plan plan(const Gemm& op, const Device& device, std::string_view variant) {
-  const CublasLt* blas = cublaslt();
+  const CublasLt* blas = open_cublaslt(device);
   const std::size_t index = index_of(variant);
-  require(blas != nullptr && suits(op) && index < product_of(*blas, op, device).algorithms.size(),
+  const Product* product = nullptr;
+  if (blas != nullptr && suits(op)) product = &product_of(*blas, op, device);
+  require(product != nullptr && index < product->algorithms.size(),
           "gemm: variant expects one that cuBLASLt has for the op, found {}", variant);
-  const Product& product = product_of(*blas, op, device);
-  const std::size_t bytes = product.algorithms[index].workspaceSize;
+  const std::size_t bytes = product->algorithms[index].workspaceSize;
   return {.variant = kNames[index],
           .workspace_bytes = bytes == 0 ? 0 : bytes + kAlignment,
-          .state = &product};
+          .state = product};
 }
 
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream) {

@@ -11,9 +11,9 @@
 
 namespace convoy::vendor {
 
-// Found once for a device and operands of the same shape, strides, dtypes and alignment. The device
-// is the calling thread's; index -1 is whichever that is.
-std::vector<const char*> variants(const Gemm& op, const Device& device);
+// The device is the calling thread's; index -1 is whichever that is. No more than `limit` are
+// listed. Found once for a device and operands of the same shape, strides, dtypes and alignment.
+std::vector<const char*> variants(const Gemm& op, const Device& device, std::size_t limit);
 // `variant` is one of them.
 Plan plan(const Gemm& op, const Device& device, std::string_view variant);
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream);

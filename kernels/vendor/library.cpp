@@ -139,7 +139,7 @@ void* Library::address(const char* symbol) const {
   return handle_ == nullptr ? nullptr : dlsym(handle_, symbol);
 }
 
-const Library& vendor_library(const std::string& key) {
+Library& vendor_library(const std::string& key) {
   static std::mutex mutex;
   static std::vector<std::pair<std::string, std::unique_ptr<Library>>> looked_for;
   const std::lock_guard lock(mutex);
@@ -160,7 +160,7 @@ std::vector<VendorLibrary> vendor_libraries() {
     const Library& library = vendor_library(kind.key);
     all.push_back({kind.title, library.loaded(),
                    library.loaded() ? library.version() + " in " + library.file()
-                                    : "not found: " + library.why()});
+                                    : "not used: " + library.why()});
   }
   return all;
 }

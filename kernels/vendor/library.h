@@ -10,11 +10,12 @@
 //   Python wheels               lib/python3.*/site-packages/nvidia/{cu13,cudnn,cublas,nccl}/lib,
 //                               beside the bin/ of the first python3 in PATH
 //
-//   const Library& blas = vendor_library("cublaslt");
+//   Library& blas = vendor_library("cublaslt");
 //   const auto matmul = blas.find<decltype(&cublasLtMatmul)>("cublasLtMatmul");   // null: not
 //   there
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace convoy {
@@ -40,10 +41,13 @@ class Library {
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
-  bool loaded() const { return handle_ != nullptr; }
+  bool loaded() const { return handle_ != nullptr && why_.empty(); }
   const std::string& file() const { return file_; }        // where it was found
   const std::string& version() const { return version_; }  // "9.19.0"
-  const std::string& why() const { return why_; }          // nothing was found
+  const std::string& why() const { return why_; }          // nothing was found, or it is no use
+
+  // It was found, and turned out not to work here: from now on it is as good as missing.
+  void leave_out(std::string why) { why_ = std::move(why); }
 
   template <class Function>
   Function find(const char* symbol) const {
@@ -59,7 +63,7 @@ class Library {
 };
 
 // "cublaslt", "cudnn" or "nccl", looked for once.
-const Library& vendor_library(const std::string& key);
+Library& vendor_library(const std::string& key);
 
 // What `convoy doctor` says of each: "13.1.0 in /usr/local/cuda/lib64/libcublasLt.so.13", or why it
 // was not found.

@@ -62,16 +62,18 @@ Gemm plain(std::int64_t M, std::int64_t N, std::int64_t K, DType dtype = DType::
 
 TEST(VendorGemm, ListsWhatTheLibraryCanRun) {
   // The stand-in's second algorithm says that it is not supported.
-  EXPECT_EQ(vendor::variants(plain(8, 8, 8), kCuda).size(), 2u);
+  EXPECT_EQ(vendor::variants(plain(8, 8, 8), kCuda, 8).size(), 2u);
+  EXPECT_EQ(vendor::variants(plain(8, 8, 8), kCuda, 1).size(), 1u);
+  EXPECT_EQ(vendor::variants(plain(8, 8, 8), kCuda, 0).size(), 0u);
 }
 
 TEST(VendorGemm, ListsNothingForWhatTheLibraryLacks) {
-  EXPECT_TRUE(vendor::variants(plain(8, 8, 8, DType::f64), kCuda).empty());
-  EXPECT_TRUE(vendor::variants(plain(0, 8, 8), kCuda).empty());
-  EXPECT_TRUE(vendor::variants(plain(8, 8, 0), kCuda).empty());
+  EXPECT_TRUE(vendor::variants(plain(8, 8, 8, DType::f64), kCuda, 8).empty());
+  EXPECT_TRUE(vendor::variants(plain(0, 8, 8), kCuda, 8).empty());
+  EXPECT_TRUE(vendor::variants(plain(8, 8, 0), kCuda, 8).empty());
   Gemm op = plain(8, 8, 8, DType::f16);
   op.out_dtype = DType::f32, op.bias = op.a;  // its bias has the result's dtype
-  EXPECT_TRUE(vendor::variants(op, kCuda).empty());
+  EXPECT_TRUE(vendor::variants(op, kCuda, 8).empty());
   EXPECT_THROW(vendor::plan(op, kCuda, "vendor"), Error);
   EXPECT_THROW(vendor::plan(plain(8, 8, 8), kCuda, "vendor_3"), Error);
   EXPECT_THROW(vendor::plan(plain(8, 8, 8), kCuda, "naive"), Error);
@@ -79,17 +81,17 @@ TEST(VendorGemm, ListsNothingForWhatTheLibraryLacks) {
 
 TEST(VendorGemm, AsksOnceForOpsThatAreAlike) {
   Gemm op = plain(40, 8, 8);
-  vendor::variants(op, kCuda);
+  vendor::variants(op, kCuda, 8);
   const int calls = heuristic_calls();
   ASSERT_GT(calls, 0);
   const Plan first = vendor::plan(op, kCuda, "vendor"), second = vendor::plan(op, kCuda, "vendor");
   EXPECT_EQ(first.state, second.state);
   EXPECT_EQ(heuristic_calls(), calls);
   op.accumulate = true;
-  vendor::variants(op, kCuda);
+  vendor::variants(op, kCuda, 8);
   EXPECT_EQ(heuristic_calls(), calls + 1);
   op.a = static_cast<const unsigned char*>(op.a) + 4;  // less aligned
-  vendor::variants(op, kCuda);
+  vendor::variants(op, kCuda, 8);
   EXPECT_EQ(heuristic_calls(), calls + 2);
 }
 
@@ -97,7 +99,7 @@ TEST(VendorGemm, AFailureCarriesTheLibrarysText) {
   Gemm op = plain(8, 8, 8);
   op.ldb = 4;  // the stand-in refuses it
   try {
-    vendor::variants(op, kCuda);
+    vendor::variants(op, kCuda, 8);
     FAIL() << "expected an Error";
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(),

@@ -116,11 +116,19 @@ TEST(VendorLibrary, IsFoundInAPythonWheel) {
   EXPECT_EQ(library.file(), (lib / "libconvoyfake.so.3").string());
 }
 
+TEST(VendorLibrary, OneThatDoesNotWorkIsLeftOut) {
+  const Environment path("CONVOY_FAKE_PATH", CONVOY_FAKE_LIBRARY);
+  Library library(fake_kind());
+  library.leave_out("no driver");
+  EXPECT_FALSE(library.loaded());
+  EXPECT_EQ(library.why(), "no driver");
+}
+
 TEST(VendorLibrary, EachKnownOneIsReported) {
   const std::vector<VendorLibrary> all = vendor_libraries();
   ASSERT_EQ(all.size(), 3u);
   for (const VendorLibrary& library : all) {
-    EXPECT_EQ(library.loaded, library.text.find("not found") == std::string::npos);
+    EXPECT_EQ(library.loaded, library.text.find("not used") == std::string::npos);
     EXPECT_FALSE(library.text.empty());
   }
   EXPECT_EQ(all[0].title, "cuBLASLt");

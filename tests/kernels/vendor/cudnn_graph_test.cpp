@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// Our graphs before the real library, on a machine without a GPU: since version 9.11 cuDNN plans
+// for a device that it is told of. That an engine takes a graph is shown here; what it computes is
+// compared on a GPU.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/require.h"
+#include "kernels/tuning.h"
+#include "kernels/vendor/graphs.h"
+#include "kernels/vendor/library.h"
+
+namespace convoy::vendor {
+namespace {
+
+// An H100, as its own driver describes it.
+constexpr const char* kDescription = R"({
+  "deviceName": "NVIDIA H100 80GB HBM3", "deviceVer": 900, "driverVer": 13000, "cudaDeviceId": 0,
+  "pciDeviceId": 0, "isTccDriver": 0, "supportCoopLaunch": 1, "warpSize": 32,
+  "maxGridSize": [2147483647, 65535, 65535], "maxBlockSize": [1024, 1024, 64],
+  "multiProcessorCount": 132, "regsPerBlock": 65536, "maxRegistersPerSM": 65536,
+  "maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448,
+  "reservedSharedMemoryPerBlock": 1024, "maxCtasPerSM": 32, "maxThreadsPerBlock": 1024,
+  "maxThreadsPerSM": 2048, "totalGlobalMem": 85000000000, "l2CacheSize": 52428800,
+  "smClockRateKHz": 1980000, "memClockRateKHz": 2619000})";
+
+class CudnnGraph : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    library_ = cudnn();
+    if (library_ == nullptr) GTEST_SKIP() << "no cuDNN: " << vendor_library("cudnn").why();
+    const std::string& version = vendor_library("cudnn").version();
+    if (std::stoi(version.substr(version.find('.') + 1)) < 11) {
+      GTEST_SKIP() << "cuDNN " << version << " cannot plan for a device that is not there";
+    }
+    properties_.emplace(*library_, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    properties_->set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                     std::vector<char>(kDescription, kDescription + std::strlen(kDescription)));
+    properties_->finalize("describing a device");
+  }
+
+  template <class Op>
+  EnginePlans engines(const Op& op) {
+    EXPECT_TRUE(suits(op));
+    return {graph_of(*library_, op), {nullptr, &*properties_}, rules_for(op.dtype)};
+  }
+
+  const Cudnn* library_ = nullptr;
+  std::optional<Descriptor> properties_;
+};
+
+Conv2dGeometry layer(const Shape& x, const Shape& weight, const Conv2dOptions& options) {
+  return conv2d_geometry(x, weight, options);
+}
+
+// Of the sizes that networks have: strided, pointwise, the stem, dilated, depthwise.
+const std::vector<Conv2dGeometry>& layers() {
+  static const std::vector<Conv2dGeometry> all = {
+      layer({32, 56, 56, 64}, {128, 3, 3, 64}, {.stride = {2, 2}, .padding = {1, 1}}),
+      layer({8, 28, 28, 64}, {256, 1, 1, 64}, {}),
+      layer({8, 64, 48, 8}, {64, 7, 7, 8}, {.stride = {2, 2}, .padding = {3, 3}}),
+      layer({2, 20, 24, 32}, {32, 3, 3, 32}, {.padding = {2, 2}, .dilation = {2, 2}}),
+      layer({4, 28, 28, 64}, {64, 3, 3, 1}, {.padding = {1, 1}, .groups = 64}),
+  };
+  return all;
+}
+
+alignas(16) float memory[4];  // an address: nothing is read
+
+TEST_F(CudnnGraph, TakesTheForwardPass) {
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const Conv2dGeometry& g : layers()) {
+      SCOPED_TRACE(tuning_key(Conv2dForward{g, memory, memory, nullptr, memory, dtype}));
+      EXPECT_GE(engines(Conv2dForward{g, memory, memory, nullptr, memory, dtype}).count(8), 1u);
+    }
+    EXPECT_GE(engines(Conv2dForward{layers()[0], memory, memory, memory, memory, dtype}).count(8),
+              1u);
+  }
+}
+
+TEST_F(CudnnGraph, TakesBothGradientsAndAccumulation) {
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const Conv2dGeometry& g : layers()) {
+      for (const bool accumulate : {false, true}) {
+        const Conv2dBackwardInput input{g, memory, memory, memory, accumulate, dtype};
+        SCOPED_TRACE(tuning_key(input));
+        EXPECT_GE(engines(input).count(8), 1u);
+        const Conv2dBackwardWeight weight{g,          memory,  memory, memory,
+                                          accumulate, nullptr, false,  dtype};
+        EXPECT_GE(engines(weight).count(8), 1u);
+      }
+    }
+  }
+}
+
+// Such engines are compiled when they are built, which needs the driver: here there may be none.
+TEST_F(CudnnGraph, DescribesF32GradientsOfHalves) {
+  const Conv2dBackwardWeight op{layers()[0], memory, memory,     memory,    false,
+                                nullptr,     false,  DType::f16, DType::f32};
+  EXPECT_NO_THROW(engines(op).count(8));
+}
+
+TEST_F(CudnnGraph, EnginesAreBuiltOnDemandAndNoMoreThanEight) {
+  EnginePlans plans =
+      engines(Conv2dForward{layers()[0], memory, memory, nullptr, memory, DType::f16});
+  EXPECT_EQ(plans.count(0), 0u);
+  EXPECT_EQ(plans.count(1), 1u);
+  const EnginePlan* first = plans.get(0);
+  ASSERT_NE(first, nullptr);
+  EXPECT_LE(plans.count(100), 8u);
+  EXPECT_EQ(plans.get(0), first) << "a plan that was given out stays where it is";
+  EXPECT_EQ(plans.get(8), nullptr);
+}
+
+// What the notes exclude is excluded: with any engine allowed there are more kinds to choose from.
+TEST_F(CudnnGraph, NondeterministicEnginesAreLeftOutUnlessAllowed) {
+  const auto excludes = [](const Rules& rules) {
+    return std::find(rules.begin(), rules.end(), CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) !=
+           rules.end();
+  };
+  EXPECT_TRUE(excludes(rules_for(DType::f32)));
+  EXPECT_TRUE(excludes(rules_for(DType::f16)));
+  allow_nondeterministic(true);
+  EXPECT_FALSE(excludes(rules_for(DType::f32)));
+  allow_nondeterministic(false);
+  EXPECT_TRUE(excludes(rules_for(DType::bf16)));
+}
+
+TEST_F(CudnnGraph, WhatIsOursAloneHasNoGraph) {
+  const Conv2dGeometry& g = layers()[0];
+  Conv2dForward forward{g, memory, memory, nullptr, memory, DType::f16};
+  const NormLine line{};
+  EXPECT_TRUE(suits(forward));
+  forward.prologue.lines = &line;
+  EXPECT_FALSE(suits(forward));
+  forward.prologue = {}, forward.statistics.mean = memory;
+  EXPECT_FALSE(suits(forward));
+  Conv2dBackwardInput input{g, memory, memory, memory, false, DType::f16};
+  EXPECT_TRUE(suits(input));
+  input.epilogue.addend = memory;
+  EXPECT_FALSE(suits(input));
+  Conv2dBackwardWeight weight{g, memory, memory, memory, false, nullptr, false, DType::f16};
+  EXPECT_TRUE(suits(weight));
+  weight.dbias = memory;
+  EXPECT_FALSE(suits(weight));
+  weight.dbias = nullptr, weight.dtype = DType::f64;
+  EXPECT_FALSE(suits(weight));
+}
+
+TEST_F(CudnnGraph, AFailureCarriesTheLibrarysText) {
+  Descriptor tensor(*library_, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  try {
+    tensor.finalize("describing a tensor");
+    FAIL() << "expected an Error: it has no attributes";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("cudnn: describing a tensor: CUDNN_STATUS_"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace convoy::vendor
