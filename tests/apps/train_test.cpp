@@ -35,6 +35,37 @@ TEST(Train, WritesItsFilesExactlyUnderOutput) {
   }
 }
 
+// What arrives with the steps' reports is each step's own, and the epoch's line is their mean.
+TEST(Train, TheEpochsFiguresAreTheMeanOfItsSteps) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* flags : {"", "--grad-accum-steps 2",
+                            "--device sim --batch-size 4 --limit-train-batches 4 "
+                            "--limit-val-batches 1 --val-batch-size 4"}) {
+    const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 1 --output run " + flags);
+    ASSERT_EQ(run.code, 0) << run.err;
+    std::stringstream lines(read_file(folder / "run/metrics.jsonl"));
+    const std::string summary = read_file(folder / "run/summary.csv");
+    double loss = 0, top1 = 0, weights = 0;
+    for (std::string line; std::getline(lines, line);) {
+      const json m = json::parse(line);
+      // With two batches a step the last of five is alone.
+      const double weight =
+          std::string(flags).find("accum") != std::string::npos && m["step"] < 3 ? 2 : 1;
+      loss += weight * m["loss"].get<double>();
+      top1 += weight * m["top1"].get<double>();
+      weights += weight;
+      EXPECT_LT(m["loss"].get<double>(), 4) << "of ten classes, at the start";
+    }
+    EXPECT_EQ(weights, std::string(flags).find("sim") != std::string::npos ? 4 : 5) << flags;
+    std::stringstream row(last_line(summary));
+    std::vector<double> cells;
+    for (std::string cell; std::getline(row, cell, ',');) cells.push_back(std::stod(cell));
+    EXPECT_NEAR(cells.at(2), loss / weights, 1e-4) << flags;
+    EXPECT_NEAR(cells.at(3), top1 / weights, 1e-2) << flags;
+  }
+}
+
 TEST(Train, TheSameCommandGivesTheSameBytes) {
   const Folder folder;
   make_digits(folder);
