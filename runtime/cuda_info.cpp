@@ -37,6 +37,7 @@ Versions versions() {
 }
 
 std::string problem() {
+  if (versions().driver.empty()) return "no NVIDIA driver was found";
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) return cudaGetErrorString(status);

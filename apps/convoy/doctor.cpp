@@ -72,13 +72,13 @@ void check_cuda() {
 
 void check_environment() {
   fmt::print("environment\n");
-  for (const char* prefix : {"CONVOY_", "CUDA_VISIBLE_DEVICES", "NCCL_"}) {
+  for (const char* prefix : {"CONVOY_", "CUDA_", "NCCL_"}) {
     const auto set = variables_with(prefix);
     for (const std::string& variable : set) {
       const auto equals = variable.find('=');
       say(true, variable.substr(0, equals), variable.substr(equals + 1));
     }
-    if (set.empty()) say(true, prefix, "not set");
+    if (set.empty()) say(true, fmt::format("{}*", prefix), "none set");
   }
 }
 
