@@ -87,6 +87,10 @@ void unknown_rung(const char* op, std::string_view variant, const char* expected
   fail("{}: variant expects {}, found {}", op, expected, variant);
 }
 
+void no_statistics(const char* op) {
+  fail("{}: statistics expect one product of f16 or bf16, not a batch or f32: take them apart", op);
+}
+
 void too_large_to_fuse(const char* op) {
   fail(
       "{}: with a prologue, statistics or an epilogue expects fewer than 2^31 pixels and weights "

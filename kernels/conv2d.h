@@ -3,27 +3,27 @@
 // 2-D convolution: forward, gradient to the input, gradient to weight and bias. Everything is
 // dense: activations NHWC, filters KRSC. One geometry describes all three passes.
 //
-//   run(Conv2dForward{g, x, weight, bias, y, DType::f32}, plan, workspace, stream);
+//   run(Conv2dForward{g, x, weight, y, DType::f32, {}, {.bias = bias}}, plan, workspace, stream);
 //
 // Prologues, statistics and the gradient's epilogue (kernels/prologue.h) are the GPU kernels'
 // alone: on cpu they throw Error.
 
 #include "kernels/base.h"
 #include "kernels/conv2d_geometry.h"
+#include "kernels/epilogue.h"
 #include "kernels/prologue.h"
 
 namespace convoy {
 
-// y = x * weight + bias
+// y = x * weight, and what the epilogue makes of it
 struct Conv2dForward {
   Conv2dGeometry g;
   const void* x;       // [N, H, W, C]
   const void* weight;  // [K, R, S, C / groups]
-  const void* bias;    // [K], may be null
   void* y;             // [N, P, Q, K]
   DType dtype;
-  Prologue prologue = {};           // of x
-  BatchStatistics statistics = {};  // of y
+  Prologue prologue = {};  // of x
+  Epilogue epilogue = {};  // of y
 };
 CONVOY_KERNEL_OP(Conv2dForward)
 

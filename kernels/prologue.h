@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a convolution does to an operand as it loads it, and to its result before it stores it, so
-// that a norm between two convolutions needs no pass over memory of its own. A training step keeps
-// only the convolution's raw output and one line of numbers per channel:
+// What a convolution does to an operand as it loads it, and to a gradient before it stores it, so
+// that a norm between two convolutions needs no pass over memory of its own. (What happens to a
+// result: kernels/epilogue.h.) A training step keeps only the convolution's raw output and one line
+// of numbers per channel:
 //
 //   z = relu(norm(raw))            forward: the next convolution applies it on load (Prologue)
 //   g = dz where z > 0             backward: that convolution's input gradient applies the mask
@@ -21,13 +22,6 @@ struct alignas(16) NormLine {
 // One channel's gradient through the norm, as above; level and slope come from the batch's sums.
 struct alignas(16) NormGradientLine {
   float mean, gain, level, slope;
-};
-
-// Mean and biased variance of each channel of a result, over all its pixels and as stored: what the
-// norm behind the convolution needs.
-struct BatchStatistics {
-  float* mean = nullptr;  // [channels]; null: not wanted
-  float* var = nullptr;   // [channels]
 };
 
 // x, or what a norm and perhaps a ReLU make of it. Padding stays zero: it comes after the norm. The

@@ -36,6 +36,13 @@ std::string text(const Conv2dGeometry& g) {
 
 const char* word(bool there, const char* text) { return there ? text : ""; }
 
+std::string text(const Epilogue& e) {
+  return fmt::format("{}{}{}{}", word(e.bias != nullptr, " bias"),
+                     word(e.residual != nullptr, " residual"),
+                     word(e.activation == Activation::relu, " relu"),
+                     word(e.statistics.mean != nullptr, " statistics"));
+}
+
 std::string result_text(DType operands, std::optional<DType> result) {
   const DType out = result.value_or(operands);
   return out == operands ? name(operands) : fmt::format("{} to {}", operands, out);
@@ -73,15 +80,13 @@ KernelFamily kernel_family() { return choices().family; }
 std::string tuning_key(const Gemm& op) {
   return fmt::format("gemm M{} N{} K{} batch {} {}{} ld {},{},{} {}{}{}", op.M, op.N, op.K,
                      op.batch, op.transpose_a ? 'T' : 'N', op.transpose_b ? 'T' : 'N', op.lda,
-                     op.ldb, op.ldc, result_text(op.dtype, op.out_dtype),
-                     word(op.bias != nullptr, " bias"), word(op.accumulate, " accumulate"));
+                     op.ldb, op.ldc, result_text(op.dtype, op.out_dtype), text(op.epilogue),
+                     word(op.accumulate, " accumulate"));
 }
 
 std::string tuning_key(const Conv2dForward& op) {
-  return fmt::format("conv2d_forward {} {}{}{}{}", text(op.g), op.dtype,
-                     word(op.prologue.lines != nullptr, " prologue"),
-                     word(op.bias != nullptr, " bias"),
-                     word(op.statistics.mean != nullptr, " statistics"));
+  return fmt::format("conv2d_forward {} {}{}{}", text(op.g), op.dtype,
+                     word(op.prologue.lines != nullptr, " prologue"), text(op.epilogue));
 }
 
 std::string tuning_key(const Conv2dBackwardInput& op) {

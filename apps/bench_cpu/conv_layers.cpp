@@ -125,7 +125,7 @@ struct Ours {
   void with(Pass pass, F&& f) {
     switch (pass) {
       case Pass::forward:
-        return f(Conv2dForward{g, x.data(), w.data(), nullptr, y.data(), DType::f32});
+        return f(Conv2dForward{g, x.data(), w.data(), y.data(), DType::f32});
       case Pass::backward_input:
         return f(Conv2dBackwardInput{g, y.data(), w.data(), x.data(), false, DType::f32});
       default:

@@ -10,6 +10,7 @@
 #include "kernels/cpu/conv2d_plain.h"
 #include "kernels/cpu/conv2d_taps.h"
 #include "kernels/cpu/conv2d_winograd.h"
+#include "kernels/cpu/epilogue.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/gpu/ladder.h"
 #include "kernels/tuning.h"
@@ -37,7 +38,7 @@ bool depthwise_fits(const Op&) {
 }
 
 std::optional<std::size_t> onednn_workspace(const Conv2dForward& op) {
-  return conv2d_onednn_workspace(op.g, Conv2dPass::forward, op.bias != nullptr, false);
+  return conv2d_onednn_workspace(op.g, Conv2dPass::forward, op.epilogue.bias != nullptr, false);
 }
 std::optional<std::size_t> onednn_workspace(const Conv2dBackwardInput& op) {
   return conv2d_onednn_workspace(op.g, Conv2dPass::backward_input, false, op.accumulate);
@@ -122,7 +123,7 @@ void require_plain(bool plain) {
 }
 
 Plan plan_of(const Conv2dForward& op, const char* variant) {
-  require_plain(op.prologue.lines == nullptr && op.statistics.mean == nullptr);
+  require_plain(op.prologue.lines == nullptr && op.epilogue.statistics.mean == nullptr);
   return {variant, workspace_of(op, variant)};
 }
 
@@ -142,6 +143,13 @@ Plan plan_of(const Conv2dBackwardWeight& op, const char* variant) {
     p.workspace_bytes = std::max(p.workspace_bytes, bytes);
   }
   return p;
+}
+
+void convolve(const Conv2dForward& op, const Plan& plan, void* workspace) {
+  if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
+  if (is(plan, "taps")) return conv2d_taps(op, workspace);
+  if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
+  with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_forward_plain<T>(op); });
 }
 
 }  // namespace
@@ -180,10 +188,9 @@ Plan plan(const Conv2dBackwardWeight& op, const Device&) {
 
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.g.N == 0) return;
-  if (is(plan, "winograd")) return conv2d_winograd(op, workspace);
-  if (is(plan, "taps")) return conv2d_taps(op, workspace);
-  if (is(plan, "onednn")) return conv2d_onednn(op, workspace);
-  with_float(op.dtype, [&]<class T>(Type<T>) { conv2d_forward_plain<T>(op); });
+  convolve(op, plan, workspace);
+  finish_rows(op.epilogue, op.y, op.dtype, op.g.N * op.g.P * op.g.Q, op.g.K,
+              [&](std::int64_t pixel) { return pixel * op.g.K; });
 }
 
 void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const Stream&) {

@@ -168,7 +168,7 @@ std::optional<std::size_t> conv2d_onednn_workspace(const Conv2dGeometry& g, Conv
 }
 
 void conv2d_onednn(const Conv2dForward& op, void* workspace) {
-  const auto e = find(op.g, Conv2dPass::forward, op.bias != nullptr, false);
+  const auto e = find(op.g, Conv2dPass::forward, op.epilogue.bias != nullptr, false);
   Carver carver(workspace);
   const Workspace ws = carve(carver, *e, false);
   if (e->reorder) reorder(*e, op.weight, ws.filters, false);
@@ -176,7 +176,7 @@ void conv2d_onednn(const Conv2dForward& op, void* workspace) {
       onednn_stream(),
       {{DNNL_ARG_SRC, onednn_memory(e->x, op.x)},
        {DNNL_ARG_WEIGHTS, onednn_memory(e->inner, e->reorder ? ws.filters : op.weight)},
-       {DNNL_ARG_BIAS, onednn_memory(e->bias, op.bias)},
+       {DNNL_ARG_BIAS, onednn_memory(e->bias, op.epilogue.bias)},
        {DNNL_ARG_DST, onednn_memory(e->y, op.y)},
        {DNNL_ARG_SCRATCHPAD, onednn_memory(e->scratch, ws.scratch)}});
 }

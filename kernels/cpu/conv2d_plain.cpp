@@ -47,7 +47,7 @@ void forward_position(const Conv2dForward& op, std::int64_t n, std::int64_t p, s
   const Taps rs = taps_inside(h0, g.dilation_h, g.R, g.H);
   const Taps ss = taps_inside(w0, g.dilation_w, g.S, g.W);
   const T *x = static_cast<const T*>(op.x), *weight = static_cast<const T*>(op.weight);
-  const T* bias = static_cast<const T*>(op.bias);
+  const T* bias = static_cast<const T*>(op.epilogue.bias);
   T* y = static_cast<T*>(op.y) + ((n * g.P + p) * g.Q + q) * g.K;
   for (std::int64_t k = 0; k < g.K; ++k) {
     T sum = bias ? bias[k] : T(0);

@@ -156,7 +156,7 @@ void conv2d_taps(const Conv2dForward& op, void* workspace) {
                   forward_images(op.g),
                   static_cast<const float*>(op.x),
                   static_cast<const float*>(op.weight),
-                  static_cast<const float*>(op.bias),
+                  static_cast<const float*>(op.epilogue.bias),
                   static_cast<float*>(op.y),
                   false,
                   false};

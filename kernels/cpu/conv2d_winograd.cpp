@@ -144,7 +144,7 @@ std::size_t conv2d_winograd_workspace(const Conv2dBackwardInput& op) {
 void conv2d_winograd(const Conv2dForward& op, void* workspace) {
   correlate(
       {forward_map(op.g), static_cast<const float*>(op.x), static_cast<const float*>(op.weight),
-       static_cast<const float*>(op.bias), static_cast<float*>(op.y), false, false},
+       static_cast<const float*>(op.epilogue.bias), static_cast<float*>(op.y), false, false},
       workspace);
 }
 

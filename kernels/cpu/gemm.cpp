@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "kernels/cpu/epilogue.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/gpu/ladder.h"
@@ -22,7 +23,7 @@ constexpr std::int64_t kPlainWork = 8192;
 // What the product is added to: the bias, zero, or what is there.
 template <class T>
 void start_rows(const Gemm& op, T* c, std::int64_t begin, std::int64_t end) {
-  const T* bias = static_cast<const T*>(op.bias);
+  const T* bias = static_cast<const T*>(op.epilogue.bias);
   for (std::int64_t m = begin; m < end; ++m) {
     T* row = c + m * op.ldc;
     if (!op.accumulate) {
@@ -101,13 +102,13 @@ Entry build(const Gemm& op) {
   e.a = describe(op, op.stride_a, op.M, op.K, op.lda, op.transpose_a);
   e.b = describe(op, op.stride_b, op.K, op.N, op.ldb, op.transpose_b);
   e.c = describe(op, op.stride_c, op.M, op.N, op.ldc, false);
-  if (op.bias) {
+  if (op.epilogue.bias) {
     const memory::dims extents = op.batch == 1 ? memory::dims{1, op.N} : memory::dims{1, 1, op.N};
     e.bias = {extents, memory::data_type::f32,
               op.batch == 1 ? memory::format_tag::ab : memory::format_tag::abc};
   }
-  const dnnl::matmul::desc desc =
-      op.bias ? dnnl::matmul::desc(e.a, e.b, e.bias, e.c) : dnnl::matmul::desc(e.a, e.b, e.c);
+  const dnnl::matmul::desc desc = op.epilogue.bias ? dnnl::matmul::desc(e.a, e.b, e.bias, e.c)
+                                                   : dnnl::matmul::desc(e.a, e.b, e.c);
   const dnnl::matmul::primitive_desc pd(desc, attributes, onednn_engine());
   e.product = dnnl::matmul(pd);
   e.scratch = pd.scratchpad_desc();
@@ -116,9 +117,20 @@ Entry build(const Gemm& op) {
 
 std::shared_ptr<const Entry> find(const Gemm& op) {
   static PrimitiveCache<Entry> cache;
-  const PrimitiveKey key{
-      op.M,   op.N,   op.K,        op.batch,    op.transpose_a, op.transpose_b,     op.lda,
-      op.ldb, op.ldc, op.stride_a, op.stride_b, op.stride_c,    op.bias != nullptr, op.accumulate};
+  const PrimitiveKey key{op.M,
+                         op.N,
+                         op.K,
+                         op.batch,
+                         op.transpose_a,
+                         op.transpose_b,
+                         op.lda,
+                         op.ldb,
+                         op.ldc,
+                         op.stride_a,
+                         op.stride_b,
+                         op.stride_c,
+                         op.epilogue.bias != nullptr,
+                         op.accumulate};
   try {
     return cache.get(key, [&] { return build(op); });
   } catch (const dnnl::error& error) {
@@ -133,7 +145,7 @@ void run_onednn(const Gemm& op, void* workspace) {
       {DNNL_ARG_WEIGHTS, onednn_memory(e->b, op.b)},
       {DNNL_ARG_DST, onednn_memory(e->c, op.c)},
       {DNNL_ARG_SCRATCHPAD, onednn_memory(e->scratch, workspace)}};
-  if (op.bias) arguments.emplace(DNNL_ARG_BIAS, onednn_memory(e->bias, op.bias));
+  if (op.epilogue.bias) arguments.emplace(DNNL_ARG_BIAS, onednn_memory(e->bias, op.epilogue.bias));
   e->product.execute(onednn_stream(), arguments);
 }
 
@@ -152,6 +164,8 @@ Plan plan_rung(const Gemm& op, const Device&, std::string_view variant) {
   require(op.dtype == DType::f32 || op.dtype == DType::f64,
           "gemm: dtype expects f32 or f64 on cpu, found {}", op.dtype);
   result_dtype("gemm", "out_dtype", op.dtype, op.out_dtype);
+  require(op.epilogue.statistics.mean == nullptr,
+          "gemm: on cpu expects no statistics, found some: take them from the result");
   if (variant == "plain") return {"plain"};
   if (variant != "onednn" || !fits_onednn(op)) unknown_rung("gemm", variant, "plain or onednn");
   return {"onednn", find(op)->scratch.get_size()};
@@ -166,8 +180,13 @@ Plan plan(const Gemm& op, const Device& device) {
 
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream&) {
   if (op.batch * op.M * op.N == 0) return;
-  if (std::string_view(plan.variant) == "onednn") return run_onednn(op, workspace);
-  with_float(op.dtype, [&]<class T>(Type<T>) { run_plain<T>(op); });
+  if (std::string_view(plan.variant) == "onednn") {
+    run_onednn(op, workspace);
+  } else {
+    with_float(op.dtype, [&]<class T>(Type<T>) { run_plain<T>(op); });
+  }
+  finish_rows(op.epilogue, op.c, op.dtype, op.batch * op.M, op.N,
+              [&](std::int64_t row) { return row / op.M * op.stride_c + row % op.M * op.ldc; });
 }
 
 }  // namespace convoy::on_cpu

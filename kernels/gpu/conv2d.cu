@@ -33,7 +33,7 @@ bool is_tensor_core(std::string_view variant) { return variant == "tensor_core";
 
 // With a prologue, statistics or the gradient's epilogue: not every rung has them.
 bool is_fused(const Conv2dForward& op) {
-  return op.prologue.lines != nullptr || op.statistics.mean != nullptr;
+  return op.prologue.lines != nullptr || op.epilogue.statistics.mean != nullptr;
 }
 bool is_fused(const Conv2dBackwardInput& op) {
   return op.prologue.lines != nullptr || op.epilogue.addend != nullptr ||
@@ -43,12 +43,22 @@ bool is_fused(const Conv2dBackwardWeight& op) {
   return op.prologue.lines != nullptr || op.gradient_prologue.lines != nullptr;
 }
 
+// gemm has statistics, and nothing on load.
+bool fused_is_gemm(const Conv2dForward& op) {
+  return op.prologue.lines == nullptr && conv2d_is_gemm(op.g);
+}
+template <class Op>
+bool fused_is_gemm(const Op&) {
+  return false;
+}
+
 template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) {
     if (!conv2d_fits_implicit_gemm(op.g)) too_large_to_fuse("conv2d");
     if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
-    return {"implicit_gemm", "tensor_core"};
+    if (!fused_is_gemm(op)) return {"implicit_gemm", "tensor_core"};
+    return {"implicit_gemm", "tensor_core", "gemm"};
   }
   if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
   std::vector<const char*> names = {"direct"};

@@ -83,8 +83,8 @@ bool takes_channel_packs(const Conv2dGeometry& g, const Arrays*... arrays) {
 }
 
 template <class T>
-void gather(DepthwiseWalk d, bool packed, const void* from, const void* weight, const void* bias,
-            void* to, bool accumulate, const Stream& stream) {
+void gather(DepthwiseWalk d, bool packed, const void* from, const void* weight,
+            const Epilogue& epilogue, void* to, bool accumulate, const Stream& stream) {
   with_window(packed, d.up_w * d.down_w, d.dilation_w, d.S, [&](auto taps, auto pack) {
     for (d.packs = 1; d.packs < kWarp && d.packs * pack < d.to_c;) d.packs *= 2;
     d.channel_blocks = static_cast<int>(blocks_for(d.to_c, d.packs * pack));
@@ -96,8 +96,8 @@ void gather(DepthwiseWalk d, bool packed, const void* from, const void* weight, 
             .shared_bytes = sizeof(DepthwiseStorage),
             .stream = stream},
            conv2d_depthwise_strip_per_thread<T, decltype(taps)::value, decltype(pack)::value>, d,
-           d.inner(), static_cast<const T*>(from), static_cast<const T*>(weight),
-           static_cast<const T*>(bias), static_cast<T*>(to), accumulate);
+           d.inner(), static_cast<const T*>(from), static_cast<const T*>(weight), epilogue,
+           static_cast<T*>(to), accumulate);
   });
 }
 
@@ -130,15 +130,16 @@ bool conv2d_fits_depthwise(const Conv2dGeometry& g) {
 
 void conv2d_depthwise(const Conv2dForward& op, void*, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
-    gather<T>(walk_forward(op.g), takes_channel_packs<T>(op.g, op.x, op.bias, op.y), op.x,
-              op.weight, op.bias, op.y, false, stream);
+    const bool packed =
+        takes_channel_packs<T>(op.g, op.x, op.epilogue.bias, op.epilogue.residual, op.y);
+    gather<T>(walk_forward(op.g), packed, op.x, op.weight, op.epilogue, op.y, false, stream);
   });
 }
 
 void conv2d_depthwise(const Conv2dBackwardInput& op, void*, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
     gather<T>(walk_backward(op.g), takes_channel_packs<T>(op.g, op.dy, op.dx), op.dy, op.weight,
-              nullptr, op.dx, op.accumulate, stream);
+              Epilogue{}, op.dx, op.accumulate, stream);
   });
 }
 

@@ -19,6 +19,10 @@ namespace convoy::CONVOY_TARGET {
 namespace {
 
 std::vector<const char*> own_rungs(const Gemm& op) {
+  if (wants_totals(op)) {
+    if (op.batch != 1 || !gemm_fits_tensor_core(op)) no_statistics("gemm");
+    return {"tensor_core"};
+  }
   if (!gemm_fits_shared_tile(op)) return {"naive"};
   std::vector<const char*> names = {"naive", "shared_tile", "register_tile", "warp_tile"};
   if (gemm_fits_tensor_core(op)) names.push_back("tensor_core");
@@ -61,7 +65,7 @@ Plan plan(const Gemm& op, const Device& device) {
 }
 
 void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream) {
-  if (op.batch * op.M * op.N == 0) return;
+  if (op.batch * op.M * op.N == 0 && !wants_totals(op)) return;
   if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   with_dtype("gemm", op.dtype, [&]<class T>(Type<T>) {
     const std::string_view variant = plan.variant;

@@ -18,6 +18,9 @@ namespace convoy {
 // Throws an Error: a fused convolution needs a rung that counts in int.
 [[noreturn]] void too_large_to_fuse(const char* op);
 
+// Throws an Error: no rung takes statistics of this product.
+[[noreturn]] void no_statistics(const char* op);
+
 // Declares, for cpu and both targets of the hand-written kernels: the names of the rungs that take
 // the op, simplest first, and the plan that runs one of them.
 #define CONVOY_LADDER(Op)                                                       \

@@ -4,24 +4,25 @@
 // were split along the depth wait in the workspace, and are added in the order of the splits: the
 // same bits each time.
 
-#include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/epilogue.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
 struct Output {
-  void* y;                 // products of [rows, columns]
-  bool in_f32;             // y is f32, else of the factors' type
-  bool accumulate;         // y += the sums
-  int width;               // kPack or 1: elements that one access moves
-  const void* bias;        // [columns] of the factors' type, may be null
-  std::int64_t bias_step;  // elements of bias from product to product
+  void* y;          // products of [rows, columns]
+  bool in_f32;      // y is f32, else of the factors' type
+  bool accumulate;  // y += the sums
+  int width;        // kPack or 1: elements that one access moves
   std::int64_t products, rows, columns;
   std::int64_t pitch, product_step;  // elements of y from row to row, from product to product
+  Epilogue epilogue = {};            // its statistics come from `totals`
+  std::int64_t bias_step = 0;        // elements of bias from product to product
+  GradientEpilogue gradient = {};    // its sums come from `totals`
 
-  // Of convolutions, whose products are groups of the channels that make a row.
-  GradientEpilogue epilogue = {};  // its sums go to `totals`
-  float* totals = nullptr;         // [rows of tiles, 2, pitch]: of each channel, see ColumnTotals
+  // [rows of tiles, 2, products, columns]: see ColumnTotals. Several products that have totals are
+  // groups of a convolution, whose channels together are a row of it.
+  float* totals = nullptr;
 
   static constexpr int kPack = 4;
 };
@@ -59,29 +60,19 @@ template <class T, class Y, int N>
 __device__ __forceinline__ void store_as(const Output& out, std::int64_t product, std::int64_t row,
                                          std::int64_t column, float (&v)[N], ColumnTotals& totals,
                                          int total) {
-  float more[N] = {};
-  if (out.bias != nullptr) {
-    load_floats(static_cast<const T*>(out.bias) + product * out.bias_step + column, more);
-    for (int j = 0; j < N; ++j) v[j] += more[j];
-  }
   const std::int64_t channel = product * out.product_step + column, i = row * out.pitch + channel;
-  Y* const y = static_cast<Y*>(out.y) + i;
-  if (out.accumulate) {
-    load_floats(y, more);
-    for (int j = 0; j < N; ++j) v[j] += more[j];
-  }
-  if (out.epilogue.addend != nullptr) {
-    load_floats(static_cast<const T*>(out.epilogue.addend) + i, more);
-    for (int j = 0; j < N; ++j) v[j] += more[j];
-  }
-  const bool masks = out.epilogue.raw != nullptr;
-  if (masks) mask<T>(out.epilogue, i, channel, v, more);
-  store_floats(y, v);
+  Y* const y = static_cast<Y*>(out.y);
+  finish_sums<T>(out.epilogue, y, i, product * out.bias_step + column, out.accumulate, v);
+  if (out.gradient.addend != nullptr) add_array<T>(out.gradient.addend, i, v);
+  const bool masks = out.gradient.raw != nullptr;
+  float apart[N] = {};
+  if (masks) mask<T>(out.gradient, i, channel, v, apart);
+  store_floats(y + i, v);
   if (out.totals == nullptr) return;
   for (int j = 0; j < N; ++j) {
     v[j] = widen(narrow<Y>(v[j]));
     if (masks) {
-      totals.add_gradient(total + j, v[j], more[j]);
+      totals.add_gradient(total + j, v[j], apart[j]);
     } else {
       totals.add_value(total + j, v[j]);
     }
@@ -96,6 +87,10 @@ __device__ __forceinline__ void store_run(const Output& out, std::int64_t produc
   store_as<T, T>(out, product, row, column, v, totals, total);
 }
 
+inline std::size_t totals_bytes(const Output& out, std::int64_t rows_of_tiles) {
+  return static_cast<std::size_t>(rows_of_tiles * 2 * out.products * out.columns) * sizeof(float);
+}
+
 // ---- sums that were split along the depth: [splits, products, rows, columns] ----
 
 inline std::int64_t elements(const Output& out) { return out.products * out.rows * out.columns; }
@@ -107,8 +102,6 @@ inline Output partial_output(const Output& out, void* sums) {
           .in_f32 = true,
           .accumulate = false,
           .width = width,
-          .bias = nullptr,
-          .bias_step = 0,
           .products = out.products,
           .rows = out.rows,
           .columns = out.columns,

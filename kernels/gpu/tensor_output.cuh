@@ -105,7 +105,7 @@ __device__ __forceinline__ void store_totals(const typename Tile::Storage& s, co
   auto& t = shared<TotalsStorage<Tile>>();
   constexpr int kPack = Output::kPack, kAcross = Tile::kN / kPack;
   const int thread = static_cast<int>(threadIdx.x), group = thread / kAcross;
-  const bool of_gradient = out.epilogue.raw != nullptr;
+  const bool of_gradient = out.gradient.raw != nullptr;
   if (!of_gradient) find_deviations<Tile>(s, mine, group, thread % kAcross * kPack);
   __syncthreads();  // all have read their sums
   for (int j = 0; j < kPack; ++j) {
@@ -118,9 +118,10 @@ __device__ __forceinline__ void store_totals(const typename Tile::Storage& s, co
   if (thread >= Tile::kN || !inside(at.n + thread, out.columns)) return;
   float first, second;
   join_groups<Tile>(t, of_gradient, min(at.rows - at.m, Tile::kM), thread, first, second);
-  float* const to = out.totals + at.row_of_tiles * 2 * out.pitch +
-                    at.product_of_y * out.product_step + at.n + thread;
-  to[0] = first, to[out.pitch] = second;
+  const std::int64_t channels = out.products * out.columns;
+  float* const to =
+      out.totals + at.row_of_tiles * 2 * channels + at.product_of_y * out.columns + at.n + thread;
+  to[0] = first, to[channels] = second;
 }
 
 // Every thread of the block calls.

@@ -38,7 +38,7 @@ bool in_f32(DType dtype) { return statistics_dtype(dtype) == DType::f32; }
 
 bool suits(const Conv2dForward& op) {
   return in_f32(op.dtype) && op.g.output_shape().count() > 0 && op.prologue.lines == nullptr &&
-         op.statistics.mean == nullptr;
+         is_plain(op.epilogue);
 }
 bool suits(const Conv2dBackwardInput& op) {
   return in_f32(op.dtype) && op.g.N > 0 && op.prologue.lines == nullptr &&
@@ -57,7 +57,7 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
   const Descriptor& weight = operand(graph, kWeight, weight_extents(op.g), op.dtype, op.weight);
   const Descriptor& y = operand(graph, kY, out, op.dtype, op.y);
   const Descriptor* sum = &y;
-  if (op.bias != nullptr) {
+  if (op.epilogue.bias != nullptr) {
     sum = &graph.tensor({.id = kSum,
                          .dims = out,
                          .strides = channels_last(out),
@@ -73,8 +73,8 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
   conv.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, weight);
   conv.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, *sum);
   conv.finalize("describing a convolution");
-  if (op.bias != nullptr) {
-    const Descriptor& bias = operand(graph, kBias, {1, op.g.K, 1, 1}, op.dtype, op.bias);
+  if (op.epilogue.bias != nullptr) {
+    const Descriptor& bias = operand(graph, kBias, {1, op.g.K, 1, 1}, op.dtype, op.epilogue.bias);
     graph.pointwise(CUDNN_POINTWISE_ADD, *sum, &bias, y);
   }
   return graph;
@@ -118,7 +118,7 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dBackwardWeight& op) {
 
 std::vector<Operand> operands_of(const Conv2dForward& op) {
   std::vector<Operand> all = {{kX, op.x}, {kWeight, op.weight}, {kY, op.y}};
-  if (op.bias != nullptr) all.emplace_back(kBias, op.bias);
+  if (op.epilogue.bias != nullptr) all.emplace_back(kBias, op.epilogue.bias);
   return all;
 }
 std::vector<Operand> operands_of(const Conv2dBackwardInput& op) {

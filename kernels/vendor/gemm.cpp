@@ -26,11 +26,11 @@ cudaDataType cuda_type(DType dtype) {
   return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 
-// The library's bias has the result's dtype.
+// Of the epilogue a bias alone; the library's has the result's dtype.
 bool suits(const Gemm& op) {
   if (op.batch * op.M * op.N * op.K == 0) return false;
-  if (statistics_dtype(op.dtype) != DType::f32) return false;
-  return op.bias == nullptr || out_dtype(op) == op.dtype;
+  if (statistics_dtype(op.dtype) != DType::f32 || !is_plain(op.epilogue)) return false;
+  return op.epilogue.bias == nullptr || out_dtype(op) == op.dtype;
 }
 
 std::uint32_t alignment_of(const void* place) {
@@ -66,9 +66,9 @@ class Description : public MatmulDescription {
       : MatmulDescription(blas, CUBLAS_COMPUTE_32F, CUDA_R_32F) {
     set(CUBLASLT_MATMUL_DESC_TRANSA, op.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, op.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (op.bias == nullptr) return;
+    if (op.epilogue.bias == nullptr) return;
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, op.bias);
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, op.epilogue.bias);
   }
 };
 
@@ -119,7 +119,7 @@ Key key_of(const Gemm& op, const Device& device) {
           alignment_of(op.a),
           alignment_of(op.b),
           alignment_of(op.c),
-          op.bias == nullptr ? 0 : alignment_of(op.bias)};
+          op.epilogue.bias == nullptr ? 0 : alignment_of(op.epilogue.bias)};
 }
 
 // Never destroyed: plans point to it.

@@ -28,9 +28,9 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const Tensor xc = x.contiguous(), wc = weight.contiguous();
   const Tensor bc = bias.defined() ? bias.contiguous() : bias;
   const Tensor y = empty(g.output_shape(), x.like());
-  run(Conv2dForward{g, xc.data(), wc.data(), bc.defined() ? bc.data() : nullptr, y.data(),
-                    x.dtype()},
-      x.stream());
+  Conv2dForward forward{g, xc.data(), wc.data(), y.data(), x.dtype()};
+  forward.epilogue.bias = bc.defined() ? bc.data() : nullptr;
+  run(forward, x.stream());
 
   return record("conv2d", y, {x, weight, bias},
                 [x = save(xc), weight = save(wc), g](const Tensor& dy, Grads& grads) {

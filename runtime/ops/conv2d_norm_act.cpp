@@ -292,11 +292,10 @@ Normed conv2d_norm_act(const Normed& x, const Tensor& weight, const Conv2dOption
   run(Conv2dForward{.g = g,
                     .x = in.data(),
                     .weight = wc.data(),
-                    .bias = nullptr,
                     .y = y.data(),
                     .dtype = y.dtype(),
                     .prologue = keep.prologue(),
-                    .statistics = {floats_of(mean), floats_of(var)}},
+                    .epilogue = {.statistics = {floats_of(mean), floats_of(var)}}},
       y.stream());
   keep.own->raw = save(y);
   keep.own->lines = save(norm_lines(mean, var, norm, y));

@@ -142,7 +142,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   shape[x.rank() - 1] = out;
   const Tensor y = empty(shape, x.like());
   Gemm op = dense_gemm(rows, out, in, xc.data(), false, wc.data(), true, y.data(), x.dtype());
-  op.bias = bc.defined() ? bc.data() : nullptr;
+  op.epilogue.bias = bc.defined() ? bc.data() : nullptr;
   run(op, x.stream());
 
   return record(

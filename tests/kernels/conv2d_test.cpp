@@ -108,13 +108,23 @@ TYPED_TEST(Conv2d, ForwardAgreesWithTheDefinition) {
   for (const Case& c : cases()) {
     const Conv2dGeometry g = conv2d_geometry(c.x, c.weight, c.options);
     const auto x = random_values<T>(c.x.count(), 1), w = random_values<T>(c.weight.count(), 2);
-    for (const bool with_bias : {false, true}) {
-      const auto bias = random_values<T>(with_bias ? g.K : 0, 3);
+    const auto biases = random_values<T>(g.K, 3);
+    const auto residual = random_values<T>(g.output_shape().count(), 4);
+    for (int bits = 0; bits < 8; ++bits) {
+      const bool has_bias = (bits & 1) != 0, adds = (bits & 2) != 0, relu = (bits & 4) != 0;
       auto y = destination<T>(g.output_shape().count(), false);
-      testing::run_kernel(Conv2dForward{g, x.data(), w.data(), with_bias ? bias.data() : nullptr,
-                                        y.data(), dtype_of<T>});
-      const auto ref = reference::conv2d_forward(g, to_double(x), to_double(w), to_double(bias));
-      expect_close(y, ref, sum_bound(static_cast<double>(g.R * g.S * g.C / g.groups)), c.what);
+      Conv2dForward op{g, x.data(), w.data(), y.data(), dtype_of<T>};
+      op.epilogue = {.bias = has_bias ? biases.data() : nullptr,
+                     .residual = adds ? residual.data() : nullptr,
+                     .activation = relu ? Activation::relu : Activation::none};
+      testing::run_kernel(op);
+      auto ref = reference::conv2d_forward(g, to_double(x), to_double(w),
+                                           has_bias ? to_double(biases) : std::vector<double>{});
+      for (std::size_t i = 0; i < ref.size(); ++i) {
+        if (adds) ref[i] += residual[i];
+        if (relu) ref[i] = std::max(ref[i], 0.0);
+      }
+      expect_close(y, ref, sum_bound(static_cast<double>(g.R * g.S * g.C / g.groups) + 2), c.what);
     }
   }
 }
@@ -212,10 +222,13 @@ TEST(Conv2dKernel, EveryVariantHasItsShapes) {
   EXPECT_EQ(variant({1, 4, 4, 2}, {2, 3, 3, 2}, same, Conv2dForward{}), "plain");
 }
 
-TEST(Conv2dKernel, OtherDtypesAreRefused) {
+TEST(Conv2dKernel, OtherDtypesAndStatisticsAreRefused) {
   const Conv2dGeometry g = conv2d_geometry({1, 2, 2, 1}, {1, 1, 1, 1}, {});
-  EXPECT_THROW(plan(Conv2dForward{g, nullptr, nullptr, nullptr, nullptr, DType::f16}, Device{}),
-               Error);
+  EXPECT_THROW(plan(Conv2dForward{g, nullptr, nullptr, nullptr, DType::f16}, Device{}), Error);
+  Conv2dForward op{g, nullptr, nullptr, nullptr, DType::f32};
+  float mean = 0;
+  op.epilogue.statistics.mean = &mean;
+  EXPECT_THROW(plan(op, Device{}), Error);
 }
 
 }  // namespace

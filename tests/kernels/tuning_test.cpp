@@ -40,7 +40,6 @@ Conv2dForward some_conv() {
   return {.g = conv2d_geometry({2, 12, 12, 16}, {16, 3, 3, 16}, {.padding = {1, 1}}),
           .x = nullptr,
           .weight = nullptr,
-          .bias = nullptr,
           .y = nullptr,
           .dtype = DType::f32};
 }
@@ -65,7 +64,9 @@ TEST_F(Tuning, AKeyTellsApartWhatMattersToSpeed) {
   add([](Gemm& op) { op.dtype = DType::f16; });
   add([](Gemm& op) { op.dtype = DType::bf16; });
   add([](Gemm& op) { op.dtype = DType::f16, op.out_dtype = DType::f32; });
-  add([](Gemm& op) { op.bias = &kSomewhere; });
+  add([](Gemm& op) { op.epilogue.bias = &kSomewhere; });
+  add([](Gemm& op) { op.epilogue.residual = &kSomewhere; });
+  add([](Gemm& op) { op.epilogue.activation = Activation::relu; });
 
   Gemm elsewhere = some_gemm();
   elsewhere.a = &kSomewhere;
@@ -79,7 +80,10 @@ TEST_F(Tuning, TheKeysOfConvolutionsTellFusedOnesApart) {
     EXPECT_TRUE(keys.insert(tuning_key(op)).second) << tuning_key(op);
   };
   Conv2dForward forward = some_conv();
-  forward.bias = &kSomewhere;
+  forward.epilogue.bias = &kSomewhere;
+  add(forward);
+  float statistics = 0;
+  forward.epilogue.statistics.mean = &statistics;
   add(forward);
   forward.prologue.lines = &kLine;
   add(forward);

@@ -8,6 +8,7 @@
 
 #include "kernels/gpu/conv2d/extents.cuh"
 #include "kernels/gpu/conv2d/partials.cuh"
+#include "kernels/gpu/epilogue.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -36,8 +37,7 @@ __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_output(Conv2
       for (int c = 0; c < g.depth; ++c) sum += widen(of_x[c]) * widen(of_weight[c]);
     }
   }
-  if (op.bias != nullptr) sum += widen(static_cast<const T*>(op.bias)[k]);
-  static_cast<T*>(op.y)[i] = narrow<T>(sum);
+  store_sum<T>(op.epilogue, static_cast<T*>(op.y), i, k, false, sum);
 }
 
 // Which of the outputs begins at this place of the padded input: place / stride, if that is whole.

@@ -15,6 +15,7 @@
 #include "kernels/gpu/conv2d/partials.cuh"
 #include "kernels/gpu/conv2d/statistics.cuh"
 #include "kernels/gpu/conv2d/walk.cuh"
+#include "kernels/gpu/epilogue.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -48,7 +49,6 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
   const T* x = static_cast<const T*>(op.x);
   const T* weight =
       static_cast<const T*>(op.weight) + std::int64_t{group} * g.filters * g.taps_channels;
-  const T* bias = static_cast<const T*>(op.bias);
 
   // In all three passes: rows and columns past the end are not stored, and their checks only keep
   // the reads inside of the arrays; k is checked on both sides, as zero times infinity is no zero.
@@ -72,10 +72,8 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
   for (int i = 0; i < Tile::kStrip; ++i) {
     const int m = tile.m + strip.first_row() + i;
     if (!inside(m, g.outputs) || !inside(n, g.filters)) continue;
-    const float sum = strip.sum[i] + (bias == nullptr ? 0.0f : widen(bias[filter]));
-    const T y = narrow<T>(sum);
-    static_cast<T*>(op.y)[std::int64_t{m} * g.K + filter] = y;
-    stored[i] = widen(y);
+    stored[i] = store_sum<T>(op.epilogue, static_cast<T*>(op.y), std::int64_t{m} * g.K + filter,
+                             filter, false, strip.sum[i]);
     rows = i + 1;
   }
   if (partial == nullptr) return;
@@ -197,7 +195,8 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
 template <class T>
 void conv2d_implicit_gemm(const Conv2dForward& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);
-  auto* const partial = op.statistics.mean == nullptr ? nullptr : static_cast<float*>(workspace);
+  auto* const partial =
+      op.epilogue.statistics.mean == nullptr ? nullptr : static_cast<float*>(workspace);
   with_tile(walk.filters, [&]<class Tile>(Type<Tile>) {
     launch({.grid = tiles_for<Tile>(walk.outputs, walk.filters, op.g.groups),
             .block = Tile::kThreads,

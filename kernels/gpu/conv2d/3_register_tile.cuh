@@ -10,6 +10,7 @@
 
 #include "kernels/gpu/conv2d/partials.cuh"
 #include "kernels/gpu/conv2d/walk.cuh"
+#include "kernels/gpu/epilogue.cuh"
 #include "kernels/gpu/patch.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -106,14 +107,14 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const MatrixFactor<T> b{weight, g.taps_channels, columns, g.taps_channels, true, packed};
 
   const Patch<Tile> patch = multiply_patches<Tile>(0, g.taps_channels, a, b);
-  const T* bias = static_cast<const T*>(op.bias);
   patch.for_each_quad([&](int row, int column, const float(&sum)[kQuad]) {
     if (!inside(tile.m + row, g.outputs)) return;
-    T* y = static_cast<T*>(op.y) + std::int64_t{tile.m + row} * g.K + first_filter;
+    const std::int64_t first = std::int64_t{tile.m + row} * g.K;
     CONVOY_UNROLL
-    for (int j = column; j < column + kQuad; ++j) {
-      if (!inside(j, columns)) return;
-      y[j] = narrow<T>(sum[j - column] + (bias == nullptr ? 0.0f : widen(bias[first_filter + j])));
+    for (int j = 0; j < kQuad; ++j) {
+      if (!inside(column + j, columns)) return;
+      const int filter = first_filter + column + j;
+      store_sum<T>(op.epilogue, static_cast<T*>(op.y), first + filter, filter, false, sum[j]);
     }
   });
 }

@@ -51,7 +51,7 @@ template <class Op, class Pass>
 std::size_t conv2d_product_workspace(const Op& op, const Pass& pass, const TensorPlan& plan) {
   const Output output = conv2d_output(op);
   if (!wants_totals(op)) return tensor_product_workspace(plan, output);
-  return static_cast<std::size_t>(rows_of_tiles(pass, plan) * 2 * output.pitch) * sizeof(float);
+  return totals_bytes(output, rows_of_tiles(pass, plan));
 }
 // The widths of copies do not depend on which of the half types it is.
 template <class Op>

@@ -17,7 +17,7 @@ inline bool conv2d_is_gemm(const Conv2dGeometry& g) {
 inline Gemm as_gemm(const Conv2dForward& op) {
   const Conv2dGeometry& g = op.g;
   Gemm gemm = dense_gemm(g.N * g.P * g.Q, g.K, g.C, op.x, false, op.weight, true, op.y, op.dtype);
-  gemm.bias = op.bias;
+  gemm.epilogue = op.epilogue;
   return gemm;
 }
 

@@ -10,7 +10,7 @@
 
 #include "kernels/gpu/conv2d/extents.cuh"
 #include "kernels/gpu/conv2d/walk.cuh"
-#include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/epilogue.cuh"
 #include "kernels/gpu/warp.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -101,7 +101,7 @@ __device__ __forceinline__ void add_line(const DepthwiseWalk& d, const T* line, 
 template <class T, int kS, int kPack>
 __global__ void __launch_bounds__(kDepthwiseThreads, 4)
     conv2d_depthwise_strip_per_thread(DepthwiseWalk d, int inner, const T* from, const T* weight,
-                                      const T* bias, T* to, bool accumulate) {
+                                      Epilogue epilogue, T* to, bool accumulate) {
   auto& s = shared<DepthwiseStorage>();
   const int pack = static_cast<int>(threadIdx.x) % d.packs;
   const int slots = kDepthwiseThreads / d.packs;
@@ -139,21 +139,13 @@ __global__ void __launch_bounds__(kDepthwiseThreads, 4)
       }
     }
     if (!mine) continue;
-    T* line = to + std::int64_t{at.first * d.to_h + at.middle} * d.to_w * d.to_c + c;
+    const std::int64_t line = std::int64_t{at.first * d.to_h + at.middle} * d.to_w * d.to_c + c;
     CONVOY_UNROLL
     for (int j = 0; j < kDepthwiseStrip; ++j) {
       if (!inside(first + j, d.to_w)) break;
-      float more[kPack];
-      T* place = line + std::int64_t{first + j} * d.to_c;
-      if (bias != nullptr) {
-        load_floats(bias + c, more);
-        for (int i = 0; i < kPack; ++i) sums[j][i] += more[i];
-      }
-      if (accumulate) {
-        load_floats(place, more);
-        for (int i = 0; i < kPack; ++i) sums[j][i] += more[i];
-      }
-      store_floats(place, sums[j]);
+      const std::int64_t place = line + std::int64_t{first + j} * d.to_c;
+      finish_sums<T>(epilogue, to, place, c, accumulate, sums[j]);
+      store_floats(to + place, sums[j]);
     }
   }
 }

@@ -5,7 +5,7 @@
 // in partial[row of tiles][2][C]; they are added in a fixed order, in double.
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/conv2d/join_tiles.cuh"
+#include "kernels/gpu/join_tiles.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {

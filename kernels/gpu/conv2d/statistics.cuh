@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// BatchStatistics (kernels/prologue.h): mean and variance of what a convolution stores. Each thread
-// takes mean and squared deviations of the values in its registers; threads, then tiles, are joined
-// in a fixed order (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing
-// sample variances", 1979): safe for any mean. Tiles leave theirs in partial[row of tiles][2][K].
+// BatchStatistics (kernels/epilogue.h) of what a convolution stores, for tiles whose threads hold a
+// strip of one column each (kernels/gpu/tile.cuh). Each thread takes mean and squared deviations of
+// the values in its registers; threads, then tiles, are joined in a fixed order.
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/conv2d/join_tiles.cuh"
-#include "kernels/gpu/spread.cuh"
+#include "kernels/gpu/column_statistics.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -24,7 +22,6 @@ __device__ __forceinline__ Spread<float> spread_of(const float (&values)[N], int
   return s;
 }
 
-// For tiles whose threads hold a strip of one column each (kernels/gpu/tile.cuh).
 template <class Tile>
 struct SpreadStorage {
   typename Tile::Storage tile;
@@ -44,31 +41,15 @@ __device__ __forceinline__ Spread<float> join_strips(SpreadStorage<Tile>& s,
 }
 
 inline std::size_t spread_bytes(const Conv2dForward& op, int tile_rows) {
-  if (op.statistics.mean == nullptr) return 0;
+  if (op.epilogue.statistics.mean == nullptr) return 0;
   return 2 * sizeof(float) * blocks_for(op.g.N * op.g.P * op.g.Q, tile_rows) *
          static_cast<std::size_t>(op.g.K);
 }
 
-__global__ void __launch_bounds__(kJoinWarps* kWarp)
-    conv2d_finish_statistics(BatchStatistics to, std::int64_t channels, std::int64_t pixels,
-                             int tile_rows, const float* partial) {
-  const std::int64_t c = channel_to_join(), tiles = (pixels + tile_rows - 1) / tile_rows;
-  const bool works = inside(c, channels);
-  const auto all = join_tiles<Spread<double>>(tiles, works, [&](std::int64_t tile) {
-    const std::int64_t left = pixels - tile * tile_rows;
-    const float* of_tile = partial + tile * 2 * channels + c;
-    return Spread<double>{static_cast<double>(left < tile_rows ? left : tile_rows), of_tile[0],
-                          of_tile[channels]};
-  });
-  if (!works || warp_index() > 0) return;
-  to.mean[c] = static_cast<float>(all.mean);
-  to.var[c] = static_cast<float>(all.deviations / all.count);
-}
-
 inline void finish_statistics(const Conv2dForward& op, const float* partial, int tile_rows,
                               const Stream& stream) {
-  launch_join<Spread<double>>(op.g.K, stream, conv2d_finish_statistics, op.statistics, op.g.K,
-                              op.g.N * op.g.P * op.g.Q, tile_rows, partial);
+  finish_statistics(op.epilogue.statistics, op.g.K, op.g.N * op.g.P * op.g.Q, tile_rows, partial,
+                    stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -13,18 +13,20 @@ inline Output conv2d_output(const Conv2dForward& op) {
   const Conv2dGeometry& g = op.g;
   const std::size_t bytes = size_of(op.dtype);
   const std::int64_t filters = g.K / g.groups;
-  const bool packs = takes_packs(op.y, bytes, filters) && takes_packs(op.bias, bytes, filters);
+  const bool packs = takes_packs(op.y, bytes, filters) &&
+                     takes_packs(op.epilogue.bias, bytes, filters) &&
+                     takes_packs(op.epilogue.residual, bytes, filters);
   return {.y = op.y,
           .in_f32 = false,
           .accumulate = false,
           .width = packs ? Output::kPack : 1,
-          .bias = op.bias,
-          .bias_step = filters,
           .products = g.groups,
           .rows = g.N * g.P * g.Q,
           .columns = filters,
           .pitch = g.K,
-          .product_step = filters};
+          .product_step = filters,
+          .epilogue = op.epilogue,
+          .bias_step = filters};
 }
 
 inline Output conv2d_output(const Conv2dBackwardInput& op) {
@@ -39,14 +41,12 @@ inline Output conv2d_output(const Conv2dBackwardInput& op) {
           .in_f32 = false,
           .accumulate = op.accumulate,
           .width = packs ? Output::kPack : 1,
-          .bias = nullptr,
-          .bias_step = 0,
           .products = g.groups,
           .rows = g.N * g.H * g.W,
           .columns = depth,
           .pitch = g.C,
           .product_step = depth,
-          .epilogue = op.epilogue};
+          .gradient = op.epilogue};
 }
 
 inline Output conv2d_output(const Conv2dBackwardWeight& op) {
@@ -57,8 +57,6 @@ inline Output conv2d_output(const Conv2dBackwardWeight& op) {
           .in_f32 = out == DType::f32,
           .accumulate = op.accumulate,
           .width = takes_packs(op.dweight, size_of(out), columns) ? Output::kPack : 1,
-          .bias = nullptr,
-          .bias_step = 0,
           .products = g.groups,
           .rows = filters,
           .columns = columns,
@@ -67,7 +65,7 @@ inline Output conv2d_output(const Conv2dBackwardWeight& op) {
 }
 
 // Sums over the columns of a result are taken by those who have whole sums of it.
-inline bool wants_totals(const Conv2dForward& op) { return op.statistics.mean != nullptr; }
+inline bool wants_totals(const Conv2dForward& op) { return op.epilogue.statistics.mean != nullptr; }
 inline bool wants_totals(const Conv2dBackwardInput& op) { return op.epilogue.raw != nullptr; }
 inline bool wants_totals(const Conv2dBackwardWeight&) { return false; }
 

@@ -10,6 +10,7 @@
 //          from registers. wgmma reads them from shared memory.
 
 #include "kernels/gemm.h"
+#include "kernels/gpu/column_statistics.cuh"
 #include "kernels/gpu/gemm/tensor_source.cuh"
 #include "kernels/gpu/tensor_product.cuh"
 
@@ -41,19 +42,21 @@ inline std::int64_t step_of(std::int64_t stride, const Gemm& op) {
 inline Output gemm_output(const Gemm& op) {
   const DType out = op.out_dtype.value_or(op.dtype);
   const bool packs = takes_packs(op.c, size_of(out), op.N, op.ldc, step_of(op.stride_c, op)) &&
-                     takes_packs(op.bias, size_of(op.dtype), op.N);
+                     takes_packs(op.epilogue.bias, size_of(op.dtype), op.N) &&
+                     takes_packs(op.epilogue.residual, size_of(out), op.N);
   return {.y = op.c,
           .in_f32 = out == DType::f32,
           .accumulate = op.accumulate,
           .width = packs ? Output::kPack : 1,
-          .bias = op.bias,
-          .bias_step = 0,
           .products = op.batch,
           .rows = op.M,
           .columns = op.N,
           .pitch = op.ldc,
-          .product_step = op.stride_c};
+          .product_step = op.stride_c,
+          .epilogue = op.epilogue};
 }
+
+inline bool wants_totals(const Gemm& op) { return op.epilogue.statistics.mean != nullptr; }
 
 struct GemmTensorCore {
   int a_width, b_width;  // of copies
@@ -66,29 +69,43 @@ inline GemmTensorCore gemm_tensor_core_way(const Gemm& op, const Device& device)
   const int b_width =
       copy_width(op.b, op.transpose_b ? op.K : op.N, op.ldb, step_of(op.stride_b, op));
   const bool whole_runs = min(a_width, b_width) == kChunk;
-  return {a_width, b_width, tensor_plan(op.M, op.N, op.K, op.batch, whole_runs, true, device)};
+  return {a_width, b_width,
+          tensor_plan(op.M, op.N, op.K, op.batch, whole_runs, !wants_totals(op), device)};
 }
 
 inline std::size_t gemm_tensor_core_workspace(const Gemm& op, const Device& device) {
-  return tensor_product_workspace(gemm_tensor_core_way(op, device).plan, gemm_output(op));
+  const TensorPlan plan = gemm_tensor_core_way(op, device).plan;
+  const Output output = gemm_output(op);
+  if (wants_totals(op)) return totals_bytes(output, blocks_for(op.M, tile_rows(plan)));
+  return tensor_product_workspace(plan, output);
 }
 
 inline bool gemm_fits_tensor_core(const Gemm& op) {
   return op.dtype != DType::f32 && fits_tensor_tiles(op.M, op.N, op.K);
 }
 
-template <class T>
-void gemm_tensor_core(const Gemm& op, void* workspace, const Stream& stream) {
-  const GemmTensorCore way = gemm_tensor_core_way(op, stream.device);
+template <class T, class F>
+void with_gemm_pass(const Gemm& op, const GemmTensorCore& way, F&& f) {
   const auto start = [&]<Major kA, Major kB>() {
-    run_tensor_product(GemmPass<T, kA, kB>{op, way.a_width, way.b_width}, way.plan, gemm_output(op),
-                       workspace, stream);
+    f(GemmPass<T, kA, kB>{op, way.a_width, way.b_width});
   };
   constexpr Major k = Major::k, m = Major::m;
   if (op.transpose_a) {
     return op.transpose_b ? start.template operator()<m, k>() : start.template operator()<m, m>();
   }
   op.transpose_b ? start.template operator()<k, k>() : start.template operator()<k, m>();
+}
+
+template <class T>
+void gemm_tensor_core(const Gemm& op, void* workspace, const Stream& stream) {
+  const GemmTensorCore way = gemm_tensor_core_way(op, stream.device);
+  Output output = gemm_output(op);
+  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
+  with_gemm_pass<T>(op, way, [&](const auto& pass) {
+    run_tensor_product(pass, way.plan, output, workspace, stream);
+  });
+  if (!wants_totals(op)) return;
+  finish_statistics(op.epilogue.statistics, op.N, op.M, tile_rows(way.plan), output.totals, stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -145,21 +145,28 @@ __device__ __forceinline__ void multiply_tile(typename Config::Storage& s, int c
 template <class Config>
 __device__ __forceinline__ void store_staged(typename Config::Storage& s, int consumer,
                                              float (&d)[Config::kN / 2], const TensorMap& c,
-                                             const typename Config::T* bias,
-                                             const WgmmaShape& shape, WgmmaTile tile) {
+                                             const Gemm& op, const WgmmaShape& shape,
+                                             WgmmaTile tile) {
   using T = typename Config::T;
   const int thread = static_cast<int>(threadIdx.x) % 128, lane = thread % 32;
   T* staged = s.c[consumer];
   const unsigned barrier = 1 + static_cast<unsigned>(consumer);
   if (thread == 0) tma_store_wait_read<0>();  // the tile before
   named_barrier_sync(barrier, 128);
+  const GemmOperands<T> at(op, tile.product);
+  const int first_row = tile.m + 64 * consumer + thread / 32 * 16 + lane / 4;
   const auto pack = [&](int i) {
-    float pair[2] = {d[i], d[i + 1]};
-    const int column = tile.n + i / 4 * 8 + lane % 4 * 2;
+    const int m = first_row + 8 * (i / 2 % 2), n = tile.n + i / 4 * 8 + lane % 4 * 2;
+    unsigned bits[2];
     for (int j = 0; j < 2; ++j) {
-      if (bias != nullptr && inside(column + j, shape.N)) pair[j] += widen(bias[column + j]);
+      float sum[1] = {d[i + j]};
+      if (inside(m, shape.M) && inside(n + j, shape.N)) {
+        finish_sums<T>(op.epilogue, static_cast<const T*>(op.c), at.place(op, m, n + j), n + j,
+                       false, sum);
+      }
+      bits[j] = narrow<T>(sum[0]).bits;
     }
-    return narrow<T>(pair[0]).bits | unsigned{narrow<T>(pair[1]).bits} << 16;
+    return bits[0] | bits[1] << 16;
   };
   // Lanes 0 to 15 name the rows of 8 columns, 16 to 31 those of the next 8.
   const int row = thread / 32 * 16 + lane % 16;
@@ -222,8 +229,7 @@ __global__ void __launch_bounds__(Config::kThreads, 1)
   for_each_tile<Config>(shape, [&](WgmmaTile tile) {
     multiply_tile<Config>(s, warpgroup - 1, d, slot, shape.K);
     if (shape.staged) {
-      const auto* bias = static_cast<const typename Config::T*>(op.bias);
-      store_staged<Config>(s, warpgroup - 1, d, c, bias, shape, tile);
+      store_staged<Config>(s, warpgroup - 1, d, c, op, shape, tile);
     } else {
       store_plainly<Config>(op, warpgroup - 1, d, shape, tile);
     }

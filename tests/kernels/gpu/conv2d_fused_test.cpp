@@ -122,7 +122,7 @@ GPU_CASE(Conv2dFused, ForwardNormsOnLoad) {
     for (const bool relu : {true, false}) {
       const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), y(p.dtype, p.dy.size());
       const DeviceValues<NormLine> lines(p.x_lines);
-      Conv2dForward op{p.g, x.data(), weight.data(), nullptr, y.data(), p.dtype};
+      Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
       op.prologue = {lines.data(), relu};
       const auto ref = reference::conv2d_forward(p.g, normed(p.x, p.x_lines, relu), p.weight, {});
       for (const char* rung : on_sim::rungs(op)) {
@@ -142,8 +142,8 @@ GPU_CASE(Conv2dFused, ForwardTakesStatistics) {
       const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), bias(p.dtype, offsets);
       const DeviceArray y(p.dtype, p.g.output_shape().count());
       const DeviceArray mean(DType::f32, p.g.K), var(DType::f32, p.g.K);
-      Conv2dForward op{p.g, x.data(), weight.data(), bias.data(), y.data(), p.dtype};
-      op.statistics = {mean.as<float>(), var.as<float>()};
+      Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
+      op.epilogue = {.bias = bias.data(), .statistics = {mean.as<float>(), var.as<float>()}};
       for (const char* rung : on_sim::rungs(op)) {
         SCOPED_TRACE(rung);
         run_rung(op, rung);
@@ -163,8 +163,8 @@ GPU_CASE(Conv2dFused, TotalsOfManyTiles) {
   const Problem p({{1, 33, 34, 1}, {33, 1, 1, 1}}, DType::f16);
   const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), y(p.dtype, p.dy.size());
   const DeviceArray mean(DType::f32, p.g.K), var(DType::f32, p.g.K);
-  Conv2dForward op{p.g, x.data(), weight.data(), nullptr, y.data(), p.dtype};
-  op.statistics = {mean.as<float>(), var.as<float>()};
+  Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
+  op.epilogue.statistics = {mean.as<float>(), var.as<float>()};
   for (const char* rung : on_sim::rungs(op)) {
     SCOPED_TRACE(rung);
     run_rung(op, rung);

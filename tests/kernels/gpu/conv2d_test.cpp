@@ -65,9 +65,9 @@ void check_forward(const Problem& p, bool with_bias, const char* rung) {
   const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), bias(p.dtype, p.bias);
   const auto before = destination(p.dtype, p.g.output_shape().count(), false);
   const DeviceArray y(p.dtype, before);
-  run_rung(Conv2dForward{p.g, x.data(), weight.data(), with_bias ? bias.data() : nullptr, y.data(),
-                         p.dtype},
-           rung);
+  Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
+  op.epilogue.bias = with_bias ? bias.data() : nullptr;
+  run_rung(op, rung);
   const auto ref = reference::conv2d_forward(p.g, p.x, p.weight, with_bias ? p.bias : Values{});
   expect_close(y, expected(ref, before, false), bound(p.taps() * p.g.C / p.g.groups), "forward");
 }
@@ -336,7 +336,7 @@ TEST(Conv2dLadder, ThePlanFollowsTheShape) {
   const auto variant = [](const Shape& x, const Shape& weight, std::int64_t groups,
                           DType dtype = DType::f16) {
     const Conv2dGeometry g = conv2d_geometry(x, weight, {.groups = groups});
-    const Conv2dForward op{g, nullptr, nullptr, nullptr, nullptr, dtype};
+    const Conv2dForward op{g, nullptr, nullptr, nullptr, dtype};
     return std::string(plan(op, kSimDevice).variant);
   };
   EXPECT_EQ(variant({8, 9, 9, 3}, {33, 3, 3, 3}, 1, DType::f32), "register_tile");

@@ -2,6 +2,7 @@
 #pragma once
 // One product on one rung of gemm's ladder, compared with the reference.
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <vector>
@@ -37,10 +38,11 @@ struct Gaps {
 };
 
 struct Flags {
-  bool transpose_a, transpose_b, bias, accumulate;
+  bool transpose_a, transpose_b, bias, accumulate, residual, relu;
 };
 constexpr Flags flags(int bits) {
-  return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
+  return {(bits & 1) != 0, (bits & 2) != 0,  (bits & 4) != 0,
+          (bits & 8) != 0, (bits & 16) != 0, (bits & 32) != 0};
 }
 
 inline void run_rung(const Gemm& op, const char* rung) {
@@ -49,9 +51,8 @@ inline void run_rung(const Gemm& op, const char* rung) {
   run(op, plan, workspace.data(), Stream{kSimDevice});
 }
 
-// A batch of products whose rows and matrices have gaps: of NaN in a and b, where nothing may be
-// read; in c, where nothing may be written.
-// `run(op)` computes it.
+// A batch of products whose rows and matrices have gaps: of NaN in a, b and the residual, where
+// nothing may be read; in c, where nothing may be written. `run(op)` computes it.
 template <class Run>
 void check_product(const Sizes& s, DType dtype, std::int64_t batch, Flags f, Run run,
                    const char* rung, const Gaps& gaps = {}, std::optional<DType> out_dtype = {}) {
@@ -74,7 +75,12 @@ void check_product(const Sizes& s, DType dtype, std::int64_t batch, Flags f, Run
   const DeviceArray a(dtype, with_gaps(a_values, a_columns, gaps.a));
   const DeviceArray b(dtype, with_gaps(b_values, b_columns, gaps.b));
   const DeviceArray bias(dtype, biases), c(out, before);
-  op.a = a.data(), op.b = b.data(), op.c = c.data(), op.bias = f.bias ? bias.data() : nullptr;
+  const auto added = random_doubles(out, batch * op.stride_c, 5);
+  const DeviceArray residual(out, with_gaps(added, s.N, gaps.c));
+  op.a = a.data(), op.b = b.data(), op.c = c.data();
+  op.epilogue = {.bias = f.bias ? bias.data() : nullptr,
+                 .residual = f.residual ? residual.data() : nullptr,
+                 .activation = f.relu ? Activation::relu : Activation::none};
   op.accumulate = f.accumulate;
   run(op);
 
@@ -86,21 +92,35 @@ void check_product(const Sizes& s, DType dtype, std::int64_t batch, Flags f, Run
         reference::gemm(s.M, s.N, s.K, ai, f.transpose_a, op.lda, bi, f.transpose_b, op.ldb);
     for (std::int64_t j = 0; j < s.M * s.N; ++j) {
       const std::int64_t m = j / s.N, n = j % s.N;
-      double& place = want[static_cast<std::size_t>(i * op.stride_c + m * op.ldc + n)];
+      const auto at = static_cast<std::size_t>(i * op.stride_c + m * op.ldc + n);
+      double& place = want[at];
       place = (f.accumulate ? place : 0) + product[static_cast<std::size_t>(j)] +
-              (f.bias ? biases[static_cast<std::size_t>(n)] : 0);
+              (f.bias ? biases[static_cast<std::size_t>(n)] : 0) + (f.residual ? added[at] : 0);
+      if (f.relu) place = std::max(place, 0.0);
     }
   }
-  expect_close(c, want, sum_bound(static_cast<double>(s.K) + 2),
-               fmt::format("{} M={} N={} K={} batch={} {}{} bias={} accumulate={}", rung, s.M, s.N,
-                           s.K, batch, f.transpose_a ? 'T' : 'N', f.transpose_b ? 'T' : 'N', f.bias,
-                           f.accumulate));
+  expect_close(
+      c, want, sum_bound(static_cast<double>(s.K) + 3),
+      fmt::format("{} M={} N={} K={} batch={} {}{} bias={} accumulate={} residual={} relu={}", rung,
+                  s.M, s.N, s.K, batch, f.transpose_a ? 'T' : 'N', f.transpose_b ? 'T' : 'N',
+                  f.bias, f.accumulate, f.residual, f.relu));
 }
 
 inline void check(const Sizes& s, DType dtype, std::int64_t batch, Flags f, const char* rung,
                   const Gaps& gaps = {}, std::optional<DType> out_dtype = {}) {
   check_product(
       s, dtype, batch, f, [&](const Gemm& op) { run_rung(op, rung); }, rung, gaps, out_dtype);
+}
+
+// On the rung wgmma. Rows of a and b begin at multiples of 16 bytes, with a gap behind each; those
+// of c as well, or not.
+enum class Rows { aligned, ragged };
+inline void check_wgmma(const Sizes& s, DType dtype, std::int64_t batch, Flags f,
+                        Rows of_c = Rows::aligned, std::optional<DType> out = {}) {
+  const auto gap = [](std::int64_t columns) { return 16 - columns % 8; };
+  const Gaps gaps{gap(f.transpose_a ? s.M : s.K), gap(f.transpose_b ? s.K : s.N),
+                  gap(s.N) + (of_c == Rows::ragged)};
+  check(s, dtype, batch, f, "wgmma", gaps, out);
 }
 
 }  // namespace convoy::testing

@@ -7,16 +7,6 @@
 namespace convoy::testing {
 namespace {
 
-// Rows of a and b at multiples of 16 bytes, with a gap behind each; those of c as well, or not.
-enum class Rows { aligned, ragged };
-void check_wgmma(const Sizes& s, DType dtype, std::int64_t batch, Flags f,
-                 Rows of_c = Rows::aligned, std::optional<DType> out = {}) {
-  const auto gap = [](std::int64_t columns) { return 16 - columns % 8; };
-  const Gaps gaps{gap(f.transpose_a ? s.M : s.K), gap(f.transpose_b ? s.K : s.N),
-                  gap(s.N) + (of_c == Rows::ragged)};
-  check(s, dtype, batch, f, "wgmma", gaps, out);
-}
-
 GPU_CASE(GemmWgmma, EachTransposeInRaggedTiles) {
   for (int transposes = 0; transposes < 4; ++transposes) {
     check_wgmma({150, 136, 136}, DType::f16, 1, flags(transposes | 4));

@@ -72,11 +72,12 @@ alignas(16) float memory[4];  // an address: nothing is read
 TEST_F(CudnnGraph, TakesTheForwardPass) {
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
     for (const Conv2dGeometry& g : layers()) {
-      SCOPED_TRACE(tuning_key(Conv2dForward{g, memory, memory, nullptr, memory, dtype}));
-      EXPECT_GE(engines(Conv2dForward{g, memory, memory, nullptr, memory, dtype}).count(8), 1u);
+      SCOPED_TRACE(tuning_key(Conv2dForward{g, memory, memory, memory, dtype}));
+      EXPECT_GE(engines(Conv2dForward{g, memory, memory, memory, dtype}).count(8), 1u);
     }
-    EXPECT_GE(engines(Conv2dForward{layers()[0], memory, memory, memory, memory, dtype}).count(8),
-              1u);
+    Conv2dForward with_bias{layers()[0], memory, memory, memory, dtype};
+    with_bias.epilogue.bias = memory;
+    EXPECT_GE(engines(with_bias).count(8), 1u);
   }
 }
 
@@ -103,8 +104,7 @@ TEST_F(CudnnGraph, DescribesF32GradientsOfHalves) {
 }
 
 TEST_F(CudnnGraph, EnginesAreBuiltOnDemandAndNoMoreThanEight) {
-  EnginePlans plans =
-      engines(Conv2dForward{layers()[0], memory, memory, nullptr, memory, DType::f16});
+  EnginePlans plans = engines(Conv2dForward{layers()[0], memory, memory, memory, DType::f16});
   EXPECT_EQ(plans.count(0), 0u);
   EXPECT_EQ(plans.count(1), 1u);
   const EnginePlan* first = plans.get(0);
@@ -130,12 +130,16 @@ TEST_F(CudnnGraph, NondeterministicEnginesAreLeftOutUnlessAllowed) {
 
 TEST_F(CudnnGraph, WhatIsOursAloneHasNoGraph) {
   const Conv2dGeometry& g = layers()[0];
-  Conv2dForward forward{g, memory, memory, nullptr, memory, DType::f16};
+  Conv2dForward forward{g, memory, memory, memory, DType::f16};
   const NormLine line{};
   EXPECT_TRUE(suits(forward));
   forward.prologue.lines = &line;
   EXPECT_FALSE(suits(forward));
-  forward.prologue = {}, forward.statistics.mean = memory;
+  forward.prologue = {}, forward.epilogue.statistics.mean = memory;
+  EXPECT_FALSE(suits(forward));
+  forward.epilogue = {.residual = memory};
+  EXPECT_FALSE(suits(forward));
+  forward.epilogue = {.activation = Activation::relu};
   EXPECT_FALSE(suits(forward));
   Conv2dBackwardInput input{g, memory, memory, memory, false, DType::f16};
   EXPECT_TRUE(suits(input));

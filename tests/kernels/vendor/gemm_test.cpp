@@ -72,9 +72,14 @@ TEST(VendorGemm, ListsNothingForWhatTheLibraryLacks) {
   EXPECT_TRUE(vendor::variants(plain(0, 8, 8), kCuda, 8).empty());
   EXPECT_TRUE(vendor::variants(plain(8, 8, 0), kCuda, 8).empty());
   Gemm op = plain(8, 8, 8, DType::f16);
-  op.out_dtype = DType::f32, op.bias = op.a;  // its bias has the result's dtype
+  op.out_dtype = DType::f32, op.epilogue.bias = op.a;  // its bias has the result's dtype
   EXPECT_TRUE(vendor::variants(op, kCuda, 8).empty());
   EXPECT_THROW(vendor::plan(op, kCuda, "vendor"), Error);
+  Gemm adds = plain(8, 8, 8), activates = adds;
+  adds.epilogue.residual = adds.a;
+  EXPECT_TRUE(vendor::variants(adds, kCuda, 8).empty());
+  activates.epilogue.activation = Activation::relu;
+  EXPECT_TRUE(vendor::variants(activates, kCuda, 8).empty());
   EXPECT_THROW(vendor::plan(plain(8, 8, 8), kCuda, "vendor_3"), Error);
   EXPECT_THROW(vendor::plan(plain(8, 8, 8), kCuda, "naive"), Error);
 }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// What the convolutions' rungs make of their sums: bias, residual, ReLU. (Statistics:
+// conv2d_fused_test.cpp.)
+#include <algorithm>
+
+#include "kernels/conv2d.h"
+#include "kernels/gpu/ladder.h"
+#include "tests/support/gpu_case.h"
+#include "tests/support/reference/conv2d.h"
+
+namespace convoy {
+CONVOY_LADDER(Conv2dForward)
+}  // namespace convoy
+
+namespace convoy::testing {
+namespace {
+
+using Values = std::vector<double>;
+
+struct Terms {
+  bool bias, residual, relu;
+};
+Terms terms(int bits) { return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0}; }
+
+// `behind`: elements between where the residual's memory begins and its first one.
+void check(const Conv2dGeometry& g, DType dtype, Terms t, const char* rung,
+           std::int64_t behind = 0) {
+  SCOPED_TRACE(::testing::Message()
+               << rung << " bias " << t.bias << " residual " << t.residual << " relu " << t.relu);
+  const auto x = random_doubles(dtype, g.input_shape().count(), 1);
+  const auto weight = random_doubles(dtype, g.weight_shape().count(), 2);
+  const auto bias = random_doubles(dtype, g.K, 3);
+  const std::int64_t count = g.output_shape().count();
+  const auto residual = random_doubles(dtype, count + behind, 4);
+  const DeviceArray dx(dtype, x), dweight(dtype, weight), dbias(dtype, bias);
+  const DeviceArray dresidual(dtype, residual), y(dtype, count);
+  const auto bytes = static_cast<std::int64_t>(size_of(dtype)) * behind;
+  Conv2dForward op{g, dx.data(), dweight.data(), y.data(), dtype};
+  op.epilogue = {.bias = t.bias ? dbias.data() : nullptr,
+                 .residual = t.residual ? dresidual.as<std::byte>() + bytes : nullptr,
+                 .activation = t.relu ? Activation::relu : Activation::none};
+  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
+  run(op, plan, workspace.data(), Stream{kSimDevice});
+
+  Values want = reference::conv2d_forward(g, x, weight, t.bias ? bias : Values{});
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    if (t.residual) want[i] += residual[i + static_cast<std::size_t>(behind)];
+    if (t.relu) want[i] = std::max(want[i], 0.0);
+  }
+  expect_close(y, want, sum_bound(static_cast<double>(g.R * g.S * g.C / g.groups) + 2), "y");
+}
+
+std::vector<const char*> rungs_for(const Conv2dGeometry& g, DType dtype) {
+  return on_sim::rungs(Conv2dForward{g, nullptr, nullptr, nullptr, dtype});
+}
+
+struct Case {
+  Shape x, weight;
+  Conv2dOptions options = {};
+};
+// By ones and in packs of channels, ragged tiles of both widths; groups; depthwise; one tap.
+const Case kCases[] = {
+    {{1, 4, 3, 2}, {5, 3, 2, 2}, {.stride = {1, 2}, .padding = {1, 1}}},
+    {{2, 6, 6, 4}, {36, 1, 2, 4}},
+    {{1, 4, 5, 6}, {8, 2, 2, 3}, {.groups = 2}},
+    {{1, 3, 5, 3}, {6, 2, 3, 1}, {.padding = {1, 1}, .groups = 3}},
+    {{1, 4, 6, 4}, {4, 3, 3, 1}, {.padding = {1, 1}, .groups = 4}},
+    {{1, 3, 3, 8}, {8, 1, 1, 8}},
+};
+
+GPU_CASE(Conv2dEpilogue, EveryTermOnEveryRung) {
+  for_each_dtype([](DType dtype) {
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(to_text(c.x) + " by " + to_text(c.weight));
+      const Conv2dGeometry g = conv2d_geometry(c.x, c.weight, c.options);
+      for (const char* rung : rungs_for(g, dtype)) {
+        for (const int bits : {2, 5, 7}) check(g, dtype, terms(bits), rung);
+      }
+    }
+  });
+}
+
+// Each residual in turn begins behind a multiple of a pack's bytes.
+GPU_CASE(Conv2dEpilogue, AResidualThatIsNotAligned) {
+  for (const Case& c : {kCases[1], kCases[4], kCases[5]}) {
+    const Conv2dGeometry g = conv2d_geometry(c.x, c.weight, c.options);
+    for (const char* rung : rungs_for(g, DType::f16)) {
+      check(g, DType::f16, terms(3), rung, 1);
+    }
+  }
+}
+
+// Enough tiles of the largest kind for every multiprocessor; a depth that is split.
+GPU_CASE(Conv2dEpilogue, LargeTilesAndASplitDepth) {
+  check(conv2d_geometry({2, 13, 10, 3}, {66, 1, 1, 3}, {}), DType::f32, terms(7), "register_tile");
+  check(conv2d_geometry({6, 8, 8, 8}, {120, 2, 1, 8}, {.padding = {1, 0}}), DType::f16, terms(7),
+        "tensor_core");
+  check(conv2d_geometry({1, 3, 3, 66}, {5, 3, 3, 66}, {.padding = {1, 1}}), DType::bf16, terms(7),
+        "tensor_core");
+}
+
+}  // namespace
+}  // namespace convoy::testing
