@@ -43,6 +43,8 @@ Json to_json(const CheckpointState& s) {
           {"epoch", s.epoch},
           {"position", s.position},
           {"amp", s.amp},
+          {"kernels", s.kernels},
+          {"tuning", s.tuning},
           {"loss_scale",
            {{"scale", s.report.loss_scale},
             {"good_steps", s.report.good_steps},
@@ -98,6 +100,8 @@ CheckpointState from_json(const Json& j) {
   s.step = j.at("step");
   s.epoch = j.at("epoch");
   s.position = j.at("position");
+  s.kernels = j.value("kernels", s.kernels);
+  s.tuning = j.value("tuning", s.tuning);
   if (j.contains("amp")) {  // checkpoints from before there was mixed precision have none
     s.amp = j.at("amp");
     const Json& scale = j.at("loss_scale");

@@ -32,11 +32,12 @@ struct CheckpointState {
   std::string optimizer;
   std::uint64_t seed = 0;
   int batch_size = 0, grad_accum_steps = 1, threads = 0;
-  std::int64_t step = 0;      // optimizer steps done
-  std::int64_t epoch = 0;     // where the next step is
-  std::int64_t position = 0;  // samples of that epoch that are done
-  std::string amp = "off";    // or its dtype
-  StepState report;           // the last step's: loss scale, skipped steps
+  std::int64_t step = 0;                         // optimizer steps done
+  std::int64_t epoch = 0;                        // where the next step is
+  std::int64_t position = 0;                     // samples of that epoch that are done
+  std::string amp = "off";                       // or its dtype
+  std::string kernels = "own", tuning = "none";  // --kernels, and the tuning table's hash
+  StepState report;                              // the last step's: loss scale, skipped steps
   double best_top1 = -1;
   nn::Plateau::State plateau;
 };

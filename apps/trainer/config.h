@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/trainer/kernel_choice.h"
 #include "kernels/base.h"
 
 namespace convoy::apps {
@@ -90,6 +91,8 @@ struct TrainConfig {
   std::uint64_t seed = 42;
   std::optional<bool> cuda_graph;  // nothing: where the device has graphs
   bool no_fuse = false;
+  KernelConfig kernel;
+  bool autotune = false;
   PrecisionConfig precision;
   double loss_scale = 0;  // 0: dynamic
   int loss_scale_window = 2000;
@@ -138,6 +141,10 @@ void describe_device(TrainConfig& c, Visitor&& v) {
   v("cuda-graph", c.cuda_graph,
     "capture the training step and replay it; left out: where the device has graphs (cuda, sim)");
   v("no-fuse", c.no_fuse, "compose plain ops instead of the fused ones");
+  describe_kernels(c.kernel, v);
+  v("autotune", c.autotune,
+    "before training, time each op's variants and write the tuning table (output's tuning.json, or "
+    "--tuning-table)");
   describe_simulator(c.simulator, v);
   v("profile", c.profile, "write a Chrome trace of the first steps to this file");
 }

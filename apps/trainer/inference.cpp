@@ -50,6 +50,7 @@ std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, in
                                                const data::ImageExtent& extent) {
   if (config.threads > 0) set_compute_threads(config.threads);
   set_simulator(config.simulator);
+  set_kernels(config.kernel, parse_device(config.device));
   auto model = nn::create_model(
       config.model, {.num_classes = num_classes, .in_channels = static_cast<int>(extent.channels)});
   nn::ParameterStore store(*model, parse_device(config.device), {},

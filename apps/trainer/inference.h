@@ -21,6 +21,7 @@ struct InferenceConfig {
   std::string device = "cpu";
   PrecisionConfig precision;
   SimulatorConfig simulator;
+  KernelConfig kernel;
 };
 
 // What a checkpoint says of its model becomes the default of every field that `given` does not
@@ -49,6 +50,7 @@ void describe(InferenceConfig& c, Visitor&& v) {
   v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");
   describe_precision(c.precision, v);
+  describe_kernels(c.kernel, v);
   describe_simulator(c.simulator, v);
 }
 

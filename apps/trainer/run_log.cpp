@@ -152,7 +152,7 @@ fs::path set_other_work_aside(const fs::path& folder, const fs::path& checkpoint
   const fs::path run = checkpoint.empty() ? "" : fs::absolute(checkpoint / "../..");
   const bool goes_on = !run.empty() && fs::equivalent(run, folder, none_there);
   std::vector<fs::path> names;
-  for (const char* name : {"args.json", "metrics.jsonl", "summary.csv", "checkpoints"}) {
+  for (const char* name : {"args.json", "metrics.jsonl", "summary.csv", "tuning.json", "checkpoints"}) {
     if (!goes_on && fs::exists(folder / name)) names.emplace_back(name);
   }
   if (goes_on) names = checkpoints_after(checkpoint);

@@ -156,6 +156,8 @@ CheckpointState start_state(const TrainConfig& c, const DataSource& data) {
   s.grad_accum_steps = c.grad_accum_steps;
   s.threads = compute_threads();
   s.amp = c.precision.amp ? c.precision.amp_dtype : "off";
+  s.kernels = c.kernel.kernels;
+  s.tuning = tuning_hash(tuning_table());
   return s;
 }
 
@@ -187,6 +189,12 @@ void require_same_run(const CheckpointState& saved, const CheckpointState& now) 
     fmt::print(stderr,
                "convoy: note: resumed with {} compute threads instead of {}: bits may differ\n",
                now.threads, saved.threads);
+  }
+  if (saved.kernels != now.kernels || saved.tuning != now.tuning) {
+    fmt::print(stderr,
+               "convoy: note: resumed with --kernels {} and tuning table {} instead of {} and {}: "
+               "bits may differ\n",
+               now.kernels, now.tuning, saved.kernels, saved.tuning);
   }
 }
 

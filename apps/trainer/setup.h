@@ -50,7 +50,7 @@ nn::LrSchedule make_schedule(const TrainConfig& config, std::int64_t steps_per_e
 CheckpointState start_state(const TrainConfig& config, const DataSource& data);
 
 // Throws a usage error that lists what differs from the run that a checkpoint belongs to. Another
-// number of threads only gives a note: bits may differ.
+// number of threads, or other kernels, only give a note: bits may differ.
 void require_same_run(const CheckpointState& saved, const CheckpointState& now);
 
 }  // namespace convoy::apps

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <optional>
 
+#include "apps/trainer/autotune.h"
 #include "apps/trainer/progress.h"
 #include "apps/trainer/run_log.h"
 #include "apps/trainer/setup.h"
@@ -149,6 +150,10 @@ void Trainer::start() {
   const fs::path aside = set_other_work_aside(config_.output, result_.checkpoint);
   if (!aside.empty()) fmt::print("moved what was there of other work to {}\n", aside.string());
   log_.emplace(config_.output, config_, state_.step);
+  if (!tuning_table().empty()) {
+    write_tuning_table(tuning_file(config_), tuning_table(), device_);
+    fmt::print("tuning table of {} ops, hash {}\n", tuning_table().size(), state_.tuning);
+  }
   steps_.emplace(device_, store_, *log_, state_.report, scaler_.has_value());
   fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
              config_.model, backend(device_).description(), store_.count(),
@@ -271,6 +276,9 @@ TrainResult Trainer::run() {
   }
   report_skipped(train_loader_);
   report_skipped(val_loader_);
+  if (const std::string line = without_vendor_line(); !line.empty()) {
+    fmt::print(stderr, "convoy: note: {}\n", line);
+  }
   if (!config_.profile.empty()) Profiler::write(config_.profile);
   result_.steps = state_.step;
   result_.interrupted = stop_requested == kSignal;
@@ -285,6 +293,7 @@ TrainResult train(const TrainConfig& config) {
   if (config.threads > 0) set_compute_threads(config.threads);
   set_simulator(config.simulator);
   nn::set_fusion(!config.no_fuse);
+  choose_kernels(config);
   return Trainer(config).run();
 }
 

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/kernel_choice.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "kernels/require.h"
+#include "kernels/vendor/library.h"
+#include "kernels/vendor/names.h"
+#include "nn/atomic_file.h"
+#include "runtime/device.h"
+
+namespace convoy::apps {
+namespace {
+
+using Json = nlohmann::json;
+constexpr int kFormatVersion = 1;
+
+std::string processor() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+bool uses_vendor(const TuningTable& table) {
+  return std::any_of(table.begin(), table.end(),
+                     [](const auto& entry) { return vendor::is_vendor(entry.second); });
+}
+
+Json parse(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) fail_usage("--tuning-table {}: expected a file, found none", file.string());
+  const Json json = Json::parse(in, nullptr, false);
+  const auto is_text = [&](const char* key) {
+    return json.contains(key) && json.at(key).is_string();
+  };
+  if (!json.is_object() || json.value("format_version", 0) != kFormatVersion ||
+      !is_text("device") || !is_text("libraries") || !json.contains("variants") ||
+      !json.at("variants").is_object()) {
+    fail_data(
+        "{}: expected a tuning table (format_version {}, device, libraries, variants), found "
+        "something else",
+        file.string(), kFormatVersion);
+  }
+  return json;
+}
+
+void require_made_here(const std::filesystem::path& file, const char* what, const std::string& made,
+                       const std::string& here) {
+  if (made == here) return;
+  fail_usage(
+      "--tuning-table {}: expected a table for the {} here, {}; found one for {}: make one with "
+      "--autotune and another file",
+      file.string(), what, here, made);
+}
+
+}  // namespace
+
+KernelFamily parse_kernels(const std::string& kernels, const Device& device) {
+  for (const KernelFamily family :
+       {KernelFamily::own, KernelFamily::vendor, KernelFamily::automatic}) {
+    if (kernels != name(family)) continue;
+    if (family == KernelFamily::vendor && device.type != DeviceType::cuda) {
+      fail_usage("--kernels vendor: {} has no vendor's kernels, cuda has; take own or auto",
+                 device);
+    }
+    return family;
+  }
+  fail_usage("--kernels expects own, vendor or auto, found '{}'", kernels);
+}
+
+// A description begins with the device's name and, on cuda, its index.
+std::string tuning_device(const Device& device) {
+  const std::string description = backend(device).description();
+  if (device.type == DeviceType::cpu) return description + ", " + processor();
+  const std::string prefix = to_text(device) + ", ";
+  const bool has_prefix = device.type == DeviceType::cuda && description.starts_with(prefix);
+  return has_prefix ? description.substr(prefix.size()) : description;
+}
+
+std::string tuning_libraries() {
+  std::vector<std::string> found;
+  for (const char* key : {"cublaslt", "cudnn"}) {
+    const Library& library = vendor_library(key);
+    if (library.loaded()) found.push_back(std::string(key) + " " + library.version());
+  }
+  return found.empty() ? "none" : fmt::format("{}", fmt::join(found, ", "));
+}
+
+TuningTable read_tuning_table(const std::filesystem::path& file, const Device& device) {
+  const Json json = parse(file);
+  require_made_here(file, "device", json.at("device"), tuning_device(device));
+  TuningTable table;
+  for (const auto& [key, variant] : json.at("variants").items()) {
+    if (!variant.is_string()) {
+      fail_data("{}: '{}' expects a variant's name, found {}", file.string(), key, variant.dump());
+    }
+    table[key] = variant;
+  }
+  if (uses_vendor(table)) {
+    require_made_here(file, "libraries", json.at("libraries"), tuning_libraries());
+  }
+  return table;
+}
+
+void write_tuning_table(const std::filesystem::path& file, const TuningTable& table,
+                        const Device& device) {
+  const nlohmann::ordered_json json{{"format_version", kFormatVersion},
+                                    {"device", tuning_device(device)},
+                                    {"libraries", uses_vendor(table) ? tuning_libraries() : "none"},
+                                    {"hash", tuning_hash(table)},
+                                    {"variants", table}};
+  nn::AtomicFile out(file);
+  out.write(json.dump(2) + "\n");
+  out.commit();
+}
+
+// FNV-1a (Fowler, Noll, Vo) of every key and variant, each with its end.
+std::string tuning_hash(const TuningTable& table) {
+  if (table.empty()) return "none";
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&](const std::string& text) {
+    for (const char c : text + '\n') {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    }
+  };
+  for (const auto& [key, variant] : table) {
+    add(key);
+    add(variant);
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+void set_kernels(const KernelConfig& config, const Device& device) {
+  set_kernel_family(parse_kernels(config.kernels, device));
+  set_tuning_table(config.tuning_table.empty() ? TuningTable{}
+                                               : read_tuning_table(config.tuning_table, device));
+}
+
+std::string without_vendor_line() {
+  const std::vector<std::string> ops = ops_without_vendor();
+  if (ops.empty()) return "";
+  const std::vector<std::string> first(ops.begin(),
+                                       ops.begin() + std::min<std::ptrdiff_t>(3, std::ssize(ops)));
+  std::string why;
+  for (const char* key : {"cublaslt", "cudnn"}) {
+    if (!vendor_library(key).loaded()) why += "; " + vendor_library(key).why();
+  }
+  return fmt::format("--kernels vendor: own kernels ran {} ops that have no vendor's: {}{}{}",
+                     ops.size(), fmt::join(first, "; "), ops.size() > 3 ? "; …" : "", why);
+}
+
+}  // namespace convoy::apps
