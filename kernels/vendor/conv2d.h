@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // conv2d by cuDNN: the variants that take a pass, the plan of one, and its launch. NHWC and KRSC
-// are strides to the library. Bias is fused; prologues, statistics, gradient epilogues and the
-// bias' gradient are ours alone, and an op with one of them has no variant here.
+// are strides to the library. Bias, residual and ReLU are fused; prologues, statistics, gradient
+// epilogues and the bias' gradient are ours alone, and an op with one of them has no variant here.
 
 #include <memory>
 #include <string_view>

@@ -4,7 +4,7 @@
 namespace convoy::vendor {
 namespace {
 
-enum : std::int64_t { kX = 1, kWeight, kY, kBias, kSum };
+enum : std::int64_t { kX = 1, kWeight, kY, kBias, kResidual, kBetween };
 
 Extents input_extents(const Conv2dGeometry& g) { return {g.N, g.C, g.H, g.W}; }
 Extents weight_extents(const Conv2dGeometry& g) { return {g.K, g.C / g.groups, g.R, g.S}; }
@@ -38,7 +38,7 @@ bool in_f32(DType dtype) { return statistics_dtype(dtype) == DType::f32; }
 
 bool suits(const Conv2dForward& op) {
   return in_f32(op.dtype) && op.g.output_shape().count() > 0 && op.prologue.lines == nullptr &&
-         is_plain(op.epilogue);
+         op.epilogue.statistics.mean == nullptr;
 }
 bool suits(const Conv2dBackwardInput& op) {
   return in_f32(op.dtype) && op.g.N > 0 && op.prologue.lines == nullptr &&
@@ -49,21 +49,25 @@ bool suits(const Conv2dBackwardWeight& op) {
          op.gradient_prologue.lines == nullptr && op.dweight != nullptr && op.dbias == nullptr;
 }
 
-// y = conv(x, weight), or with a bias y = (conv(x, weight) in f32, in no memory) + bias.
+// y = conv(x, weight), and what the epilogue makes of it: a chain of operations that hand each
+// other f32 in no memory, of which the last writes y.
 OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
   OperationGraph graph(library);
+  const Epilogue& e = op.epilogue;
   const Extents out = output_extents(op.g);
   const Descriptor& x = operand(graph, kX, input_extents(op.g), op.dtype, op.x);
   const Descriptor& weight = operand(graph, kWeight, weight_extents(op.g), op.dtype, op.weight);
   const Descriptor& y = operand(graph, kY, out, op.dtype, op.y);
-  const Descriptor* sum = &y;
-  if (op.epilogue.bias != nullptr) {
-    sum = &graph.tensor({.id = kSum,
+  int left = (e.bias != nullptr) + (e.residual != nullptr) + (e.activation != Activation::none);
+  const auto next = [&]() -> const Descriptor& {
+    if (left-- == 0) return y;
+    return graph.tensor({.id = kBetween + left,
                          .dims = out,
                          .strides = channels_last(out),
                          .type = CUDNN_DATA_FLOAT,
                          .is_virtual = true});
-  }
+  };
+  const Descriptor* sum = &next();
   const Descriptor& how = convolution(graph, op.g);
   Descriptor& conv = graph.operation(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
   conv.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, 1.0f);
@@ -73,10 +77,18 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
   conv.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, weight);
   conv.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, *sum);
   conv.finalize("describing a convolution");
-  if (op.epilogue.bias != nullptr) {
-    const Descriptor& bias = operand(graph, kBias, {1, op.g.K, 1, 1}, op.dtype, op.epilogue.bias);
-    graph.pointwise(CUDNN_POINTWISE_ADD, *sum, &bias, y);
+  const auto follow = [&](cudnnPointwiseMode_t mode, const Descriptor* b) {
+    const Descriptor& result = next();
+    graph.pointwise(mode, *sum, b, result);
+    sum = &result;
+  };
+  if (e.bias != nullptr) {
+    follow(CUDNN_POINTWISE_ADD, &operand(graph, kBias, {1, op.g.K, 1, 1}, op.dtype, e.bias));
   }
+  if (e.residual != nullptr) {
+    follow(CUDNN_POINTWISE_ADD, &operand(graph, kResidual, out, op.dtype, e.residual));
+  }
+  if (e.activation == Activation::relu) follow(CUDNN_POINTWISE_RELU_FWD, nullptr);
   return graph;
 }
 
@@ -119,6 +131,7 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dBackwardWeight& op) {
 std::vector<Operand> operands_of(const Conv2dForward& op) {
   std::vector<Operand> all = {{kX, op.x}, {kWeight, op.weight}, {kY, op.y}};
   if (op.epilogue.bias != nullptr) all.emplace_back(kBias, op.epilogue.bias);
+  if (op.epilogue.residual != nullptr) all.emplace_back(kResidual, op.epilogue.residual);
   return all;
 }
 std::vector<Operand> operands_of(const Conv2dBackwardInput& op) {

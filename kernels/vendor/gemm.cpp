@@ -26,11 +26,19 @@ cudaDataType cuda_type(DType dtype) {
   return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 
-// Of the epilogue a bias alone; the library's has the result's dtype.
+// Statistics are ours alone. The library's bias has the result's dtype, and it adds one matrix: the
+// residual or what was in c.
 bool suits(const Gemm& op) {
-  if (op.batch * op.M * op.N * op.K == 0) return false;
-  if (statistics_dtype(op.dtype) != DType::f32 || !is_plain(op.epilogue)) return false;
-  return op.epilogue.bias == nullptr || out_dtype(op) == op.dtype;
+  const Epilogue& e = op.epilogue;
+  if (op.batch * op.M * op.N * op.K == 0 || e.statistics.mean != nullptr) return false;
+  if (statistics_dtype(op.dtype) != DType::f32) return false;
+  if (e.residual != nullptr && op.accumulate) return false;
+  return e.bias == nullptr || out_dtype(op) == op.dtype;
+}
+
+// The matrix that is added, laid out like c.
+const void* addend(const Gemm& op) {
+  return op.epilogue.residual != nullptr ? op.epilogue.residual : op.c;
 }
 
 std::uint32_t alignment_of(const void* place) {
@@ -66,9 +74,12 @@ class Description : public MatmulDescription {
       : MatmulDescription(blas, CUBLAS_COMPUTE_32F, CUDA_R_32F) {
     set(CUBLASLT_MATMUL_DESC_TRANSA, op.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, op.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (op.epilogue.bias == nullptr) return;
-    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, op.epilogue.bias);
+    const bool relu = op.epilogue.activation == Activation::relu;
+    const bool bias = op.epilogue.bias != nullptr;
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE,
+        bias ? (relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS)
+             : (relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT));
+    if (bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, op.epilogue.bias);
   }
 };
 
@@ -81,7 +92,7 @@ void find_algorithms(const CublasLt& blas, const Gemm& op, const Device& device,
       std::uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(op.b));
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(op.a));
-  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(op.c));
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(addend(op)));
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(op.c));
   const Description description(blas, op);
   product.algorithms.resize(kNames.size());
@@ -98,7 +109,7 @@ void find_algorithms(const CublasLt& blas, const Gemm& op, const Device& device,
 }
 
 // Everything that the choice of an algorithm depends on.
-using Key = std::array<std::int64_t, 20>;
+using Key = std::array<std::int64_t, 22>;
 Key key_of(const Gemm& op, const Device& device) {
   return {device.index,
           op.M,
@@ -119,7 +130,9 @@ Key key_of(const Gemm& op, const Device& device) {
           alignment_of(op.a),
           alignment_of(op.b),
           alignment_of(op.c),
-          op.epilogue.bias == nullptr ? 0 : alignment_of(op.epilogue.bias)};
+          op.epilogue.bias == nullptr ? 0 : alignment_of(op.epilogue.bias),
+          op.epilogue.residual == nullptr ? 0 : alignment_of(op.epilogue.residual),
+          static_cast<std::int64_t>(op.epilogue.activation)};
 }
 
 // Never destroyed: plans point to it.
@@ -169,13 +182,14 @@ void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream
   const auto& product = *static_cast<const Product*>(plan.state);
   const cublasLtMatmulHeuristicResult_t& chosen = product.algorithms[index_of(plan.variant)];
   const Description description(blas, op);
-  const float alpha = 1, beta = op.accumulate ? 1 : 0;
-  check(blas,
-        blas.cublasLtMatmul(cublaslt_handle(blas, stream.device), description.get(), &alpha, op.b,
-                            product.a.get(), op.a, product.b.get(), &beta, op.c, product.c.get(),
-                            op.c, product.c.get(), &chosen.algo, aligned(workspace),
-                            chosen.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
-        "running a product");
+  const float alpha = 1, beta = op.accumulate || op.epilogue.residual != nullptr ? 1 : 0;
+  check(
+      blas,
+      blas.cublasLtMatmul(cublaslt_handle(blas, stream.device), description.get(), &alpha, op.b,
+                          product.a.get(), op.a, product.b.get(), &beta, addend(op),
+                          product.c.get(), op.c, product.c.get(), &chosen.algo, aligned(workspace),
+                          chosen.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
+      "running a product");
 }
 
 }  // namespace convoy::vendor
