@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/places.h"
+
 namespace convoy::testing {
 
 namespace fs = std::filesystem;
@@ -49,9 +51,9 @@ class Folder {
 // Runs a shell script in the folder; the program is $convoy, its outputs go to $out and $err.
 inline Outcome run_script(const Folder& folder, const std::string& script) {
   const fs::path out = folder / "stdout.txt", err = folder / "stderr.txt";
-  const std::string command = "cd '" + folder.path().string() +
-                              "' && convoy='" CONVOY_PROGRAM "' out='" + out.string() + "' err='" +
-                              err.string() + "'; " + script;
+  const std::string command = "cd '" + folder.path().string() + "' && convoy='" +
+                              place("CONVOY_PROGRAM", CONVOY_PROGRAM) + "' out='" + out.string() +
+                              "' err='" + err.string() + "'; " + script;
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
 }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// kbench: check and time kernels, variant by variant. Exit codes: 0 all are right, 1 one is wrong
+// or failed, 2 bad use.
+#include <cstdio>
+#include <exception>
+
+#include "apps/convoy/arguments.h"
+#include "apps/kbench/command.h"
+#include "kernels/require.h"
+
+int main(int argc, char** argv) {
+  try {
+    return convoy::kbench::run_command(convoy::apps::with_dashes(argc, argv));
+  } catch (const convoy::Error& error) {
+    fmt::print(stderr, "kbench: {}\n", error.what());
+    return error.kind() == convoy::ErrorKind::usage ? 2 : 1;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "kbench: {}\n", error.what());
+    return 1;
+  }
+}

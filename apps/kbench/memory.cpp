@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// Kernels that do little more than move memory. Each is measured on `--count` elements; bytes are
+// those that must cross: every operand once.
+#include <cmath>
+
+#include "apps/kbench/make.h"
+#include "kernels/binary.h"
+#include "kernels/copy.h"
+#include "kernels/elementwise.h"
+#include "kernels/layer_norm.h"
+#include "kernels/optimizer.h"
+#include "kernels/pool2d.h"
+#include "kernels/reduce.h"
+#include "kernels/softmax.h"
+
+namespace convoy::kbench {
+namespace {
+
+struct Setting {
+  Request request;
+  std::int64_t count;
+  DType dtype() const { return request.dtype; }
+  Problem problem(const char* pass, std::vector<std::pair<std::string, std::int64_t>> sizes) const {
+    return {.op = "memory",
+            .pass = pass,
+            .name = pass,
+            .sizes = std::move(sizes),
+            .dtype = request.dtype,
+            .memory_bound = true,
+            .memory = std::make_shared<Operands>(request.device)};
+  }
+};
+
+// Everything that was declared is moved `times` (1) time.
+void count_bytes(Problem& problem) {
+  problem.bytes = static_cast<double>(problem.memory->bytes_per_set());
+}
+
+Problem copy(const Setting& s) {
+  Problem problem = s.problem("copy", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const int x = memory->input(s.dtype(), s.count), y = memory->output(s.dtype(), s.count);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return Copy{{s.count}, {1}, {1}, m->data(x, set), m->data(y, set), s.dtype()};
+  });
+  problem.expected = [=] {
+    return std::vector<Expected>{
+        {y, 1, 0, 1, [&from = memory->drawn(x)](std::int64_t i) { return from[i]; }}};
+  };
+  return problem;
+}
+
+Problem cast(const Setting& s) {
+  Problem problem = s.problem("cast", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const int x = memory->input(DType::f32, s.count), y = memory->output(s.dtype(), s.count);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return Cast{s.count, m->data(x, set), DType::f32, m->data(y, set), s.dtype()};
+  });
+  problem.expected = [=] {
+    return std::vector<Expected>{
+        {y, 1, 1, 1, [&from = memory->drawn(x)](std::int64_t i) { return from[i]; }}};
+  };
+  return problem;
+}
+
+Problem relu(const Setting& s) {
+  Problem problem = s.problem("relu", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const int x = memory->input(s.dtype(), s.count), y = memory->output(s.dtype(), s.count);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return Unary{UnaryFn::relu, s.count, m->data(x, set), m->data(y, set), s.dtype()};
+  });
+  problem.expected = [=] {
+    return std::vector<Expected>{{y, 1, 0, 1, [&from = memory->drawn(x)](std::int64_t i) {
+                                    return std::max(from[i], 0.0);
+                                  }}};
+  };
+  return problem;
+}
+
+Problem relu_backward(const Setting& s) {
+  Problem problem = s.problem("relu_backward", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const int y = memory->input(s.dtype(), s.count), dy = memory->input(s.dtype(), s.count);
+  const int dx = memory->output(s.dtype(), s.count);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return UnaryBackward{UnaryFn::relu,    s.count,          m->data(y, set),
+                         m->data(dy, set), m->data(dx, set), s.dtype()};
+  });
+  problem.expected = [=] {
+    const HostValues &output = memory->drawn(y), &gradient = memory->drawn(dy);
+    return std::vector<Expected>{
+        {dx, 1, 0, 1, [&](std::int64_t i) { return output[i] > 0 ? gradient[i] : 0.0; }}};
+  };
+  return problem;
+}
+
+Problem add(const Setting& s) {
+  Problem problem = s.problem("add", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const int a = memory->input(s.dtype(), s.count), b = memory->input(s.dtype(), s.count);
+  const int y = memory->output(s.dtype(), s.count);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return dense_binary(BinaryFn::add, s.count, m->data(a, set), m->data(b, set), m->data(y, set),
+                        s.dtype());
+  });
+  problem.expected = [=] {
+    const HostValues &left = memory->drawn(a), &right = memory->drawn(b);
+    return std::vector<Expected>{{y, 1, 1, 1, [&](std::int64_t i) { return left[i] + right[i]; }}};
+  };
+  return problem;
+}
+
+struct Rows {
+  std::int64_t rows, columns;
+};
+Rows rows_of(std::int64_t count, std::int64_t columns) { return {count / columns + 1, columns}; }
+
+Problem column_sum(const Setting& s) {
+  const Rows r = rows_of(s.count, 256);
+  Problem problem = s.problem("column_sum", {{"rows", r.rows}, {"columns", r.columns}});
+  const auto memory = problem.memory;
+  const int x = memory->input(s.dtype(), r.rows * r.columns);
+  const int y = memory->output(s.dtype(), r.columns);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return ReduceSum{{r.rows, r.columns}, {r.columns, 1},  1u,
+                     m->data(x, set),     m->data(y, set), s.dtype()};
+  });
+  problem.expected = [=] {
+    const auto terms = static_cast<double>(r.rows);
+    return std::vector<Expected>{
+        {y, terms, 1, terms, [=, &from = memory->drawn(x)](std::int64_t column) {
+           double sum = 0;
+           for (std::int64_t row = 0; row < r.rows; ++row) sum += from[row * r.columns + column];
+           return sum;
+         }}};
+  };
+  return problem;
+}
+
+Problem softmax(const Setting& s) {
+  const Rows r = rows_of(s.count, 1000);
+  Problem problem = s.problem("softmax", {{"rows", r.rows}, {"columns", r.columns}});
+  const auto memory = problem.memory;
+  const int x = memory->input(s.dtype(), r.rows * r.columns, -4, 4);
+  const int y = memory->output(s.dtype(), r.rows * r.columns);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return SoftmaxForward{.rows = r.rows,
+                          .classes = r.columns,
+                          .x = m->data(x, set),
+                          .y = m->data(y, set),
+                          .dtype = s.dtype()};
+  });
+  problem.expected = [=] {
+    const auto cost = 20 * static_cast<double>(r.columns);
+    return std::vector<Expected>{{y, 1, 1, cost, [=, &from = memory->drawn(x)](std::int64_t i) {
+                                    double sum = 0;
+                                    const std::int64_t begin = i / r.columns * r.columns;
+                                    for (std::int64_t j = 0; j < r.columns; ++j) {
+                                      sum += std::exp(from[begin + j]);
+                                    }
+                                    return std::exp(from[i]) / sum;
+                                  }}};
+  };
+  return problem;
+}
+
+Problem layer_norm(const Setting& s) {
+  const Rows r = rows_of(s.count, 768);
+  Problem problem = s.problem("layer_norm", {{"rows", r.rows}, {"columns", r.columns}});
+  const auto memory = problem.memory;
+  const DType kept = statistics_dtype(s.dtype());
+  const int x = memory->input(s.dtype(), r.rows * r.columns);
+  const int y = memory->output(s.dtype(), r.rows * r.columns);
+  const int mean = memory->output(kept, r.rows), rstd = memory->output(kept, r.rows);
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return LayerNormForward{.rows = r.rows,
+                            .channels = r.columns,
+                            .x = m->data(x, set),
+                            .mean = m->data(mean, set),
+                            .rstd = m->data(rstd, set),
+                            .y = m->data(y, set),
+                            .dtype = s.dtype()};
+  });
+  problem.expected = [=] {
+    const auto columns = static_cast<double>(r.columns);
+    return std::vector<Expected>{
+        {y, 1, 4, 2 * columns, [=, &from = memory->drawn(x)](std::int64_t i) {
+           double sum = 0, squares = 0;
+           const std::int64_t begin = i / r.columns * r.columns;
+           for (std::int64_t j = 0; j < r.columns; ++j) sum += from[begin + j];
+           for (std::int64_t j = 0; j < r.columns; ++j) {
+             squares += std::pow(from[begin + j] - sum / columns, 2);
+           }
+           return (from[i] - sum / columns) / std::sqrt(squares / columns + 1e-5);
+         }}};
+  };
+  return problem;
+}
+
+// resnet50's only one: 3 x 3 with stride 2 over [N, 112, 112, 64].
+Problem max_pool2d(const Setting& s) {
+  const std::int64_t size = s.count < 64 * 112 * 112 ? 14 : 112, channels = 64;
+  const Shape shape{s.count / (size * size * channels) + 1, size, size, channels};
+  const Pool2dGeometry g = pool2d_geometry(
+      "max_pool2d", shape, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+  Problem problem =
+      s.problem("max_pool2d", {{"n", shape[0]}, {"h", size}, {"w", size}, {"c", channels}});
+  const auto memory = problem.memory;
+  const int x = memory->input(s.dtype(), shape.count());
+  const int y = memory->output(s.dtype(), g.output_shape().count());
+  const int indices = memory->output(DType::i32, g.output_shape().count());
+  count_bytes(problem);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return MaxPool2dForward{g, m->data(x, set), m->data(y, set),
+                            static_cast<std::int32_t*>(m->data(indices, set)), s.dtype()};
+  });
+  problem.expected = [=] {
+    return std::vector<Expected>{
+        {y, 1, 0, 9, [=, &from = memory->drawn(x)](std::int64_t i) {
+           const std::int64_t out = g.w.out, c = i % channels;
+           const std::int64_t q = i / channels % out;
+           const std::int64_t p = i / (channels * out) % g.h.out;
+           const std::int64_t n = i / (channels * out * g.h.out);
+           double largest = -INFINITY;
+           for (std::int64_t r = 2 * p - 1; r <= 2 * p + 1; ++r) {
+             for (std::int64_t t = 2 * q - 1; t <= 2 * q + 1; ++t) {
+               if (r < 0 || r >= size || t < 0 || t >= size) continue;
+               largest = std::max(largest, from[((n * size + r) * size + t) * channels + c]);
+             }
+           }
+           return largest;
+         }}};
+  };
+  return problem;
+}
+
+// Optimizers step f32 parameters and write half weights where the dtype is a half.
+struct Training {
+  int parameter, gradient, half;
+};
+Training training_operands(const Setting& s, Operands& memory) {
+  const bool has_half = s.dtype() == DType::f16 || s.dtype() == DType::bf16;
+  return {memory.in_out(DType::f32, s.count), memory.input(DType::f32, s.count),
+          has_half ? memory.output(s.dtype(), s.count) : -1};
+}
+HalfCopy half_of(const Setting& s, const Operands& memory, const Training& t, int set) {
+  if (t.half < 0) return {};
+  return {memory.data(t.half, set), s.dtype()};
+}
+constexpr double kLearningRate = 0.125;
+// On the device, as long as the problem lives.
+std::shared_ptr<Tensor> step_state(const Device& device) {
+  StepState state;
+  state.learning_rate[0] = static_cast<float>(kLearningRate);
+  return std::make_shared<Tensor>(from_host(&state, {sizeof(StepState)}, {DType::u8, device}));
+}
+// What lies on the device is read and written; the gradient and half weights cross once.
+void count_step_bytes(const Setting& s, Problem& problem, int states, const Training& t) {
+  const double half = t.half < 0 ? 0 : 2;
+  problem.bytes = static_cast<double>(s.count) * (4 + 8 + 8 * states + half);
+}
+
+Problem sgd(const Setting& s) {
+  Problem problem = s.problem("sgd", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const Training t = training_operands(s, *memory);
+  const int momentum = memory->in_out(DType::f32, s.count);
+  const auto state = step_state(s.request.device);
+  count_step_bytes(s, problem, 1, t);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return SgdStep{s.count,
+                   m->data(t.parameter, set),
+                   m->data(t.gradient, set),
+                   m->data(momentum, set),
+                   static_cast<const StepState*>(state->data()),
+                   0,
+                   DType::f32,
+                   {.momentum = 0.9, .weight_decay = 1e-4},
+                   half_of(s, *m, t, set)};
+  });
+  problem.expected = [=] {
+    const HostValues &p = memory->drawn(t.parameter), &g = memory->drawn(t.gradient),
+                     &b = memory->drawn(momentum);
+    const auto reference = [&](std::int64_t i) {
+      return p[i] - kLearningRate * (0.9 * b[i] + g[i] + 1e-4 * p[i]);
+    };
+    std::vector<Expected> all = {{t.parameter, 1, 2, 1, reference}};
+    if (t.half >= 0) all.push_back({t.half, 1, 2, 1, reference});
+    return all;
+  };
+  return problem;
+}
+
+Problem adamw(const Setting& s) {
+  Problem problem = s.problem("adamw", {{"count", s.count}});
+  const auto memory = problem.memory;
+  const Training t = training_operands(s, *memory);
+  const int first = memory->in_out(DType::f32, s.count);
+  const int second = memory->in_out(DType::f32, s.count, 0.5, 1);
+  const auto state = step_state(s.request.device);
+  count_step_bytes(s, problem, 2, t);
+  bind(problem, s.request.device, [=, m = memory.get()](int set) {
+    return AdamWStep{s.count,
+                     m->data(t.parameter, set),
+                     m->data(t.gradient, set),
+                     m->data(first, set),
+                     m->data(second, set),
+                     static_cast<const StepState*>(state->data()),
+                     0,
+                     DType::f32,
+                     {},
+                     half_of(s, *m, t, set)};
+  });
+  problem.expected = [=] {
+    const HostValues &p = memory->drawn(t.parameter), &g = memory->drawn(t.gradient),
+                     &m = memory->drawn(first), &v = memory->drawn(second);
+    // Step 1 of AdamW: the averages are divided by 1 - 0.9 and 1 - 0.999.
+    const auto reference = [&](std::int64_t i) {
+      const double average = (0.9 * m[i] + 0.1 * g[i]) / 0.1;
+      const double square = (0.999 * v[i] + 0.001 * g[i] * g[i]) / 0.001;
+      return p[i] * (1 - kLearningRate * 0.01) -
+             kLearningRate * average / (std::sqrt(square) + 1e-8);
+    };
+    std::vector<Expected> all = {{t.parameter, 1, 4, 1, reference}};
+    if (t.half >= 0) all.push_back({t.half, 1, 4, 1, reference});
+    return all;
+  };
+  return problem;
+}
+
+struct Named {
+  const char* name;
+  Problem (*make)(const Setting&);
+};
+constexpr Named kKernels[] = {
+    {"copy", copy},
+    {"cast", cast},
+    {"relu", relu},
+    {"relu_backward", relu_backward},
+    {"add", add},
+    {"column_sum", column_sum},
+    {"softmax", softmax},
+    {"layer_norm", layer_norm},
+    {"max_pool2d", max_pool2d},
+    {"sgd", sgd},
+    {"adamw", adamw},
+};
+
+std::int64_t usual_count(const Device& device) {
+  if (device.type == DeviceType::cuda) return std::int64_t{1} << 26;
+  return std::int64_t{1} << (device.type == DeviceType::cpu ? 22 : 12);
+}
+
+}  // namespace
+
+std::vector<MakeProblem> memory_problems(const Request& request) {
+  const Setting setting{request, request.size("count", usual_count(request.device), 1)};
+  std::vector<MakeProblem> all;
+  for (const Named& kernel : kKernels) {
+    if (!request.wants_pass(kernel.name)) continue;
+    if (std::string(kernel.name).find(request.filter) == std::string::npos) continue;
+    all.push_back([=] { return kernel.make(setting); });
+  }
+  return all;
+}
+
+}  // namespace convoy::kbench

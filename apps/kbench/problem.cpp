@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "apps/kbench/problem.h"
+
+#include <algorithm>
+
+namespace convoy::kbench {
+
+bool Request::wants_pass(const std::string& pass) const {
+  return passes.empty() || std::find(passes.begin(), passes.end(), pass) != passes.end();
+}
+
+bool Request::has(const std::string& flag) const {
+  return std::any_of(sizes.begin(), sizes.end(), [&](const auto& s) { return s.first == flag; });
+}
+
+std::int64_t Request::size(const std::string& flag, std::int64_t absent, std::int64_t least) const {
+  for (const auto& [name, value] : sizes) {
+    if (name != flag) continue;
+    if (value < least) fail_usage("--{} expects {} or more, found {}", flag, least, value);
+    return value;
+  }
+  return absent;
+}
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> all = {
+      {"gemm",
+       "matrix products; passes are those of a linear layer: nt, nn and tn",
+       {"m", "n", "k"},
+       {"forward", "backward_input", "backward_weight"},
+       {"square", "cifar"},
+       gemm_problems},
+      {"conv2d",
+       "convolutions, NHWC",
+       {"n", "c", "h", "w", "k", "r", "s", "stride", "pad", "groups"},
+       {"forward", "backward_input", "backward_weight"},
+       {"resnet50", "cifar", "resnet20"},
+       conv2d_problems},
+      {"batch_norm",
+       "batch normalisation in training",
+       {"n", "c", "h", "w"},
+       {"forward", "backward"},
+       {"resnet50", "cifar", "resnet20"},
+       batch_norm_problems},
+      {"memory",
+       "kernels that memory bounds: copies, elementwise ops, sums, softmax, pooling, optimizers",
+       {"count"},
+       {"copy", "cast", "relu", "relu_backward", "add", "column_sum", "softmax", "layer_norm",
+        "max_pool2d", "sgd", "adamw"},
+       {},
+       memory_problems},
+  };
+  return all;
+}
+
+}  // namespace convoy::kbench

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "apps/kbench/timing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "runtime/graph.h"
+#include "runtime/tensor.h"
+
+namespace convoy::kbench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Seconds that the work takes, by the clock that fits the device.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const Device& device) : backend_(backend(device)), device_(device) {
+    if (device.type != DeviceType::cuda) return;
+    begin_ = backend_.create_timing_event();
+    end_ = backend_.create_timing_event();
+  }
+  ~Stopwatch() {
+    if (begin_ == nullptr) return;
+    backend_.destroy_event(begin_);
+    backend_.destroy_event(end_);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+  template <class Work>
+  double time(Work work) {
+    const Stream stream = current_stream(device_);
+    if (begin_ == nullptr) {
+      const Clock::time_point begin = Clock::now();
+      work();
+      return seconds_since(begin);
+    }
+    backend_.record(begin_, stream);
+    work();
+    backend_.record(end_, stream);
+    backend_.synchronize_event(end_);
+    return backend_.seconds_between(begin_, end_);
+  }
+
+ private:
+  DeviceBackend& backend_;
+  Device device_;
+  void* begin_ = nullptr;
+  void* end_ = nullptr;
+};
+
+constexpr double kRepeatSeconds = 4e-3;
+constexpr int kMostLaunches = 200;
+
+// One repeat's launches as a graph; null where the device or a launch does not take it.
+std::unique_ptr<Graph> capture(const Device& device, const std::function<void()>& launches) {
+  if (device.type != DeviceType::cuda) return nullptr;
+  try {
+    auto graph = std::make_unique<Graph>(device);
+    graph->run(launches);
+    graph->capture(launches);
+    graph->replay();
+    return graph;
+  } catch (const Error&) {
+    return nullptr;  // launched one by one then; the result says so
+  }
+}
+
+double middle(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+}  // namespace
+
+double Times::median() const { return middle(seconds); }
+double Times::least() const {
+  return seconds.empty() ? 0 : *std::min_element(seconds.begin(), seconds.end());
+}
+
+std::optional<Times> measure(const Device& device, int sets,
+                             const std::function<void(int set)>& launch,
+                             const TimingOptions& options) {
+  if (device.type == DeviceType::sim) return std::nullopt;
+  const Clock::time_point begin = Clock::now();
+  Stopwatch watch(device);
+  double one = watch.time([&] { launch(0); });
+  for (int i = 0; i < options.warmup && seconds_since(begin) < options.max_seconds; ++i) {
+    one = std::min(one, watch.time([&] { launch((i + 1) % sets); }));
+  }
+  Times times;
+  times.launches =
+      std::clamp(static_cast<int>(kRepeatSeconds / std::max(one, 1e-7)), 1, kMostLaunches);
+  const auto launches = [&] {
+    for (int i = 0; i < times.launches; ++i) launch(i % sets);
+  };
+  const auto graph = capture(device, launches);
+  times.graph = graph != nullptr;
+  backend(device).synchronize(current_stream(device));
+  for (int i = 0; i < options.repeats; ++i) {
+    if (i >= 3 && seconds_since(begin) > options.max_seconds) break;
+    const double seconds = watch.time([&] { graph ? graph->replay() : launches(); });
+    times.seconds.push_back(seconds / times.launches);
+  }
+  return times;
+}
+
+double copy_bandwidth(const Device& device, std::size_t bytes, const TimingOptions& options) {
+  const auto count = static_cast<std::int64_t>(bytes);
+  const Tensor from = zeros({count}, {DType::u8, device}), to = empty({count}, {DType::u8, device});
+  const auto times = measure(
+      device, 1,
+      [&](int) { backend(device).copy(to.data(), from.data(), bytes, current_stream(device)); },
+      options);
+  return times ? 2 * static_cast<double>(bytes) / times->median() : 0;
+}
+
+}  // namespace convoy::kbench

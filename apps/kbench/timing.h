@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Times of launches: the device's own events on cuda, host clocks on cpu. The simulator has no
+// timing model, and gives none.
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "kernels/base.h"
+
+namespace convoy::kbench {
+
+struct TimingOptions {
+  int warmup = 5;          // launches
+  int repeats = 20;        // measurements, of each of which the launches are many
+  double max_seconds = 2;  // after which fewer repeats (3 at least) must do
+};
+
+// Seconds of one launch, one number per repeat. A repeat has as many launches as make it some
+// milliseconds long, over sets of operands in turn; on cuda they are replayed as a graph, so that
+// the host's part of a launch is not measured with it.
+struct Times {
+  std::vector<double> seconds;
+  int launches = 0;  // per repeat
+  bool graph = false;
+  double median() const;
+  double least() const;
+};
+
+std::optional<Times> measure(const Device& device, int sets,
+                             const std::function<void(int set)>& launch,
+                             const TimingOptions& options);
+
+// Bytes per second, read and written, of the device's copy between buffers of `bytes`; 0 on sim.
+double copy_bandwidth(const Device& device, std::size_t bytes, const TimingOptions& options);
+
+}  // namespace convoy::kbench

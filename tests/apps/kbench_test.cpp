@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// kbench: verdicts on cpu and sim at tiny shapes, times where there are any, bad use, and results
+// that are wrong.
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "apps/kbench/harness.h"
+#include "apps/kbench/report.h"
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+Outcome kbench_run(const Folder& folder, const std::string& arguments) {
+  return run_script(folder, "'" + place("KBENCH_PROGRAM", KBENCH_PROGRAM) + "' " + arguments +
+                                " >\"$out\" 2>\"$err\"");
+}
+
+nlohmann::json results_of(const Folder& folder, const std::string& arguments, int code = 0) {
+  const Outcome run = kbench_run(folder, arguments + " --json r.json --warmup 1 --repeats 3");
+  EXPECT_EQ(run.code, code) << run.out << run.err;
+  return nlohmann::json::parse(read_file(folder / "r.json"));
+}
+
+TEST(Kbench, GemmIsCheckedOnEveryRungOfTheSimulator) {
+  const Folder folder;
+  const auto results = results_of(folder, "gemm --device sim --m 65 --n 33 --k 40 --dtype f16,f32");
+  std::vector<std::string> variants;
+  for (const auto& row : results["rows"]) {
+    EXPECT_EQ(row["verdict"], "right") << row;
+    EXPECT_EQ(row["compared"], 65 * 33);
+    EXPECT_FALSE(row.contains("seconds")) << "the simulator has no timing model";
+    if (row["pass"] == "forward" && row["dtype"] == "f16") variants.push_back(row["variant"]);
+  }
+  EXPECT_GE(variants.size(), 5u);
+}
+
+TEST(Kbench, ConvolutionsAreCheckedInEveryPass) {
+  const Folder folder;
+  for (const char* device : {"cpu --dtype f32", "sim --dtype bf16"}) {
+    const auto results = results_of(
+        folder,
+        std::string("conv2d --n 2 --c 8 --h 7 --w 6 --k 16 --r 3 --stride 2 --device ") + device);
+    std::set<std::string> passes;
+    for (const auto& row : results["rows"]) {
+      EXPECT_EQ(row["verdict"], "right") << row;
+      passes.insert(row["pass"]);
+    }
+    EXPECT_EQ(passes, (std::set<std::string>{"forward", "backward_input", "backward_weight"}));
+  }
+}
+
+TEST(Kbench, GroupsAndPaddingAreCheckedToo) {
+  const Folder folder;
+  const auto results = results_of(
+      folder, "conv2d --n 1 --c 8 --h 5 --k 16 --r 1 --s 3 --pad 1 --groups 4 --device sim");
+  EXPECT_GT(results["rows"].size(), 2u);
+}
+
+TEST(Kbench, EveryMemoryBoundKernelIsRightOnCpuAndSim) {
+  const Folder folder;
+  for (const char* device : {"cpu --count 5000", "sim --count 700 --dtype f16,f32"}) {
+    const auto results = results_of(folder, std::string("memory --device ") + device);
+    for (const auto& row : results["rows"]) EXPECT_EQ(row["verdict"], "right") << row;
+    EXPECT_GE(results["rows"].size(), 11u);
+  }
+  const auto norms =
+      results_of(folder, "batch_norm --n 3 --c 5 --h 4 --device sim --dtype f32,f16");
+  EXPECT_EQ(norms["rows"].size(), 4u);
+  for (const auto& row : norms["rows"]) EXPECT_EQ(row["verdict"], "right") << row;
+}
+
+TEST(Kbench, TimesOnCpuComeWithRatesAndTheShareOfACopy) {
+  const Folder folder;
+  const auto gemm = results_of(folder, "gemm --device cpu --m 64 --n 64 --k 64 --passes forward");
+  const auto& row = gemm["rows"][0];
+  EXPECT_GT(row["seconds"], 0.0);
+  EXPECT_NEAR(row["gflops"].get<double>(), 2.0 * 64 * 64 * 64 / row["seconds"].get<double>() / 1e9,
+              1e-6 * row["gflops"].get<double>());
+  EXPECT_EQ(row["repeats"], 3);
+  const auto add = results_of(folder, "memory --device cpu --passes add --count 100000");
+  const double rate = 3 * 4 * 100000 / add["rows"][0]["seconds"].get<double>();
+  EXPECT_NEAR(add["rows"][0]["of_copy"].get<double>(),
+              rate / add["copy_bytes_per_second"].get<double>(), 1e-6);
+  EXPECT_TRUE(add.contains("commit") && add.contains("driver") && add.contains("device"));
+}
+
+TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
+  const Folder folder;
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "usage: kbench"},
+      {"gem --m 3", "did you mean gemm?"},
+      {"gemm --device gpu", "--device expects one of"},
+      {"gemm --mm 3", "did you mean --m?"},
+      {"gemm --m -1 --device cpu", "--m expects 0 or more, found -1"},
+      {"gemm --dtype f8", "--dtype expects f32, f16 or bf16, found 'f8'"},
+      {"gemm --device cpu --dtype f16", "--dtype on cpu expects f32"},
+      {"conv2d --shapes vgg", "--shapes expects one of resnet50"},
+      {"conv2d --passes sideways", "--passes expects one of forward"},
+      {"conv2d --device sim --h 2 --r 5 --pad 0 --c 8", "kernel"},
+      {"gemm --device sim --m 8 --n 8 --k 8 --variant wrgmma", "--variant expects a variant"},
+      {"gemm --repeats 0", "--repeats expects 1 or more"},
+  };
+  for (const auto& [arguments, text] : cases) {
+    const Outcome run = kbench_run(folder, arguments);
+    EXPECT_EQ(run.code, 2) << arguments << run.out << run.err;
+    EXPECT_NE(run.err.find(text), std::string::npos) << arguments << ": " << run.err;
+  }
+}
+
+TEST(Kbench, ListRunsNothing) {
+  const Folder folder;
+  const Outcome run = kbench_run(folder, "gemm --device sim --m 40 --n 40 --k 40 --list");
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("naive, shared_tile"), std::string::npos) << run.out;
+  EXPECT_EQ(run.out.find("right"), std::string::npos) << run.out;
+}
+
+// A problem whose launch is the real one, and then does `harm` to its result.
+kbench::MakeProblem harmed(const Device& device, void (*harm)(kbench::Operands&, int operand)) {
+  kbench::Request request{.device = device, .sizes = {{"m", 40}, {"n", 24}, {"k", 16}}};
+  request.passes = {"forward"};
+  return [=] {
+    kbench::Problem problem = kbench::gemm_problems(request).front()();
+    problem.launch = [launch = problem.launch, harm, memory = problem.memory](
+                         const std::string& variant, int set) {
+      launch(variant, set);
+      harm(*memory, 2);
+    };
+    return problem;
+  };
+}
+
+void poke(kbench::Operands& memory, int operand, float value) {
+  const Device device{DeviceType::sim};
+  auto* const place = static_cast<float*>(memory.data(operand, 0)) + 40 * 24 - 1;
+  const Tensor one = full({1}, value, {DType::f32, device});
+  backend(device).copy(place, one.data(), sizeof(float), current_stream(device));
+}
+
+TEST(Kbench, AWrongResultIsSeenAndNotTimed) {
+  const Device device{DeviceType::sim};
+  using Harm = void (*)(kbench::Operands&, int);
+  const Harm harms[] = {
+      [](kbench::Operands& memory, int c) { poke(memory, c, 100.0f); },
+      [](kbench::Operands& memory, int c) { poke(memory, c, NAN); },
+  };
+  for (const Harm harm : harms) {
+    const kbench::Results results =
+        kbench::run_all(device, {harmed(device, harm)}, {.variants = {"naive"}, .progress = false});
+    ASSERT_EQ(results.rows.size(), 1u);
+    EXPECT_EQ(results.rows[0].outcome, "wrong");
+    EXPECT_FALSE(results.rows[0].times);
+    EXPECT_FALSE(results.all_right());
+    EXPECT_NE(kbench::table(results).find("element 959"), std::string::npos)
+        << kbench::table(results);
+  }
+}
+
+TEST(Kbench, AKernelThatThrowsIsAFailedRow) {
+  const Device device{DeviceType::sim};
+  const auto problem = harmed(device, [](kbench::Operands&, int) { throw Error("gemm: planted"); });
+  const kbench::Results results =
+      kbench::run_all(device, {problem}, {.variants = {"naive"}, .progress = false});
+  ASSERT_EQ(results.rows.size(), 1u);
+  EXPECT_EQ(results.rows[0].outcome, "failed");
+  EXPECT_NE(kbench::json(results).find("gemm: planted"), std::string::npos);
+}
+
+TEST(Kbench, ARunOutOfTimeKeepsWhatItHas) {
+  const Device device{DeviceType::sim};
+  const auto slow = harmed(device, [](kbench::Operands&, int) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  int seen = 0;
+  const kbench::Results results = kbench::run_all(
+      device, {slow, slow}, {.variants = {"naive"}, .progress = false, .max_total_seconds = 0.01},
+      [&](const kbench::Results& so_far) { seen += so_far.rows.size() == 1; });
+  EXPECT_EQ(seen, 1);
+  EXPECT_EQ(results.rows.size(), 1u);
+  EXPECT_NE(results.ended_early.find("before problem 2 of 2"), std::string::npos);
+}
+
+// A wrong kernel ends the program with 1: the bound itself is what decides here.
+TEST(Kbench, BoundsGrowWithTheSumAndTheDtype) {
+  EXPECT_DOUBLE_EQ(kbench::bound(DType::f16, 2, 16, 1), 0x1p-10 * 6 + 0x1p-24);
+  EXPECT_GT(kbench::bound(DType::bf16, 2, 16, 1), kbench::bound(DType::f16, 2, 16, 1));
+  EXPECT_LT(kbench::bound(DType::f32, 2, 16, 1), 1e-5);
+}
+
+}  // namespace
+}  // namespace convoy::testing
