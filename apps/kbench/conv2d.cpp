@@ -110,7 +110,7 @@ Problem forward(const Request& request, const ConvLayer& layer) {
   const int weight = memory->input(request.dtype, g.weight_shape().count());
   const int y = memory->output(request.dtype, g.output_shape().count());
   bind(problem, request.device, [=, dtype = request.dtype, m = memory.get()](int set) {
-    return Conv2dForward{g, m->data(x, set), m->data(weight, set), nullptr, m->data(y, set), dtype};
+    return Conv2dForward{g, m->data(x, set), m->data(weight, set), m->data(y, set), dtype};
   });
   problem.expected = [=] {
     const HostValues &from = memory->drawn(x), &filters = memory->drawn(weight);

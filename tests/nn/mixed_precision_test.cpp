@@ -16,12 +16,13 @@
 #include "runtime/ops.h"
 #include "runtime/step_reports.h"
 #include "tests/support/compare.h"
+#include "tests/support/gpu_device.h"
 #include "tests/support/temporary_folder.h"
 
 namespace convoy::nn {
 namespace {
 
-constexpr Device kSim{DeviceType::sim};
+const Device kSim = ::convoy::testing::gpu_device();
 using Half = std::optional<DType>;
 
 // Two layers of 18 and 2 values, for what is asked of many steps.

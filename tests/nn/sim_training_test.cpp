@@ -14,11 +14,12 @@
 #include "runtime/autograd.h"
 #include "runtime/ops.h"
 #include "tests/support/compare.h"
+#include "tests/support/gpu_device.h"
 
 namespace convoy::nn {
 namespace {
 
-constexpr Device kSim{DeviceType::sim};
+const Device kSim = ::convoy::testing::gpu_device();
 constexpr std::int64_t kRows = 16, kSize = 28;
 constexpr int kSteps = 10;
 

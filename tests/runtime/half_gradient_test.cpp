@@ -10,13 +10,14 @@
 #include "runtime/autograd.h"
 #include "runtime/ops.h"
 #include "tests/support/compare.h"
+#include "tests/support/gpu_device.h"
 
 namespace convoy {
 namespace {
 
 using testing::Bound;
 
-constexpr Device kSim{DeviceType::sim};
+const Device kSim = ::convoy::testing::gpu_device();
 constexpr double kHalfStep = 0x1p-10;  // eps of f16
 
 using Op = std::function<Tensor(const std::vector<Tensor>& parameters, const Tensor& x)>;

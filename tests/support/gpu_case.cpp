@@ -9,6 +9,8 @@
 #include "kernels/half.h"
 #include "kernels/sim/cuda_runtime.h"
 #include "kernels/sim/options.h"
+#include "tests/support/cuda_memory.h"
+#include "tests/support/gpu_device.h"
 
 namespace convoy::testing {
 namespace {
@@ -51,11 +53,43 @@ double to_number(T stored) {
   }
 }
 
-void check(on_sim::cudaError_t status) {
-  require(status == on_sim::cudaSuccess, "test: {}", on_sim::cudaGetErrorString(status));
+// Device memory of the simulator, whose stand-in watches its ends.
+struct SimMemory {
+  static void check(on_sim::cudaError_t status) {
+    require(status == on_sim::cudaSuccess, "test: {}", on_sim::cudaGetErrorString(status));
+  }
+  static void* allocate(std::size_t bytes) {
+    void* memory = nullptr;
+    check(on_sim::cudaMalloc(&memory, bytes));
+    return memory;
+  }
+  static void release(void* memory) { check(on_sim::cudaFree(memory)); }
+  static void copy_in(void* to, const void* from, std::size_t bytes) {
+    check(on_sim::cudaMemcpyAsync(to, from, bytes, on_sim::cudaMemcpyHostToDevice, nullptr));
+    synchronize();
+  }
+  static void copy_out(void* to, const void* from, std::size_t bytes) {
+    check(on_sim::cudaMemcpyAsync(to, from, bytes, on_sim::cudaMemcpyDeviceToHost, nullptr));
+    synchronize();
+  }
+  static void synchronize() { check(on_sim::cudaStreamSynchronize(nullptr)); }
+};
+
+// Calls f with the memory of the device that cases run on.
+template <class F>
+auto with_memory(F f) {
+  if constexpr (kHasCuda) {
+    if (case_device().type == DeviceType::cuda) return f(CudaMemory{});
+  }
+  return f(SimMemory{});
 }
 
 }  // namespace
+
+Device case_device() {
+  static const Device device = gpu_device();
+  return device;
+}
 
 std::vector<double> rounded(DType dtype, std::vector<double> values) {
   with_type(dtype, [&](auto type) {
@@ -74,7 +108,8 @@ std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_
 DeviceArray::DeviceArray(DType dtype, std::int64_t count) : dtype_(dtype), count_(count) {
   const std::size_t bytes = static_cast<std::size_t>(count) * size_of(dtype);
   // Never null: a mutant that reads an empty array must fail, not end the mutation run.
-  check(on_sim::cudaMalloc(&data_, std::max<std::size_t>(bytes, 1)));
+  data_ =
+      with_memory([&](auto memory) { return memory.allocate(std::max<std::size_t>(bytes, 1)); });
 }
 
 DeviceArray::DeviceArray(DType dtype, const std::vector<double>& values)
@@ -92,7 +127,7 @@ DeviceArray::DeviceArray(DeviceArray&& other) noexcept
 // A write outside of the array is said here, if not before.
 DeviceArray::~DeviceArray() {
   try {
-    check(on_sim::cudaFree(data_));
+    with_memory([&](auto memory) { memory.release(data_); });
   } catch (const std::exception& error) {
     ADD_FAILURE() << error.what();
   }
@@ -109,14 +144,14 @@ std::vector<double> DeviceArray::values() const {
 }
 
 void copy_to_device(void* to, const void* from, std::size_t bytes) {
-  check(on_sim::cudaMemcpyAsync(to, from, bytes, on_sim::cudaMemcpyHostToDevice, nullptr));
-  wait_for_device();
+  with_memory([&](auto memory) { memory.copy_in(to, from, bytes); });
 }
 void copy_from_device(void* to, const void* from, std::size_t bytes) {
-  check(on_sim::cudaMemcpyAsync(to, from, bytes, on_sim::cudaMemcpyDeviceToHost, nullptr));
-  wait_for_device();
+  with_memory([&](auto memory) { memory.copy_out(to, from, bytes); });
 }
-void wait_for_device() { check(on_sim::cudaStreamSynchronize(nullptr)); }
+void wait_for_device() {
+  with_memory([](auto memory) { memory.synchronize(); });
+}
 
 double epsilon(DType dtype) {
   switch (dtype) {
@@ -170,6 +205,7 @@ std::vector<GpuCase>& gpu_cases() {
 }
 
 void over_modes(void (*body)()) {
+  if (case_device().type == DeviceType::cuda) return body();
   using sim::Async;
   using sim::Schedule;
   const sim::Options before = sim::options();

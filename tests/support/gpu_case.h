@@ -13,7 +13,8 @@
 //     });
 //   }
 //
-// Cases are small: they run some thirty times.
+// Cases are small: they run some thirty times. With CONVOY_TEST_DEVICE=cuda in the environment they
+// run once, on a GPU; tests that are no cases speak of the simulator and stay there.
 
 #include <gtest/gtest.h>
 
@@ -27,6 +28,8 @@
 namespace convoy::testing {
 
 inline constexpr Device kSimDevice{DeviceType::sim};
+// The device of the cases: the simulator's, or a GPU.
+Device case_device();
 
 // Values as a dtype holds them, in double precision: what a reference is computed from.
 std::vector<double> rounded(DType dtype, std::vector<double> values);
@@ -35,7 +38,8 @@ std::vector<double> random_doubles(DType dtype, std::int64_t count, std::uint32_
                                    double shift = 0);
 
 // Device memory of exactly the size of its values, between two fences: what is written outside is a
-// failure when the array goes.
+// failure when the array goes. On a GPU, CONVOY_TEST_FENCES=0 leaves them out, for tools that know
+// where an allocation ends.
 class DeviceArray {
  public:
   DeviceArray(DType dtype, std::int64_t count);  // not written
@@ -97,8 +101,8 @@ std::vector<T> DeviceValues<T>::values() const {
 // Plans and runs with a workspace of exactly the size that was asked for, unwritten.
 template <class Op>
 void run_on_device(const Op& op) {
-  const Stream stream{kSimDevice};
-  const Plan how = plan(op, kSimDevice);
+  const Stream stream{case_device()};
+  const Plan how = plan(op, case_device());
   const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(how.workspace_bytes));
   run(op, how, how.workspace_bytes > 0 ? workspace.data() : nullptr, stream);
   wait_for_device();
@@ -137,7 +141,8 @@ inline bool add_gpu_case(const GpuCase& c) {
   gpu_cases().push_back(c);
   return true;
 }
-// Ascending, descending and seeded schedules, with eager, late and seeded asynchronous work.
+// Ascending, descending and seeded schedules, with eager, late and seeded asynchronous work; on a
+// GPU once.
 void over_modes(void (*body)());
 
 #define GPU_CASE(suite, name)                                                  \

@@ -4,13 +4,9 @@
 #include <algorithm>
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/ladder.h"
+#include "kernels/gpu/ladders.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/conv2d.h"
-
-namespace convoy {
-CONVOY_LADDER(Conv2dForward)
-}  // namespace convoy
 
 namespace convoy::testing {
 namespace {
@@ -39,9 +35,9 @@ void check(const Conv2dGeometry& g, DType dtype, Terms t, const char* rung,
   op.epilogue = {.bias = t.bias ? dbias.data() : nullptr,
                  .residual = t.residual ? dresidual.as<std::byte>() + bytes : nullptr,
                  .activation = t.relu ? Activation::relu : Activation::none};
-  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const Plan plan = plan_variant(op, case_device(), rung);
   const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
-  run(op, plan, workspace.data(), Stream{kSimDevice});
+  run(op, plan, workspace.data(), Stream{case_device()});
 
   Values want = reference::conv2d_forward(g, x, weight, t.bias ? bias : Values{});
   for (std::size_t i = 0; i < want.size(); ++i) {
@@ -52,7 +48,7 @@ void check(const Conv2dGeometry& g, DType dtype, Terms t, const char* rung,
 }
 
 std::vector<const char*> rungs_for(const Conv2dGeometry& g, DType dtype) {
-  return on_sim::rungs(Conv2dForward{g, nullptr, nullptr, nullptr, dtype});
+  return variants(Conv2dForward{g, nullptr, nullptr, nullptr, dtype}, case_device());
 }
 
 struct Case {

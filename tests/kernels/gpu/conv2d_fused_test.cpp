@@ -6,17 +6,10 @@
 #include <random>
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/ladder.h"
+#include "kernels/gpu/ladders.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/batch_norm.h"
 #include "tests/support/reference/conv2d.h"
-
-namespace convoy {
-CONVOY_LADDER(Conv2dForward)
-CONVOY_LADDER(Conv2dBackwardInput)
-CONVOY_LADDER(Conv2dBackwardWeight)
-CONVOY_LADDER(Conv2dBackward)
-}  // namespace convoy
 
 namespace convoy::testing {
 namespace {
@@ -83,9 +76,9 @@ const Case kCases[] = {
 
 template <class Op>
 void run_rung(const Op& op, const char* rung) {
-  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const Plan plan = plan_variant(op, case_device(), rung);
   const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
-  run(op, plan, workspace.data(), Stream{kSimDevice});
+  run(op, plan, workspace.data(), Stream{case_device()});
 }
 
 Bound bound(std::int64_t terms) { return {.k = static_cast<double>(terms), .scale = 4 * 4}; }
@@ -125,7 +118,7 @@ GPU_CASE(Conv2dFused, ForwardNormsOnLoad) {
       Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
       op.prologue = {lines.data(), relu};
       const auto ref = reference::conv2d_forward(p.g, normed(p.x, p.x_lines, relu), p.weight, {});
-      for (const char* rung : on_sim::rungs(op)) {
+      for (const char* rung : variants(op, case_device())) {
         SCOPED_TRACE(rung);
         run_rung(op, rung);
         expect_close(y, ref, bound(p.g.R * p.g.S * p.g.C), "y");
@@ -144,7 +137,7 @@ GPU_CASE(Conv2dFused, ForwardTakesStatistics) {
       const DeviceArray mean(DType::f32, p.g.K), var(DType::f32, p.g.K);
       Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
       op.epilogue = {.bias = bias.data(), .statistics = {mean.as<float>(), var.as<float>()}};
-      for (const char* rung : on_sim::rungs(op)) {
+      for (const char* rung : variants(op, case_device())) {
         SCOPED_TRACE(rung);
         run_rung(op, rung);
         reference::BatchNorm ref{
@@ -165,7 +158,7 @@ GPU_CASE(Conv2dFused, TotalsOfManyTiles) {
   const DeviceArray mean(DType::f32, p.g.K), var(DType::f32, p.g.K);
   Conv2dForward op{p.g, x.data(), weight.data(), y.data(), p.dtype};
   op.epilogue.statistics = {mean.as<float>(), var.as<float>()};
-  for (const char* rung : on_sim::rungs(op)) {
+  for (const char* rung : variants(op, case_device())) {
     SCOPED_TRACE(rung);
     run_rung(op, rung);
     reference::BatchNorm ref{33 * 34, p.g.K, y.values(), {}, {}, {}, {}, {}, 0, false};
@@ -187,7 +180,7 @@ GPU_CASE(Conv2dFused, WeightGradientNormsBothOnLoad) {
     op.gradient_prologue = {raw.data(), dy_lines.data()};
     const auto ref = reference::conv2d_backward_weight(p.g, normed(p.x, p.x_lines, true),
                                                        through_norm(p.dy, p.raw, p.dy_lines));
-    for (const char* rung : on_sim::rungs(op)) {
+    for (const char* rung : variants(op, case_device())) {
       SCOPED_TRACE(rung);
       run_rung(op, rung);
       expect_close(dweight, ref, bound(p.g.N * p.g.P * p.g.Q), "dweight");
@@ -237,7 +230,7 @@ GPU_CASE(Conv2dFused, InputGradientMasksAndSums) {
                      .relu = relu,
                      .sums = sums.as<float>()};
       const Expected expected(p, adds ? with_addend : plain, z, relu);
-      for (const char* rung : on_sim::rungs(op)) {
+      for (const char* rung : variants(op, case_device())) {
         SCOPED_TRACE(rung);
         const DeviceArray dx(p.dtype, before);
         op.dx = dx.data();
@@ -273,8 +266,8 @@ GPU_CASE(Conv2dFused, BothGradientsAtOnce) {
     const Values d_raw = through_norm(p.dy, p.raw, p.dy_lines), z = normed(p.x, p.x_lines, true);
     const Expected of_input(p, reference::conv2d_backward_input(p.g, d_raw, p.weight), z, true);
     const Values of_weight = reference::conv2d_backward_weight(p.g, z, d_raw);
-    EXPECT_EQ(on_sim::rungs(op).size(), 2u);
-    for (const char* rung : on_sim::rungs(op)) {
+    EXPECT_EQ(variants(op, case_device()).size(), 2u);
+    for (const char* rung : variants(op, case_device())) {
       SCOPED_TRACE(rung);
       run_rung(op, rung);
       expect_close(dx, of_input.g, bound(p.g.R * p.g.S * p.g.K), "g");
@@ -318,7 +311,7 @@ GPU_CASE(Conv2dFused, InputGradientAddsAnotherBranch) {
     op.epilogue.addend = addend.data();
     Values ref = reference::conv2d_backward_input(p.g, p.dy, p.weight);
     for (std::size_t i = 0; i < ref.size(); ++i) ref[i] += other[i];
-    for (const char* rung : on_sim::rungs(op)) {
+    for (const char* rung : variants(op, case_device())) {
       SCOPED_TRACE(rung);
       run_rung(op, rung);
       expect_close(dx, ref, bound(p.g.R * p.g.S * p.g.K), "dx");

@@ -4,15 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/gpu/ladder.h"
+#include "kernels/gpu/ladders.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/conv2d.h"
-
-namespace convoy {
-CONVOY_LADDER(Conv2dForward)
-CONVOY_LADDER(Conv2dBackwardInput)
-CONVOY_LADDER(Conv2dBackwardWeight)
-}  // namespace convoy
 
 namespace convoy::testing {
 namespace {
@@ -22,11 +16,11 @@ using Values = std::vector<double>;
 // With a workspace whose end is watched.
 template <class Op>
 void run_rung(const Op& op, const char* rung) {
-  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const Plan plan = plan_variant(op, case_device(), rung);
   const Values untouched(64, 0xff);
   const DeviceArray workspace(DType::u8,
                               static_cast<std::int64_t>(plan.workspace_bytes + untouched.size()));
-  run(op, plan, workspace.data(), Stream{kSimDevice});
+  run(op, plan, workspace.data(), Stream{case_device()});
   const Values bytes = workspace.values();
   EXPECT_EQ(Values(bytes.end() - 64, bytes.end()), untouched) << rung << " passed its workspace";
 }
@@ -108,7 +102,7 @@ template <class Op, class F>
 void for_each_rung(const Problem& p, F f) {
   Op op{};
   op.g = p.g, op.dtype = p.dtype;
-  for (const char* rung : on_sim::rungs(op)) {
+  for (const char* rung : variants(op, case_device())) {
     SCOPED_TRACE(rung);
     f(rung);
   }

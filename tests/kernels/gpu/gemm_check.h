@@ -8,13 +8,9 @@
 #include <vector>
 
 #include "kernels/gemm.h"
-#include "kernels/gpu/ladder.h"
+#include "kernels/gpu/ladders.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/gemm.h"
-
-namespace convoy {
-CONVOY_LADDER(Gemm)
-}
 
 namespace convoy::testing {
 
@@ -46,9 +42,9 @@ constexpr Flags flags(int bits) {
 }
 
 inline void run_rung(const Gemm& op, const char* rung) {
-  const Plan plan = on_sim::plan_rung(op, kSimDevice, rung);
+  const Plan plan = plan_variant(op, case_device(), rung);
   const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
-  run(op, plan, workspace.data(), Stream{kSimDevice});
+  run(op, plan, workspace.data(), Stream{case_device()});
 }
 
 // A batch of products whose rows and matrices have gaps: of NaN in a, b and the residual, where

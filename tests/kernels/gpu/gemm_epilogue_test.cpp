@@ -12,7 +12,7 @@ constexpr int kBias = 4, kAccumulate = 8, kResidual = 16, kRelu = 32;
 // Each set of terms, with the transposes in turn; rows that take packs, and rows that do not.
 GPU_CASE(GemmEpilogue, EverySetOfTerms) {
   for_each_dtype([](DType dtype) {
-    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
+    for (const char* rung : variants(Gemm{.dtype = dtype}, case_device())) {
       for (int bits = 16; bits < 64; bits += 4) {
         check({5, 7, 3}, dtype, 2, flags(bits | bits / 4 % 4), rung);
         check({3, 8, 2}, dtype, 1, flags(bits | bits / 8 % 4), rung, {.a = 0, .b = 0, .c = 4});
@@ -22,7 +22,7 @@ GPU_CASE(GemmEpilogue, EverySetOfTerms) {
 }
 
 GPU_CASE(GemmEpilogue, SeveralTiles) {
-  for (const char* rung : on_sim::rungs(Gemm{})) {
+  for (const char* rung : variants(Gemm{}, case_device())) {
     check({65, 33, 17}, DType::f32, 1, flags(kResidual | kRelu), rung);
     check({63, 66, 9}, DType::bf16, 2, flags(kBias | kAccumulate | kResidual | 1), rung);
   }
@@ -41,7 +41,7 @@ GPU_CASE(GemmEpilogue, ASplitDepth) {
 }
 
 GPU_CASE(GemmEpilogue, HalfFactorsMayHaveAnF32Product) {
-  for (const char* rung : on_sim::rungs(Gemm{.dtype = DType::f16})) {
+  for (const char* rung : variants(Gemm{.dtype = DType::f16}, case_device())) {
     check({9, 8, 5}, DType::f16, 2, flags(kBias | kResidual | kRelu), rung, {.c = 4}, DType::f32);
     check({7, 5, 3}, DType::bf16, 1, flags(kAccumulate | kResidual), rung, {}, DType::f32);
   }
@@ -67,7 +67,7 @@ GPU_CASE(GemmEpilogue, TermsThatAreNotAligned) {
   const DeviceArray da(DType::f16, a), db(DType::f16, b), dbias(DType::f16, bias);
   const DeviceArray dresidual(DType::f16, residual);
   for (const bool odd_bias : {false, true}) {
-    for (const char* rung : on_sim::rungs(Gemm{.dtype = DType::f16})) {
+    for (const char* rung : variants(Gemm{.dtype = DType::f16}, case_device())) {
       const DeviceArray c(DType::f16, kM * kN);
       Gemm op = dense_gemm(kM, kN, kK, da.data(), false, db.data(), false, c.data(), DType::f16);
       const std::int64_t of_bias = odd_bias ? 1 : 0, of_residual = 1 - of_bias;
@@ -101,7 +101,7 @@ GPU_CASE(GemmEpilogue, StatisticsOfEachColumn) {
                      .residual = s.N == 72 ? residual.data() : nullptr,
                      .activation = s.N == 72 ? Activation::relu : Activation::none,
                      .statistics = {mean.as<float>(), var.as<float>()}};
-      for (const char* rung : on_sim::rungs(op)) {
+      for (const char* rung : variants(op, case_device())) {
         run_rung(op, rung);
         reference::BatchNorm ref{s.M, s.N, c.values(), {}, {}, {}, {}, {}, 0, false};
         ref.take_batch_statistics();
@@ -137,7 +137,7 @@ GPU_CASE(GemmEpilogue, ReluKeepsNan) {
   const double infinity = std::numeric_limits<double>::infinity();
   const DeviceArray a(DType::f16, std::vector<double>{1});
   const DeviceArray b(DType::f16, {std::nan(""), infinity, -infinity, -2});
-  for (const char* rung : on_sim::rungs(Gemm{.dtype = DType::f16})) {
+  for (const char* rung : variants(Gemm{.dtype = DType::f16}, case_device())) {
     const DeviceArray c(DType::f16, 4);
     Gemm op = dense_gemm(1, 4, 1, a.data(), false, b.data(), false, c.data(), DType::f16);
     op.epilogue.activation = Activation::relu;

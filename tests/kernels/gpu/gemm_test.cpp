@@ -13,7 +13,7 @@ namespace {
 
 void check_all_flags(const Sizes& s, std::int64_t batch) {
   for_each_dtype([&](DType dtype) {
-    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
+    for (const char* rung : variants(Gemm{.dtype = dtype}, case_device())) {
       for (int bits = 0; bits < 16; ++bits) check(s, dtype, batch, flags(bits), rung);
     }
   });
@@ -33,7 +33,7 @@ GPU_CASE(GemmLadder, EmptyResult) {
 GPU_CASE(GemmLadder, Slivers) {
   int bits = 0;
   for (const Sizes& s : {Sizes{1, 70, 9}, Sizes{70, 1, 9}, Sizes{66, 67, 1}}) {
-    for (const char* rung : on_sim::rungs(Gemm{})) {
+    for (const char* rung : variants(Gemm{}, case_device())) {
       for (int i = 0; i < 4; ++i, bits += 5) check(s, DType::f32, 1, flags(bits & 15), rung);
     }
   }
@@ -55,7 +55,7 @@ GPU_CASE(GemmLadder, LargeTiles) {
 // elements at once must not move those of the gap.
 GPU_CASE(GemmLadder, AlignedRows) {
   for_each_dtype([](DType dtype) {
-    for (const char* rung : on_sim::rungs(Gemm{})) {
+    for (const char* rung : variants(Gemm{}, case_device())) {
       for (int transposes = 0; transposes < 4; ++transposes) {
         for (const std::int64_t lost : {0, 1, 3}) {
           const std::int64_t M = 12 - lost, N = 72 - lost, K = 20 - lost;
@@ -89,7 +89,7 @@ GPU_CASE(GemmLadder, AlignedRows) {
 GPU_CASE(GemmLadder, SeveralTiles) {
   int bits = 0;
   for (const Sizes& s : {Sizes{65, 33, 33}, Sizes{63, 65, 16}, Sizes{129, 17, 31}}) {
-    for (const char* rung : on_sim::rungs(Gemm{})) {
+    for (const char* rung : variants(Gemm{}, case_device())) {
       for (int transposes = 0; transposes < 4; ++transposes, bits += 5) {
         check(s, DType::f32, 1, flags(transposes | (bits & 12)), rung);
       }
@@ -150,7 +150,7 @@ GPU_CASE(GemmLadder, LargestValuesInfinityAndNan) {
   const DeviceArray b(DType::f16, {1, 1, kInfinity, 0,  //
                                    -1, 1, 0, 0,         //
                                    kLargest, 0, 0, std::nan("")});
-  for (const char* rung : on_sim::rungs(Gemm{.dtype = DType::f16})) {
+  for (const char* rung : variants(Gemm{.dtype = DType::f16}, case_device())) {
     const DeviceArray c(DType::f16, 4);
     run_rung(dense_gemm(1, 4, 3, a.data(), false, b.data(), false, c.data(), DType::f16), rung);
     expect_close(c, {kLargest, kInfinity, kInfinity, std::nan("")}, sum_bound(3), rung);
@@ -175,7 +175,7 @@ GPU_CASE(GemmLadder, TensorCoresTakeOperandsThatAreNotAligned) {
 // What a weight's gradient is: of half operands, rounded to f32 alone.
 GPU_CASE(GemmLadder, HalfFactorsMayHaveAnF32Product) {
   for (const DType dtype : {DType::f16, DType::bf16}) {
-    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
+    for (const char* rung : variants(Gemm{.dtype = dtype}, case_device())) {
       for (const int bits : {1, 2, 12}) {
         check({33, 17, 31}, dtype, 2, flags(bits), rung, {}, DType::f32);
       }
@@ -199,7 +199,7 @@ GPU_CASE(GemmLadder, F32ProductsInPacksAreAligned) {
 GPU_CASE(GemmLadder, OneFactorMayServeTheWholeBatch) {
   const auto a = random_doubles(DType::f32, 2 * 6, 1), b = random_doubles(DType::f32, 3 * 4, 2);
   const DeviceArray da(DType::f32, a), db(DType::f32, b);
-  for (const char* rung : on_sim::rungs(Gemm{})) {
+  for (const char* rung : variants(Gemm{}, case_device())) {
     const DeviceArray c(DType::f32, 2 * 8);
     Gemm op = dense_gemm(2, 4, 3, da.data(), false, db.data(), false, c.data(), DType::f32);
     op.batch = 2, op.stride_a = 6, op.stride_c = 8;
@@ -212,7 +212,7 @@ GPU_CASE(GemmLadder, OneFactorMayServeTheWholeBatch) {
 GPU_CASE(GemmLadder, TheSameCallGivesTheSameBits) {
   const DeviceArray a(DType::f32, random_doubles(DType::f32, 65 * 40, 1));
   const DeviceArray b(DType::f32, random_doubles(DType::f32, 40 * 33, 2));
-  for (const char* rung : on_sim::rungs(Gemm{})) {
+  for (const char* rung : variants(Gemm{}, case_device())) {
     const DeviceArray first(DType::f32, 65 * 33), again(DType::f32, 65 * 33);
     for (const DeviceArray* c : {&first, &again}) {
       run_rung(dense_gemm(65, 33, 40, a.data(), false, b.data(), false, c->data(), DType::f32),

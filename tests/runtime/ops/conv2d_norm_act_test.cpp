@@ -16,11 +16,12 @@
 #include "runtime/ops.h"
 #include "runtime/profiler.h"
 #include "tests/support/compare.h"
+#include "tests/support/gpu_device.h"
 
 namespace convoy {
 namespace {
 
-constexpr Device kSim{DeviceType::sim};
+const Device kSim = ::convoy::testing::gpu_device();
 
 // Parameters made in the order of the calls, in the dtype and on the device that a run wants.
 struct Builder {
