@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-const fs::path kData = CONVOY_DATA;
+const fs::path kData = place("CONVOY_DATA", CONVOY_DATA);
 
 #define SKIP_WITHOUT(folder)       \
   if (!fs::exists(kData / folder)) \

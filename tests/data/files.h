@@ -15,6 +15,7 @@
 
 #include "data/file.h"
 #include "kernels/require.h"
+#include "tests/support/places.h"
 #include "tests/support/temporary_folder.h"
 
 namespace convoy::data::testing {
@@ -69,10 +70,12 @@ inline Bytes gzipped(const Bytes& bytes) {
 
 // Where the shared data is, or an empty path: then the test says that it skips.
 inline std::filesystem::path shared_data(const std::string& name) {
-  const std::filesystem::path path = std::filesystem::path(CONVOY_DATA) / name;
+  const std::filesystem::path path =
+      std::filesystem::path(convoy::testing::place("CONVOY_DATA", CONVOY_DATA)) / name;
   return std::filesystem::exists(path) ? path : std::filesystem::path{};
 }
 #define SKIP_WITHOUT(path, name) \
-  if ((path).empty()) GTEST_SKIP() << "no " << (name) << " under " << CONVOY_DATA
+  if ((path).empty())            \
+  GTEST_SKIP() << "no " << (name) << " under " << convoy::testing::place("CONVOY_DATA", CONVOY_DATA)
 
 }  // namespace convoy::data::testing

@@ -10,6 +10,7 @@
 #include "nn/models.h"
 #include "runtime/autograd.h"
 #include "runtime/ops.h"
+#include "tests/support/places.h"
 
 namespace convoy::nn {
 namespace {
@@ -82,7 +83,8 @@ std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.nam
 class ModelGolden : public ::testing::TestWithParam<Case> {
  protected:
   ModelGolden()
-      : file_(std::string(CONVOY_GOLDEN) + "/models/" + GetParam().name + ".txt"),
+      : file_(convoy::testing::place("CONVOY_GOLDEN", CONVOY_GOLDEN) + "/models/" +
+              GetParam().name + ".txt"),
         model_(create_model(GetParam().name, {.num_classes = 10})) {}
   template <class T>
   Tensor images() const {

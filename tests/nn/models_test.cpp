@@ -10,6 +10,7 @@
 #include "kernels/require.h"
 #include "nn/layers.h"
 #include "runtime/autograd.h"
+#include "tests/support/places.h"
 
 namespace convoy::nn {
 namespace {
@@ -43,7 +44,8 @@ TEST(Models, ParameterCountsAndStateKeys) {
     EXPECT_STREQ(model_list()[i].name, name);
     const auto model = create_model(name);
     EXPECT_EQ(model->parameter_count(), kSizes[i].parameters) << name;
-    std::ifstream keys(std::string(CONVOY_GOLDEN) + "/state_keys/" + name + ".txt");
+    std::ifstream keys(convoy::testing::place("CONVOY_GOLDEN", CONVOY_GOLDEN) + "/state_keys/" +
+                       name + ".txt");
     if (!keys) continue;
     std::string expected, found;
     std::getline(keys, expected, '\0');
@@ -57,7 +59,9 @@ TEST(Models, ParameterCountsAndStateKeys) {
 TEST(Models, GoldenKeyFilesArePresent) {
   for (const char* name : {"convnext_tiny", "densenet121", "mobilenetv2_100", "resnet18",
                            "resnet34", "resnet50", "vgg11_bn", "vgg16_bn"}) {
-    EXPECT_TRUE(std::ifstream(std::string(CONVOY_GOLDEN) + "/state_keys/" + name + ".txt")) << name;
+    EXPECT_TRUE(std::ifstream(convoy::testing::place("CONVOY_GOLDEN", CONVOY_GOLDEN) +
+                              "/state_keys/" + name + ".txt"))
+        << name;
   }
 }
 

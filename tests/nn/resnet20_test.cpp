@@ -12,6 +12,7 @@
 #include "nn/weights.h"
 #include "runtime/autograd.h"
 #include "runtime/ops.h"
+#include "tests/support/places.h"
 
 namespace convoy::nn {
 namespace {
@@ -54,7 +55,7 @@ void expect_stage(const SafetensorsReader& golden, const char* name, const Tenso
 }
 
 TEST(Resnet20, StagesOfThePretrainedModelAgreeWithPyTorch) {
-  const fs::path data = CONVOY_DATA;
+  const fs::path data = convoy::testing::place("CONVOY_DATA", CONVOY_DATA);
   const fs::path weights = data / "pretrained/resnet20.safetensors";
   const fs::path images = data / "cifar10/test_batch.bin";
   if (!fs::exists(weights) || !fs::exists(images)) GTEST_SKIP() << "no data in " << data;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "tests/support/places.h"
 #include "tests/support/temporary_folder.h"
 
 namespace convoy::nn {
@@ -161,7 +162,8 @@ TEST(Safetensors, AHugeHeaderLengthAllocatesNothing) {
 }
 
 TEST(Safetensors, PretrainedFilesAreRead) {
-  const std::filesystem::path pretrained = std::filesystem::path(CONVOY_DATA) / "pretrained";
+  const std::filesystem::path pretrained =
+      std::filesystem::path(convoy::testing::place("CONVOY_DATA", CONVOY_DATA)) / "pretrained";
   if (!std::filesystem::exists(pretrained)) GTEST_SKIP() << "no " << pretrained;
   int files = 0;
   for (const auto& file : std::filesystem::directory_iterator(pretrained)) {
