@@ -18,3 +18,20 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/convoyConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/convoyConfig.cmake ${CMAKE_BINARY_DIR}/convoyConfigVersion.cmake
   DESTINATION ${package_dir})
+
+# What scripts/bundle.sh gathers: cmake --install build/release --component bundle.
+if(CONVOY_TESTS)
+  install(TARGETS convoy_program kbench RUNTIME DESTINATION bin COMPONENT bundle EXCLUDE_FROM_ALL)
+  get_target_property(kind convoy_kernels TYPE)
+  if(kind STREQUAL SHARED_LIBRARY)
+    install(TARGETS convoy_kernels LIBRARY DESTINATION lib COMPONENT bundle EXCLUDE_FROM_ALL)
+  endif()
+  foreach(name apps cuda data gpu_kernels kernels nn nn_sim runtime runtime_sim sim train_step)
+    if(TARGET test_${name})
+      install(TARGETS test_${name} RUNTIME DESTINATION tests COMPONENT bundle EXCLUDE_FROM_ALL OPTIONAL)
+    endif()
+  endforeach()
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/golden DESTINATION share COMPONENT bundle EXCLUDE_FROM_ALL)
+  install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu_check.sh DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/baselines DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL)
+endif()

@@ -1,0 +1,406 @@
+#!/usr/bin/env bash
+# Checks and measures this build on this machine, stage by stage, and leaves a JSON file per stage.
+#   ./gpu_check.sh [flags] [stage...]      in a bundle (scripts/bundle.sh), or scripts/gpu_check.sh after a build
+# Stages, in this order; each keeps to --limit seconds, catches its failures, and can be called alone:
+#   devices      what is there: driver, GPU, libraries
+#   tests        every test; on cuda those that know a GPU run on it
+#   conformance  each instruction on the GPU beside its meaning on the simulator
+#   sanitizer    compute-sanitizer over the kernels' tests, where it is installed
+#   kernels      kbench: gemm, memory-bound kernels, batch_norm
+#   layers       kbench: convolutions of resnet50 and of the CIFAR recipe
+#   training     lenet5 and resnet20: eager, graph, half precision, and the same run twice
+#   baselines    the same measurements by PyTorch, where python3 has it (baselines/)
+# Flags:
+#   --device cuda|sim|cpu   (cuda)    sim and cpu are for a rehearsal without a GPU
+#   --out DIR               (gpu_check-results)    a STAGE.json each, summary.txt, and logs/
+#   --data DIR              folder with mnist/ and cifar10/; else $CONVOY_DATA, data/ here or beside here
+#   --limit SECONDS         (570)     of each stage
+#   --programs DIR          (bin/ here, else build/release/bin)    whose convoy, kbench and tests are run
+#   --quick                 a little of everything, in a minute
+# Exit code: 0 every stage is good, 1 one is not, 2 bad use.
+set -uo pipefail
+export LC_ALL=C OMP_WAIT_POLICY=passive
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+all_stages=(devices tests conformance sanitizer kernels layers training baselines)
+device=cuda
+out=gpu_check-results
+data=${CONVOY_DATA:-}
+limit=570
+quick="" bin=""
+stages=()
+usage() { echo "gpu_check: $1; --help tells more" >&2; exit 2; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --quick) quick=yes; shift; continue ;;
+    --device | --out | --data | --limit | --programs) [ $# -gt 1 ] || usage "$1 expects a value" ;;
+  esac
+  case $1 in
+    --device) device=$2; shift 2 ;;
+    --out) out=$2; shift 2 ;;
+    --data) data=$2; shift 2 ;;
+    --limit) limit=$2; shift 2 ;;
+    --programs) bin=$2; shift 2 ;;
+    -*) usage "unknown flag $1" ;;
+    *) stages+=("$1"); shift ;;
+  esac
+done
+case $device in cuda | sim | cpu) ;; *) usage "--device expects cuda, sim or cpu, found '$device'" ;; esac
+[[ $limit =~ ^[1-9][0-9]*$ ]] || usage "--limit expects seconds, found '$limit'"
+[ ${#stages[@]} -gt 0 ] || stages=("${all_stages[@]}")
+for stage in "${stages[@]}"; do
+  [[ " ${all_stages[*]} " == *" $stage "* ]] || usage "unknown stage '$stage', expected some of: ${all_stages[*]}"
+done
+
+# A bundle has bin/ and tests/ beside this script; a build has both in one folder.
+if [ -z "$bin" ]; then
+  bin=$here/bin
+  [ -x "$bin/convoy" ] || bin=$here/../build/release/bin
+fi
+[ -x "$bin/convoy" ] || usage "no programs in $bin: build first, or use a bundle"
+bin=$(cd "$bin" && pwd) tests=$(cd "$bin/../tests" 2>/dev/null && pwd)
+ls "$tests"/test_* >/dev/null 2>&1 || tests=$bin
+[ ! -d "$here/share/golden" ] || export CONVOY_GOLDEN=$here/share/golden
+export CONVOY_PROGRAM=$bin/convoy KBENCH_PROGRAM=$bin/kbench CONVOY_GPU_CHECK=$here/gpu_check.sh
+mkdir -p "$out/logs" || usage "cannot write to '$out'"
+out=$(cd "$out" && pwd)
+for folder in "$data" "$here/data" "$here/../data"; do
+  [ -n "$folder" ] && [ -d "$folder" ] && { data=$(cd "$folder" && pwd); break; }
+done
+[ -d "$data" ] || data=""
+export CONVOY_DATA=${data:-/nonexistent}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# ---- JSON without a library ----
+
+quoted() {  # the argument as a JSON string; places of this machine by name: results are shown to others
+  local text=${1//$scratch\//}
+  text=${text//$out/OUT}
+  [ -z "$data" ] || text=${text//$data/DATA}
+  text=${text//$here/.}
+  printf '%s' "$text" | tr -d '\000-\010\013-\037' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/\\t/g' |
+    awk 'BEGIN { ORS = ""; print "\"" } { if (NR > 1) print "\\n"; print } END { print "\"" }'
+}
+lines_of() {  # a file's last lines (200) as a JSON list
+  local first=yes line
+  printf '['
+  while IFS= read -r line; do
+    [ $first = yes ] || printf ','
+    first=no
+    quoted "$line"
+  done < <(tail -n 200 "$1" 2>/dev/null)
+  printf ']'
+}
+joined() { local IFS=,; echo "$*"; }
+
+# ---- running ----
+
+commit=$(cat "$here/commit" 2>/dev/null || git -C "$here" describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
+smi() { command -v nvidia-smi >/dev/null && timeout 20 nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -n 1; }
+gpu_name=$(smi name) driver=$(smi driver_version)
+now() { date +%s.%N; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
+left() { awk -v a="$stage_begin" -v b="$(now)" -v l="$limit" 'BEGIN { r = int(l - (b - a)); print (r > 0 ? r : 0) }'; }
+
+# run SECONDS LOG COMMAND...: within what is left of the stage. Sets rc (124: out of time) and seconds.
+run() {
+  local most=$1 log=$out/logs/$2.log begin
+  shift 2
+  local rest
+  rest=$(left)
+  [ "$rest" -lt "$most" ] && most=$rest
+  begin=$(now)
+  if [ "$most" -le 0 ]; then
+    echo "gpu_check: the stage's time was over" >"$log"
+    rc=124
+  else
+    (cd "$scratch" && exec timeout -k 10 "$most" "$@") >"$log" 2>&1 </dev/null
+    rc=$?
+  fi
+  seconds=$(since "$begin")
+  last_log=$log
+}
+
+# write_stage NAME VERDICT EXTRA_JSON: the stage's file. A verdict that begins with "good" is good.
+write_stage() {
+  {
+    printf '{"stage":%s,"verdict":%s,"seconds":%s,"device":%s,"gpu":%s,"driver":%s,"commit":%s' \
+      "$(quoted "$1")" "$(quoted "$2")" "$(since "$stage_begin")" "$(quoted "$device")" \
+      "$(quoted "$gpu_name")" "$(quoted "$driver")" "$(quoted "$commit")"
+    [ -n "$3" ] && printf ',%s' "$3"
+    printf '}\n'
+  } >"$out/$1.json.part" && mv "$out/$1.json.part" "$out/$1.json"
+  verdicts[$1]=$2
+  times[$1]=$(since "$stage_begin")
+}
+
+# ---- stages ----
+
+stage_devices() {
+  local verdict devices lines
+  run 60 devices "$bin/convoy" devices
+  devices=$(lines_of "$last_log")
+  if grep -q "^$device" "$last_log"; then
+    verdict="good: $(grep "^$device" "$last_log" | head -n 1 | tr -s ' ')"
+  else
+    verdict="bad: there is no $device here"
+  fi
+  run 60 doctor "$bin/convoy" doctor
+  lines=$(lines_of "$last_log")
+  run 30 nvidia-smi nvidia-smi
+  write_stage devices "$verdict" "\"devices\":$devices,\"doctor\":$lines,\"nvidia_smi\":$(lines_of "$last_log")"
+}
+
+# Each suite in a process of its own: after a CUDA error a process has no device any more.
+# run_suites PROGRAM FILTER: adds to suites, passed, failed, skipped.
+run_suites() {
+  local program=$1 filter=$2 suite ok bad skip problems listed
+  [ -x "$tests/$program" ] || { suites+=("{\"program\":$(quoted "$program"),\"text\":\"not in this build\"}"); return; }
+  listed=$("$tests/$program" --gtest_list_tests --gtest_filter="$filter" 2>/dev/null | sed -n 's/^\([^ ].*\.\)\( .*\)*$/\1/p' | sort -u)
+  for suite in $listed; do
+    # Of a filter that names tests, those of this suite.
+    local chosen="$suite*"
+    [ "$filter" != '*' ] && chosen=$filter
+    run "$suite_limit" "tests-$program-${suite//\//_}" "$tests/$program" --gtest_filter="$chosen" --gtest_color=no
+    ok=$(grep -c '^\[       OK \]' "$last_log")
+    bad=$(grep '^\[  FAILED  \]' "$last_log" | grep -c ' ms)$')
+    skip=$(grep '^\[  SKIPPED \]' "$last_log" | grep -c ' ms)$')
+    problems=$(grep -E '^\[  FAILED  \].* ms\)$|: Failure|expected|terminate|error' "$last_log" | head -n 12 >"$scratch/problems"; lines_of "$scratch/problems")
+    if [ $rc -ne 0 ]; then
+      # One that crashed or ran out of time has failed, though it did not say so.
+      [ "$bad" -eq 0 ] && bad=1
+      echo "gpu_check:   $program $suite failed (exit $rc)" >&2
+    else
+      problems="[]"
+    fi
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+    suites+=("{\"program\":$(quoted "$program"),\"suite\":$(quoted "${suite%.}"),\"passed\":$ok,\"failed\":$bad,\"skipped\":$skip,\"exit\":$rc,\"seconds\":$seconds,\"problems\":$problems}")
+  done
+}
+write_tests() {  # NAME
+  local verdict="good"
+  [ "$failed" -gt 0 ] && verdict="bad"
+  [ $((passed + failed)) -eq 0 ] && verdict="bad: no test ran;"
+  [ "$2" = skips ] && [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ] && verdict="good: nothing to run here;"
+  write_stage "$1" "$verdict $passed passed, $failed failed, $skipped skipped" "\"suites\":[$(joined "${suites[@]}")]"
+}
+
+stage_tests() {
+  local programs program
+  suites=() passed=0 failed=0 skipped=0 suite_limit=240
+  if [ "$device" = cuda ]; then
+    export CONVOY_TEST_DEVICE=cuda
+    programs=(test_gpu_kernels test_train_step test_nn_sim test_runtime_sim)
+  elif [ "$device" = sim ]; then
+    programs=(test_sim test_gpu_kernels test_runtime_sim test_train_step test_nn_sim)
+  else
+    programs=(test_kernels test_runtime test_nn test_data test_apps)
+  fi
+  if [ -n "$quick" ]; then
+    case $device in
+      cpu) run_suites test_kernels 'Softmax*' ;;
+      *) run_suites test_gpu_kernels 'GemmLadder.Slivers' ;;
+    esac
+  else
+    for program in "${programs[@]}"; do run_suites "$program" '*'; done
+  fi
+  unset CONVOY_TEST_DEVICE
+  write_tests tests must
+}
+
+stage_conformance() {
+  suites=() passed=0 failed=0 skipped=0 suite_limit=$limit
+  if [ ! -x "$tests/test_cuda" ]; then
+    write_stage conformance "good: nothing to run here: built without nvcc" ""
+    return
+  fi
+  run_suites test_cuda '*'
+  local must=skips
+  [ "$device" = cuda ] && must=must
+  [ "$device" = cuda ] && [ "$skipped" -gt 0 ] && failed=$((failed + 1))
+  write_tests conformance $must
+}
+
+stage_sanitizer() {
+  local tool="" path results=() verdict=good worst="" name filter seconds_each errors
+  for path in "$(command -v compute-sanitizer)" /usr/local/cuda/bin/compute-sanitizer /usr/local/cuda*/compute-sanitizer/compute-sanitizer; do
+    [ -x "$path" ] && { tool=$path; break; }
+  done
+  if [ "$device" != cuda ] || [ -z "$tool" ]; then
+    write_stage sanitizer "good: nothing to run here: $([ -z "$tool" ] && echo "compute-sanitizer is not installed" || echo "it is for cuda")" ""
+    return
+  fi
+  export CONVOY_TEST_DEVICE=cuda CONVOY_TEST_FENCES=0  # it knows where an allocation ends
+  while read -r name filter seconds_each; do
+    run "$seconds_each" "sanitizer-$name-${filter//[^A-Za-z0-9]/_}" "$tool" --tool "$name" --error-exitcode 99 \
+      "$tests/test_gpu_kernels" --gtest_filter="$filter" --gtest_brief=1
+    errors=$(grep -E 'SUMMARY' "$last_log" | tail -n 1)
+    results+=("{\"tool\":$(quoted "$name"),\"filter\":$(quoted "$filter"),\"exit\":$rc,\"seconds\":$seconds,\"summary\":$(quoted "$errors"),\"lines\":$([ $rc -eq 0 ] && echo '[]' || (grep -E '^=========' "$last_log" | head -n 40 >"$scratch/lines"; lines_of "$scratch/lines"))}")
+    [ $rc -eq 0 ] || { verdict=bad; worst="$worst; $name $filter: ${errors:-exit $rc}"; }
+    if grep -q 'Device not supported' "$last_log"; then
+      verdict="good: nothing to run here: compute-sanitizer does not support this machine"
+      worst=""
+      break
+    fi
+  done <<'LIST'
+memcheck GemmLadder.*:GemmWgmma.* 120
+memcheck Conv2d* 150
+memcheck *-Gemm*:Conv2d*:Repeat*:*HundredTimes* 150
+racecheck GemmLadder.SeveralTiles:GemmLadder.Slivers:GemmWgmma.* 90
+racecheck Conv2dLadder.*:Conv2dFused.* 120
+synccheck GemmLadder.*:BatchNorm*:Reduce* 60
+LIST
+  unset CONVOY_TEST_DEVICE CONVOY_TEST_FENCES
+  write_stage sanitizer "$verdict$worst" "\"runs\":[$(joined "${results[@]}")]"
+}
+
+# bench NAME SECONDS FLAGS...: one kbench run; adds its JSON to parts and what went wrong to bad.
+bench() {
+  local name=$1 most=$2 budget
+  shift 2
+  rm -f "$scratch/$name.json"
+  budget=$(left)
+  [ "$budget" -gt "$most" ] && budget=$most
+  # kbench stops by itself before its time is over; timeout is for one that hangs.
+  run $((most + 30)) "kbench-$name" "$bin/kbench" "$@" --device "$device" --json "$scratch/$name.json" \
+    --max-total-seconds "$((budget > 20 ? budget - 15 : 1))"
+  if [ -s "$scratch/$name.json" ]; then parts+=("$(quoted "$name"):$(cat "$scratch/$name.json")"); fi
+  [ $rc -eq 0 ] || bad="$bad; $name: exit $rc, $(grep -cE ' (wrong|failed) ' "$last_log") wrong or failed"
+  [ -s "$scratch/$name.json" ] || bad="$bad; $name left no result: $(tail -n 1 "$last_log" | cut -c1-200)"
+  grep -q '^ended early' "$last_log" && notes="$notes; $name $(grep '^ended early' "$last_log")"
+  measured=$((measured + $(grep -c ' right ' "$last_log")))
+}
+write_bench() {
+  local verdict="good: $measured variants right"
+  [ -n "$bad" ] && verdict="bad: $measured variants right$bad"
+  write_stage "$1" "$verdict$notes" "\"parts\":{$(joined "${parts[@]}")}"
+}
+
+stage_kernels() {
+  parts=() bad="" notes="" measured=0
+  if [ "$device" != cuda ] || [ -n "$quick" ]; then
+    bench gemm 60 gemm --m 65 --n 40 --k 33 --repeats 3
+    bench memory 60 memory --count 4096 --repeats 3
+    bench batch_norm 60 batch_norm --n 2 --h 5 --c 16 --repeats 3
+  else
+    bench gemm_f16 150 gemm --dtype f16 --max-seconds 0.7
+    bench gemm_bf16 40 gemm --dtype bf16 --m 4096 --n 4096 --k 4096 --max-seconds 0.7
+    bench gemm_f32 60 gemm --dtype f32 --m 4096 --n 4096 --k 4096 --max-seconds 1
+    bench gemm_cifar 60 gemm --dtype f16 --shapes cifar --max-seconds 0.5 --variant plan,tensor_core,wgmma,vendor
+    bench memory 80 memory --dtype f16,f32 --count 134217728 --max-seconds 0.7
+    bench batch_norm 120 batch_norm --dtype f16 --shapes resnet50 --max-seconds 0.5
+  fi
+  write_bench kernels
+}
+
+stage_layers() {
+  parts=() bad="" notes="" measured=0
+  if [ "$device" != cuda ] || [ -n "$quick" ]; then
+    bench conv2d 90 conv2d --n 2 --c 16 --h 9 --w 8 --k 24 --r 3 --stride 2 --repeats 3
+  else
+    bench resnet50 330 conv2d --dtype f16 --shapes resnet50 --max-seconds 0.5 --variant plan,vendor
+    bench cifar 120 conv2d --dtype f16 --shapes cifar --max-seconds 0.4
+    bench resnet20 60 conv2d --dtype f16 --shapes resnet20 --max-seconds 0.3
+  fi
+  write_bench layers
+}
+
+# train NAME FLAGS...: a run in $scratch/NAME. Adds a line to runs; bad where it did not end well.
+train() {
+  local name=$1 summary steps
+  shift
+  run "$train_limit" "train-$name" "$bin/convoy" train --device "$device" --seed 1 --output "$scratch/$name" "$@"
+  summary=$(tail -n 1 "$scratch/$name/summary.csv" 2>/dev/null)
+  # The middle of the step times of the run's second half, in which nothing is planned or captured.
+  steps=$(sed -n 's/.*"images_per_second":\([0-9.]*\).*/\1/p' "$scratch/$name/metrics.jsonl" 2>/dev/null |
+    awk '{ v[NR] = $1 } END { if (NR) { n = 0; for (i = int(NR / 2) + 1; i <= NR; ++i) w[++n] = v[i]; for (i = 1; i <= n; ++i) for (j = i + 1; j <= n; ++j) if (w[j] < w[i]) { t = w[i]; w[i] = w[j]; w[j] = t } print w[int((n + 1) / 2)] } }')
+  runs+=("{\"name\":$(quoted "$name"),\"flags\":$(quoted "$*"),\"exit\":$rc,\"seconds\":$seconds,\"images_per_second\":${steps:-null},\"summary_header\":$(quoted "$(head -n 1 "$scratch/$name/summary.csv" 2>/dev/null)"),\"summary\":$(quoted "$summary"),\"last_lines\":$(tail -n 3 "$last_log" >"$scratch/lines"; lines_of "$scratch/lines")}")
+  [ $rc -eq 0 ] || bad="$bad; $name: exit $rc, $(tail -n 1 "$last_log" | cut -c1-160)"
+}
+weights_of() { find "$scratch/$1/checkpoints" -name model.safetensors 2>/dev/null | sort | tail -n 1; }
+# same A B WHAT: two runs must have left the same bytes.
+same() {
+  local a b
+  a=$(weights_of "$1") b=$(weights_of "$2")
+  if [ -n "$a" ] && [ -n "$b" ] && cmp -s "$a" "$b"; then
+    facts+=("$(quoted "$3"):true")
+  else
+    facts+=("$(quoted "$3"):false")
+    bad="$bad; not so: $3"
+  fi
+}
+
+stage_training() {
+  runs=() facts=() bad="" train_limit=240
+  local digits graph=() eager=() cifar=()
+  "$bin/convoy" train --help 2>/dev/null | grep -q -- '--cuda-graph' && [ "$device" != cpu ] && graph=(--cuda-graph) eager=(--no-cuda-graph)
+  if [ "$device" != cuda ] || [ -n "$quick" ] || [ ! -d "$data/mnist" ]; then
+    digits=$scratch/digits
+    run 60 synth "$bin/convoy" synth "$digits" --train-per-class 8 --val-per-class 2 --img-size 28 --seed 3
+    set -- --dataset image_folder --data-dir "$digits" --img-size 28 --model lenet5 --batch-size 16 --epochs 1 --warmup-epochs 0
+    [ "$device" = cuda ] || set -- "$@" --max-steps 3
+  else
+    set -- --dataset mnist --data-dir "$data/mnist" --model lenet5 --epochs 2
+  fi
+  train lenet5 "$@" ${eager[@]+"${eager[@]}"}
+  train lenet5_again "$@" ${eager[@]+"${eager[@]}"}
+  same lenet5 lenet5_again "the same command leaves the same weights"
+  if [ ${#graph[@]} -gt 0 ]; then
+    train lenet5_graph "$@" "${graph[@]}"
+    same lenet5 lenet5_graph "a replayed graph leaves the weights of the eager run"
+  fi
+  [ "$device" = cpu ] || train lenet5_f16 "$@" --amp
+  if [ "$device" = cuda ] && [ -d "$data/cifar10" ] && [ -z "$quick" ]; then
+    cifar=(--dataset cifar10 --data-dir "$data/cifar10" --model resnet20 --batch-size 128 --epochs 2)
+    train resnet20 "${cifar[@]}" ${eager[@]+"${eager[@]}"}
+    [ ${#graph[@]} -gt 0 ] && train resnet20_graph "${cifar[@]}" "${graph[@]}" && same resnet20 resnet20_graph "resnet20: a replayed graph leaves the weights of the eager run"
+    train resnet20_f16 "${cifar[@]}" --amp
+    train resnet20_bf16 "${cifar[@]}" --amp --amp-dtype bfloat16
+    train resnet20_composed "${cifar[@]}" --amp --no-fuse
+    [ ${#graph[@]} -gt 0 ] && train resnet20_f16_graph "${cifar[@]}" --amp "${graph[@]}"
+  fi
+  local verdict="good: ${#runs[@]} runs"
+  [ -n "$bad" ] && verdict="bad: ${bad#; }"
+  write_stage training "$verdict" "\"runs\":[$(joined ${runs[@]+"${runs[@]}"})],\"facts\":{$(joined ${facts[@]+"${facts[@]}"})}"
+}
+
+stage_baselines() {
+  local folder=$here/baselines python=${CONVOY_BENCH_PYTHON:-python3} verdict device_name=$device
+  if ! "$python" -c 'import torch' 2>/dev/null; then
+    write_stage baselines "good: nothing to run here: $python has no PyTorch" ""
+    return
+  fi
+  [ "$device" = cuda ] || device_name=cpu
+  set -- all --device "$device_name" --json "$scratch/baselines.json" --max-seconds "$(($(left) * 8 / 10))"
+  [ -n "$quick" ] || [ "$device" != cuda ] && set -- "$@" --quick
+  [ -d "$data/cifar10" ] && set -- "$@" --cifar10 "$data/cifar10"
+  run "$limit" baselines "$python" "$folder/baselines.py" "$@"
+  verdict="good: $(grep -o '"seconds"' "$scratch/baselines.json" 2>/dev/null | wc -l) measurements"
+  [ $rc -eq 0 ] || verdict="bad: exit $rc, $(tail -n 1 "$last_log" | cut -c1-160)"
+  write_stage baselines "$verdict" "$([ -s "$scratch/baselines.json" ] && printf '"results":%s' "$(cat "$scratch/baselines.json")")"
+}
+
+# ---- all of them ----
+
+declare -A verdicts times
+code=0
+summary() {
+  echo "gpu_check: $device, ${gpu_name:-no GPU}, driver ${driver:-none}, commit $commit"
+  printf '%-12s %8s  %s\n' stage seconds verdict
+  local stage
+  for stage in "${stages[@]}"; do
+    [ -z "${verdicts[$stage]:-}" ] || printf '%-12s %8.1f  %s\n' "$stage" "${times[$stage]}" "${verdicts[$stage]}"
+  done
+}
+for stage in "${stages[@]}"; do
+  stage_begin=$(now)
+  echo "gpu_check: $stage" >&2
+  "stage_$stage"
+  [ -n "${verdicts[$stage]:-}" ] || write_stage "$stage" "bad: the stage broke off" ""
+  [[ ${verdicts[$stage]} == good* ]] || code=1
+  summary >"$out/summary.txt"
+done
+summary
+exit $code

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// scripts/gpu_check.sh: a rehearsal without a GPU, and programs that fail or hang.
+#include <nlohmann/json.hpp>
+
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+std::string script() { return place("CONVOY_GPU_CHECK", CONVOY_GPU_CHECK); }
+
+Outcome gpu_check(const Folder& folder, const std::string& arguments) {
+  const fs::path programs = fs::path(place("CONVOY_PROGRAM", CONVOY_PROGRAM)).parent_path();
+  return run_script(folder, "'" + script() + "' --programs '" + programs.string() + "' " +
+                                arguments + " >\"$out\" 2>\"$err\"");
+}
+
+nlohmann::json stage(const Folder& folder, const std::string& name) {
+  return nlohmann::json::parse(read_file(folder / ("results/" + name + ".json")));
+}
+bool is_good(const nlohmann::json& result) {
+  return result["verdict"].get<std::string>().starts_with("good");
+}
+
+TEST(GpuCheck, ARehearsalOnCpuLeavesAFileForEachStage) {
+  const Folder folder;
+  const Outcome run = gpu_check(folder,
+                                "--device cpu --quick --out results devices tests conformance "
+                                "sanitizer kernels layers training");
+  EXPECT_EQ(run.code, 0) << run.out << run.err;
+  for (const char* name :
+       {"devices", "tests", "conformance", "sanitizer", "kernels", "layers", "training"}) {
+    const nlohmann::json result = stage(folder, name);
+    EXPECT_TRUE(is_good(result)) << result;
+    EXPECT_EQ(result["device"], "cpu");
+    EXPECT_TRUE(result.contains("driver") && result.contains("commit"));
+    EXPECT_NE(run.out.find(name), std::string::npos);
+  }
+  EXPECT_GT(stage(folder, "tests")["suites"][0]["passed"], 0);
+  EXPECT_GT(stage(folder, "kernels")["parts"]["gemm"]["rows"][0]["seconds"], 0.0);
+  EXPECT_TRUE(stage(folder, "training")["facts"]["the same command leaves the same weights"]);
+  EXPECT_EQ(read_file(folder / "results/training.json").find(folder.path().string()),
+            std::string::npos)
+      << "a place of this machine";
+}
+
+TEST(GpuCheck, ItRunsCasesAndKernelsOnTheSimulator) {
+  const Folder folder;
+  const Outcome run = gpu_check(folder, "--device sim --quick --out results tests kernels");
+  EXPECT_EQ(run.code, 0) << run.out << run.err;
+  EXPECT_EQ(stage(folder, "tests")["suites"][0]["program"], "test_gpu_kernels");
+  const auto rows = stage(folder, "kernels")["parts"]["gemm"]["rows"];
+  EXPECT_GT(rows.size(), 5u);
+  for (const auto& row : rows) EXPECT_EQ(row["verdict"], "right");
+}
+
+// A bundle of programs that do what their text says.
+void fake(const Folder& bundle, const std::string& program, const std::string& text) {
+  fs::create_directories((bundle / program).parent_path());
+  write_file(bundle / program, "#!/bin/sh\n" + text + "\n");
+  fs::permissions(bundle / program, fs::perms::owner_all);
+}
+
+TEST(GpuCheck, WhatFailsOrHangsIsSaidAndTheRestGoesOn) {
+  const Folder folder;
+  fs::copy_file(script(), folder / "gpu_check.sh");
+  fake(folder, "bin/convoy", "[ \"$1\" = devices ] && echo 'cpu  a machine'; exit 1");
+  fake(folder, "bin/kbench", "echo 'a \"quoted\"\ttext \\ of rest' >&2; sleep 60");
+  fake(folder, "tests/test_kernels",
+       "if [ \"$1\" = --gtest_list_tests ]; then echo Good.; echo '  A'; echo Bad.; echo '  B';\n"
+       "elif [ \"$1\" = '--gtest_filter=Good.*' ]; then echo '[       OK ] Good.A (0 ms)';\n"
+       "else echo '[  FAILED  ] Bad.B (1 ms)'; exit 1; fi");
+  const Outcome run = run_script(
+      folder,
+      "./gpu_check.sh --device cpu --limit 3 --out results devices tests kernels training "
+      ">\"$out\" 2>\"$err\"");
+  EXPECT_EQ(run.code, 1) << run.out << run.err;
+  EXPECT_TRUE(is_good(stage(folder, "devices")));
+  EXPECT_EQ(stage(folder, "tests")["verdict"], "bad 1 passed, 1 failed, 0 skipped");
+  EXPECT_EQ(stage(folder, "tests")["suites"].size(), 6u) << "two suites, and what is not there";
+  EXPECT_NE(stage(folder, "kernels")["verdict"].get<std::string>().find("gemm: exit 124"),
+            std::string::npos)
+      << stage(folder, "kernels");
+  EXPECT_LT(stage(folder, "kernels")["seconds"], 20.0);
+  EXPECT_NE(stage(folder, "training")["verdict"].get<std::string>().find("exit 1"),
+            std::string::npos);
+}
+
+TEST(GpuCheck, BadUseIsOneLineAndExitsWithTwo) {
+  const Folder folder;
+  for (const char* arguments : {"polish", "--device tpu", "--limit soon", "--out", "--colour"}) {
+    const Outcome run = gpu_check(folder, arguments);
+    EXPECT_EQ(run.code, 2) << arguments;
+    EXPECT_EQ(run.err.find("gpu_check: "), 0u) << run.err;
+  }
+}
+
+}  // namespace
+}  // namespace convoy::testing
