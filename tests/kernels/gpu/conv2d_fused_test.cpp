@@ -100,10 +100,12 @@ struct Problem {
   std::vector<NormGradientLine> dy_lines;
 };
 
+// bf16 goes every way that f16 goes: two cases show that it is itself.
 template <class Body>
 void for_each_problem(Body body) {
   for_each_dtype([&](DType dtype) {
     for (const Case& c : kCases) {
+      if (dtype == DType::bf16 && c.x[3] % 3 != 0) continue;
       SCOPED_TRACE(to_text(c.x) + " by " + to_text(c.weight));
       body(Problem(c, dtype));
     }

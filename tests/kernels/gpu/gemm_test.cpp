@@ -24,9 +24,15 @@ GPU_CASE(GemmLadder, Ragged) { check_all_flags({5, 7, 17}, 1); }
 GPU_CASE(GemmLadder, Batched) { check_all_flags({3, 18, 2}, 2); }
 GPU_CASE(GemmLadder, NothingToSum) { check_all_flags({3, 4, 0}, 2); }
 GPU_CASE(GemmLadder, EmptyResult) {
-  check_all_flags({0, 4, 3}, 1);
-  check_all_flags({4, 0, 3}, 1);
-  check_all_flags({4, 3, 2}, 0);
+  for_each_dtype([](DType dtype) {
+    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
+      for (const int bits : {0, 5, 10, 15}) {
+        check({0, 4, 3}, dtype, 1, flags(bits), rung);
+        check({4, 0, 3}, dtype, 1, flags(bits), rung);
+        check({4, 3, 2}, dtype, 0, flags(bits), rung);
+      }
+    }
+  });
 }
 
 // One row, one column, and one step of k, with tiles that are mostly empty.
