@@ -157,16 +157,11 @@ __device__ __forceinline__ void store_staged(typename Config::Storage& s, int co
   const int first_row = tile.m + 64 * consumer + thread / 32 * 16 + lane / 4;
   const auto pack = [&](int i) {
     const int m = first_row + 8 * (i / 2 % 2), n = tile.n + i / 4 * 8 + lane % 4 * 2;
-    unsigned bits[2];
-    for (int j = 0; j < 2; ++j) {
-      float sum[1] = {d[i + j]};
-      if (inside(m, shape.M) && inside(n + j, shape.N)) {
-        finish_sums<T>(op.epilogue, static_cast<const T*>(op.c), at.place(op, m, n + j), n + j,
-                       false, sum);
-      }
-      bits[j] = narrow<T>(sum[0]).bits;
+    float pair[2] = {d[i], d[i + 1]};
+    if (inside(m, shape.M) && inside(n / 2, shape.N / 2)) {
+      finish_sums<T>(op.epilogue, static_cast<const T*>(op.c), at.place(op, m, n), n, false, pair);
     }
-    return bits[0] | bits[1] << 16;
+    return narrow<T>(pair[0]).bits | unsigned{narrow<T>(pair[1]).bits} << 16;
   };
   // Lanes 0 to 15 name the rows of 8 columns, 16 to 31 those of the next 8.
   const int row = thread / 32 * 16 + lane % 16;

@@ -67,18 +67,18 @@ GPU_CASE(GemmEpilogue, TermsThatAreNotAligned) {
   const DeviceArray da(DType::f16, a), db(DType::f16, b), dbias(DType::f16, bias);
   const DeviceArray dresidual(DType::f16, residual);
   for (const bool odd_bias : {false, true}) {
-    for (const char* rung : variants(Gemm{.dtype = DType::f16}, case_device())) {
-      const DeviceArray c(DType::f16, kM * kN);
-      Gemm op = dense_gemm(kM, kN, kK, da.data(), false, db.data(), false, c.data(), DType::f16);
-      const std::int64_t of_bias = odd_bias ? 1 : 0, of_residual = 1 - of_bias;
-      op.epilogue = {.bias = dbias.as<F16>() + of_bias,
-                     .residual = dresidual.as<F16>() + of_residual};
+    const DeviceArray c(DType::f16, kM * kN);
+    Gemm op = dense_gemm(kM, kN, kK, da.data(), false, db.data(), false, c.data(), DType::f16);
+    const std::int64_t of_bias = odd_bias ? 1 : 0, of_residual = 1 - of_bias;
+    op.epilogue = {.bias = dbias.as<F16>() + of_bias,
+                   .residual = dresidual.as<F16>() + of_residual};
+    auto want = reference::gemm(kM, kN, kK, a, false, kK, b, false, kN);
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      want[i] += bias[i % kN + static_cast<std::size_t>(of_bias)] +
+                 residual[i + static_cast<std::size_t>(of_residual)];
+    }
+    for (const char* rung : variants(op, case_device())) {
       run_rung(op, rung);
-      auto want = reference::gemm(kM, kN, kK, a, false, kK, b, false, kN);
-      for (std::size_t i = 0; i < want.size(); ++i) {
-        want[i] += bias[i % kN + static_cast<std::size_t>(of_bias)] +
-                   residual[i + static_cast<std::size_t>(of_residual)];
-      }
       expect_close(c, want, sum_bound(kK + 2), rung);
     }
   }
