@@ -25,7 +25,7 @@ GPU_CASE(GemmLadder, Batched) { check_all_flags({3, 18, 2}, 2); }
 GPU_CASE(GemmLadder, NothingToSum) { check_all_flags({3, 4, 0}, 2); }
 GPU_CASE(GemmLadder, EmptyResult) {
   for_each_dtype([](DType dtype) {
-    for (const char* rung : on_sim::rungs(Gemm{.dtype = dtype})) {
+    for (const char* rung : variants(Gemm{.dtype = dtype}, case_device())) {
       for (const int bits : {0, 5, 10, 15}) {
         check({0, 4, 3}, dtype, 1, flags(bits), rung);
         check({4, 0, 3}, dtype, 1, flags(bits), rung);
