@@ -105,9 +105,10 @@ std::string tuning_key(const Conv2dBackwardWeight& op) {
 }
 
 std::string tuning_key(const BatchNormForward& op) {
-  return fmt::format("batch_norm_forward rows {} channels {} {}{}{}{}", op.rows, op.channels,
+  return fmt::format("batch_norm_forward rows {} channels {} {}{}{}{}{}", op.rows, op.channels,
                      op.dtype, word(op.training, " training"), word(op.relu, " relu"),
-                     word(op.residual != nullptr, " residual"));
+                     word(op.residual != nullptr, " residual"),
+                     word(op.running_mean != nullptr, " running"));
 }
 
 std::string tuning_key(const BatchNormBackward& op) {

@@ -7,8 +7,15 @@
 
 #include "kernels/copy.h"
 #include "kernels/gpu/column_sums.cuh"
+#include "kernels/gpu/ladder.h"
 #include "kernels/gpu/norm_line.cuh"
+#include "kernels/gpu/vendor.h"
 #include "kernels/norm_act.h"
+
+namespace convoy {
+CONVOY_LADDER(BatchNormForward)
+CONVOY_LADDER(BatchNormBackward)
+}  // namespace convoy
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -260,23 +267,52 @@ void clear(void* statistics, std::int64_t channels, const Stream& stream) {
   CONVOY_TARGET::run(Fill{channels, statistics, 0.0, DType::f32}, {}, nullptr, stream);
 }
 
+std::size_t own_bytes(const BatchNormForward& op, const Device& device) {
+  const RowSplits splits = row_splits(op.rows, op.channels, device);
+  return line_bytes(op.channels) + (op.training ? splits.bytes(op.channels) : 0);
+}
+std::size_t own_bytes(const BatchNormBackward& op, const Device& device) {
+  return line_bytes(op.channels) + row_splits(op.rows, op.channels, device).bytes(op.channels);
+}
+
+template <class Op>
+std::vector<const char*> own_rungs(const Op&) {
+  return {"columns"};
+}
+
+template <class Op>
+Plan plan_by_name(const Op& op, const Device& device, std::string_view variant) {
+  if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
+  if (variant != "columns") unknown_rung("batch_norm", variant, "columns");
+  return {.variant = "columns", .workspace_bytes = own_bytes(op, device)};
+}
+
+template <class Op>
+Plan plan_asked(const Op& op, const Device& device) {
+  const char* asked = chosen_variant(op, own_rungs<Op>, vendor_rungs<Op>);
+  return plan_by_name(op, device, asked != nullptr ? asked : "columns");
+}
+
 }  // namespace
 
-Plan plan(const BatchNormForward& op, const Device& device) {
-  const RowSplits splits = row_splits(op.rows, op.channels, device);
-  return {
-      .variant = "columns",
-      .workspace_bytes = line_bytes(op.channels) + (op.training ? splits.bytes(op.channels) : 0)};
+std::vector<const char*> rungs(const BatchNormForward& op) {
+  return with_vendor(op, own_rungs(op));
 }
-
-Plan plan(const BatchNormBackward& op, const Device& device) {
-  const RowSplits splits = row_splits(op.rows, op.channels, device);
-  return {.variant = "columns",
-          .workspace_bytes = line_bytes(op.channels) + splits.bytes(op.channels)};
+std::vector<const char*> rungs(const BatchNormBackward& op) {
+  return with_vendor(op, own_rungs(op));
 }
+Plan plan_rung(const BatchNormForward& op, const Device& device, std::string_view variant) {
+  return plan_by_name(op, device, variant);
+}
+Plan plan_rung(const BatchNormBackward& op, const Device& device, std::string_view variant) {
+  return plan_by_name(op, device, variant);
+}
+Plan plan(const BatchNormForward& op, const Device& device) { return plan_asked(op, device); }
+Plan plan(const BatchNormBackward& op, const Device& device) { return plan_asked(op, device); }
 
-void run(const BatchNormForward& op, const Plan&, void* workspace, const Stream& stream) {
+void run(const BatchNormForward& op, const Plan& plan, void* workspace, const Stream& stream) {
   require_statistics(op);
+  if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   with_dtype("batch_norm", op.dtype, [&]<class T>(Type<T>) {
     if (op.rows > 0) return run_typed<T>(op, workspace, stream);
     clear(op.mean, op.channels, stream);
@@ -284,7 +320,8 @@ void run(const BatchNormForward& op, const Plan&, void* workspace, const Stream&
   });
 }
 
-void run(const BatchNormBackward& op, const Plan&, void* workspace, const Stream& stream) {
+void run(const BatchNormBackward& op, const Plan& plan, void* workspace, const Stream& stream) {
+  if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   with_dtype("batch_norm", op.dtype,
              [&]<class T>(Type<T>) { run_typed<T>(op, workspace, stream); });
 }

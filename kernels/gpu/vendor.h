@@ -10,6 +10,7 @@
 
 #include "kernels/gpu/target.h"
 #include "kernels/tuning.h"
+#include "kernels/vendor/batch_norm.h"
 #include "kernels/vendor/built.h"
 #include "kernels/vendor/conv2d.h"
 #include "kernels/vendor/gemm.h"

@@ -2,6 +2,7 @@
 #pragma once
 // Which ops have variants by a vendor's library in this build.
 
+#include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
 #include "kernels/gemm.h"
 
@@ -28,5 +29,9 @@ template <>
 inline constexpr bool kIsBuilt<Conv2dBackwardInput> = kHasCudnn;
 template <>
 inline constexpr bool kIsBuilt<Conv2dBackwardWeight> = kHasCudnn;
+template <>
+inline constexpr bool kIsBuilt<BatchNormForward> = kHasCudnn;
+template <>
+inline constexpr bool kIsBuilt<BatchNormBackward> = kHasCudnn;
 
 }  // namespace convoy::vendor

@@ -10,15 +10,6 @@ Extents input_extents(const Conv2dGeometry& g) { return {g.N, g.C, g.H, g.W}; }
 Extents weight_extents(const Conv2dGeometry& g) { return {g.K, g.C / g.groups, g.R, g.S}; }
 Extents output_extents(const Conv2dGeometry& g) { return {g.N, g.K, g.P, g.Q}; }
 
-const Descriptor& operand(OperationGraph& graph, std::int64_t id, const Extents& dims, DType dtype,
-                          const void* place) {
-  return graph.tensor({.id = id,
-                       .dims = dims,
-                       .strides = channels_last(dims),
-                       .type = cudnn_type(dtype),
-                       .alignment = alignment_of(place)});
-}
-
 const Descriptor& convolution(OperationGraph& graph, const Conv2dGeometry& g) {
   Descriptor& conv = graph.helper(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
   conv.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2});
@@ -55,17 +46,13 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
   OperationGraph graph(library);
   const Epilogue& e = op.epilogue;
   const Extents out = output_extents(op.g);
-  const Descriptor& x = operand(graph, kX, input_extents(op.g), op.dtype, op.x);
-  const Descriptor& weight = operand(graph, kWeight, weight_extents(op.g), op.dtype, op.weight);
-  const Descriptor& y = operand(graph, kY, out, op.dtype, op.y);
+  const Descriptor& x = graph.operand(kX, input_extents(op.g), op.dtype, op.x);
+  const Descriptor& weight = graph.operand(kWeight, weight_extents(op.g), op.dtype, op.weight);
+  const Descriptor& y = graph.operand(kY, out, op.dtype, op.y);
   int left = (e.bias != nullptr) + (e.residual != nullptr) + (e.activation != Activation::none);
   const auto next = [&]() -> const Descriptor& {
     if (left-- == 0) return y;
-    return graph.tensor({.id = kBetween + left,
-                         .dims = out,
-                         .strides = channels_last(out),
-                         .type = CUDNN_DATA_FLOAT,
-                         .is_virtual = true});
+    return graph.between(kBetween + left, out);
   };
   const Descriptor* sum = &next();
   const Descriptor& how = convolution(graph, op.g);
@@ -83,10 +70,10 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
     sum = &result;
   };
   if (e.bias != nullptr) {
-    follow(CUDNN_POINTWISE_ADD, &operand(graph, kBias, {1, op.g.K, 1, 1}, op.dtype, e.bias));
+    follow(CUDNN_POINTWISE_ADD, &graph.operand(kBias, {1, op.g.K, 1, 1}, op.dtype, e.bias));
   }
   if (e.residual != nullptr) {
-    follow(CUDNN_POINTWISE_ADD, &operand(graph, kResidual, out, op.dtype, e.residual));
+    follow(CUDNN_POINTWISE_ADD, &graph.operand(kResidual, out, op.dtype, e.residual));
   }
   if (e.activation == Activation::relu) follow(CUDNN_POINTWISE_RELU_FWD, nullptr);
   return graph;
@@ -94,9 +81,9 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dForward& op) {
 
 OperationGraph graph_of(const Cudnn& library, const Conv2dBackwardInput& op) {
   OperationGraph graph(library);
-  const Descriptor& dy = operand(graph, kY, output_extents(op.g), op.dtype, op.dy);
-  const Descriptor& weight = operand(graph, kWeight, weight_extents(op.g), op.dtype, op.weight);
-  const Descriptor& dx = operand(graph, kX, input_extents(op.g), op.dtype, op.dx);
+  const Descriptor& dy = graph.operand(kY, output_extents(op.g), op.dtype, op.dy);
+  const Descriptor& weight = graph.operand(kWeight, weight_extents(op.g), op.dtype, op.weight);
+  const Descriptor& dx = graph.operand(kX, input_extents(op.g), op.dtype, op.dx);
   const Descriptor& how = convolution(graph, op.g);
   Descriptor& conv = graph.operation(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
   conv.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, 1.0f);
@@ -112,9 +99,9 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dBackwardInput& op) {
 OperationGraph graph_of(const Cudnn& library, const Conv2dBackwardWeight& op) {
   OperationGraph graph(library);
   const DType of_gradient = op.grad_dtype.value_or(op.dtype);
-  const Descriptor& x = operand(graph, kX, input_extents(op.g), op.dtype, op.x);
-  const Descriptor& dy = operand(graph, kY, output_extents(op.g), op.dtype, op.dy);
-  const Descriptor& dw = operand(graph, kWeight, weight_extents(op.g), of_gradient, op.dweight);
+  const Descriptor& x = graph.operand(kX, input_extents(op.g), op.dtype, op.x);
+  const Descriptor& dy = graph.operand(kY, output_extents(op.g), op.dtype, op.dy);
+  const Descriptor& dw = graph.operand(kWeight, weight_extents(op.g), of_gradient, op.dweight);
   const Descriptor& how = convolution(graph, op.g);
   Descriptor& conv =
       graph.operation(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
@@ -130,8 +117,8 @@ OperationGraph graph_of(const Cudnn& library, const Conv2dBackwardWeight& op) {
 
 std::vector<Operand> operands_of(const Conv2dForward& op) {
   std::vector<Operand> all = {{kX, op.x}, {kWeight, op.weight}, {kY, op.y}};
-  if (op.epilogue.bias != nullptr) all.emplace_back(kBias, op.epilogue.bias);
-  if (op.epilogue.residual != nullptr) all.emplace_back(kResidual, op.epilogue.residual);
+  if (op.epilogue.bias != nullptr) all.push_back({kBias, op.epilogue.bias});
+  if (op.epilogue.residual != nullptr) all.push_back({kResidual, op.epilogue.residual});
   return all;
 }
 std::vector<Operand> operands_of(const Conv2dBackwardInput& op) {

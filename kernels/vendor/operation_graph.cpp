@@ -43,6 +43,31 @@ const Descriptor& OperationGraph::tensor(const TensorSpec& spec) {
   return t;
 }
 
+const Descriptor& OperationGraph::operand(std::int64_t id, const Extents& dims, DType dtype,
+                                          const void* place) {
+  return tensor({.id = id,
+                 .dims = dims,
+                 .strides = channels_last(dims),
+                 .type = cudnn_type(dtype),
+                 .alignment = alignment_of(place)});
+}
+
+const Descriptor& OperationGraph::between(std::int64_t id, const Extents& dims) {
+  return tensor({.id = id,
+                 .dims = dims,
+                 .strides = channels_last(dims),
+                 .type = CUDNN_DATA_FLOAT,
+                 .is_virtual = true});
+}
+
+const Descriptor& OperationGraph::number(std::int64_t id) {
+  return tensor({.id = id,
+                 .dims = {1, 1, 1, 1},
+                 .strides = {1, 1, 1, 1},
+                 .type = CUDNN_DATA_FLOAT,
+                 .by_value = true});
+}
+
 Descriptor& OperationGraph::helper(cudnnBackendDescriptorType_t type) {
   return parts_.emplace_back(*library_, type);
 }
@@ -93,8 +118,9 @@ void EnginePlan::execute(cudnnHandle_t handle, const std::vector<Operand>& opera
                          void* workspace) const {
   std::vector<std::int64_t> ids;
   std::vector<void*> places;
-  for (const auto& [id, place] : operands) {
-    ids.push_back(id);
+  for (const Operand& operand : operands) {
+    ids.push_back(operand.id);
+    const void* place = operand.place != nullptr ? operand.place : &operand.number;
     places.push_back(const_cast<void*>(place));
   }
   Descriptor pack(*library_, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);

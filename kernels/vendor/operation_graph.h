@@ -30,7 +30,7 @@ struct TensorSpec {
   cudnnDataType_t type;
   std::int64_t alignment = 16;  // of its address, in bytes
   bool is_virtual = false;      // between two operations: never in memory
-  bool by_value = false;        // one number of the host's
+  bool by_value = false;        // one number of the host's, f32
 };
 
 // Strides of [n, c, h, w] that lies in memory as [n, h, w, c].
@@ -45,7 +45,11 @@ class OperationGraph {
 
   const Cudnn& library() const { return *library_; }
   const Descriptor& tensor(const TensorSpec& spec);
-  Descriptor& operation(cudnnBackendDescriptorType_t type);  // to be given its attributes
+  // In memory as [n, h, w, c].
+  const Descriptor& operand(std::int64_t id, const Extents& dims, DType dtype, const void* place);
+  const Descriptor& between(std::int64_t id, const Extents& dims);  // f32, never in memory
+  const Descriptor& number(std::int64_t id);                        // by value
+  Descriptor& operation(cudnnBackendDescriptorType_t type);         // to be given its attributes
   // y = mode(x) or mode(x, b).
   void pointwise(cudnnPointwiseMode_t mode, const Descriptor& x, const Descriptor* b,
                  const Descriptor& y);
@@ -72,7 +76,12 @@ Rules rules_for(DType dtype);
 // Benchmarks may: for the whole process, before anything is planned.
 void allow_nondeterministic(bool allow);
 
-using Operand = std::pair<std::int64_t, const void*>;  // a tensor's id and address
+// A tensor's id, and its address or, of one by value, the number.
+struct Operand {
+  std::int64_t id;
+  const void* place;
+  float number = 0;  // where the place is null
+};
 
 class EnginePlan {
  public:

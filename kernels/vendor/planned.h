@@ -28,7 +28,7 @@ struct Planned {
 template <class Op>
 std::string engine_key(const Op& op, const Device& device) {
   std::string key = tuning_key(op) + " device " + std::to_string(device.index) + " alignment";
-  for (const auto& [id, place] : operands_of(op)) key += ' ' + std::to_string(alignment_of(place));
+  for (const Operand& o : operands_of(op)) key += ' ' + std::to_string(alignment_of(o.place));
   return key;
 }
 
