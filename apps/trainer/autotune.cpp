@@ -7,20 +7,13 @@
 
 #include "apps/trainer/setup.h"
 #include "apps/trainer/step.h"
-#include "kernels/gpu/ladder.h"
+#include "kernels/gpu/ladders.h"
 #include "kernels/operands.h"
 #include "kernels/require.h"
 #include "kernels/vendor/names.h"
 #include "runtime/autograd.h"
 #include "runtime/device.h"
 #include "runtime/ops.h"
-
-namespace convoy {
-CONVOY_LADDER(Gemm)
-CONVOY_LADDER(Conv2dForward)
-CONVOY_LADDER(Conv2dBackwardInput)
-CONVOY_LADDER(Conv2dBackwardWeight)
-}  // namespace convoy
 
 namespace convoy::apps {
 namespace {
@@ -32,39 +25,6 @@ constexpr double kSecondsPerRound = 0.01;
 constexpr int kRounds = 5, kMostRuns = 200;
 // A variant must be this much faster than plan's own choice.
 constexpr double kClearly = 0.97;
-
-template <class Op>
-concept HasLadder = requires(const Op& op) {
-  on_sim::rungs(op);
-};
-
-template <class Op>
-std::vector<const char*> variants(const Op& op, const Device& device) {
-  if constexpr (HasLadder<Op>) {
-    if (device.type == DeviceType::cpu) return on_cpu::rungs(op);
-    if constexpr (kHasSim) {
-      if (device.type == DeviceType::sim) return on_sim::rungs(op);
-    }
-    if constexpr (kHasCuda) {
-      if (device.type == DeviceType::cuda) return on_cuda::rungs(op);
-    }
-  }
-  return {plan(op, device).variant};
-}
-
-template <class Op>
-Plan plan_variant(const Op& op, const Device& device, std::string_view variant) {
-  if constexpr (HasLadder<Op>) {
-    if (device.type == DeviceType::cpu) return on_cpu::plan_rung(op, device, variant);
-    if constexpr (kHasSim) {
-      if (device.type == DeviceType::sim) return on_sim::plan_rung(op, device, variant);
-    }
-    if constexpr (kHasCuda) {
-      if (device.type == DeviceType::cuda) return on_cuda::plan_rung(op, device, variant);
-    }
-  }
-  return plan(op, device);
-}
 
 // An op on memory of its own, of numbers that are finite in every dtype.
 template <class Op>

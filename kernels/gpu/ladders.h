@@ -7,6 +7,7 @@
 
 #include <type_traits>
 
+#include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
 #include "kernels/gemm.h"
 #include "kernels/gpu/ladder.h"
@@ -18,14 +19,18 @@ CONVOY_LADDER(Conv2dForward)
 CONVOY_LADDER(Conv2dBackwardInput)
 CONVOY_LADDER(Conv2dBackwardWeight)
 CONVOY_LADDER(Conv2dBackward)
+CONVOY_LADDER(BatchNormForward)
+CONVOY_LADDER(BatchNormBackward)
 
 template <class Op>
 concept HasLadder = requires(const Op& op) {
   on_sim::rungs(op);
 };
-// cpu runs the two gradients of a convolution one after the other.
+// Of the others cpu has one variant; it runs the two gradients of a convolution one after the
+// other.
 template <class Op>
-concept HasCpuLadder = HasLadder<Op> && !std::is_same_v<Op, Conv2dBackward>;
+concept HasCpuLadder = std::is_same_v<Op, Gemm> || std::is_same_v<Op, Conv2dForward> ||
+    std::is_same_v<Op, Conv2dBackwardInput> || std::is_same_v<Op, Conv2dBackwardWeight>;
 
 // The variants that take the op on the device, simplest first; where there is no ladder, plan's.
 template <class Op>
