@@ -3,11 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
 #include "apps/kbench/report.h"
+#include "apps/trainer/kernel_choice.h"
 #include "runtime/device.h"
 
 namespace convoy::kbench {
@@ -16,7 +18,7 @@ namespace {
 using Sizes = std::vector<std::pair<std::string, std::vector<std::int64_t>>>;
 
 struct Flags {
-  std::string device, shapes, json, filter;
+  std::string device, shapes, json, filter, tuning_table;
   std::vector<std::string> dtypes, passes;
   Sizes sizes;
   bool list = false, quiet = false;
@@ -54,6 +56,9 @@ void add_flags(CLI::App& app, const Family& family, Flags& flags) {
                  "no problem begins after so many; 0: all do")
       ->capture_default_str();
   app.add_option("--json", flags.json, "file for the results");
+  app.add_option("--tuning-table", flags.tuning_table,
+                 "of tune: file that gets the fastest variant of each op; what it says of other "
+                 "ops stays");
   app.add_flag("--list", flags.list, "list problems and variants, run nothing");
   app.add_flag("--quiet", flags.quiet, "no progress on standard error");
 }
@@ -146,12 +151,30 @@ void write_json(const std::string& path, const Results& results) {
           path);
 }
 
-int run_family(const Family& family, const std::vector<std::string>& arguments) {
+// Adds what was the fastest here to the table of the file.
+void write_fastest(const std::string& file, const Results& results) {
+  const TuningTable found = fastest(results);
+  if (found.empty()) {
+    fail_usage("tune: nothing was timed on {}, which has no clock: take cpu or cuda",
+               results.device);
+  }
+  TuningTable table;
+  if (std::filesystem::exists(file)) table = apps::read_tuning_table(file, results.device);
+  for (const auto& [key, variant] : found) table[key] = variant;
+  apps::write_tuning_table(file, table, results.device);
+  fmt::print("tuning table {}: {} ops, hash {}\n", file, table.size(), apps::tuning_hash(table));
+}
+
+int run_family(const Family& family, const std::vector<std::string>& arguments, bool tune) {
   CLI::App app(family.summary, std::string("kbench ") + family.op);
   Flags flags;
   add_flags(app, family, flags);
   if (!apps::parse(app, arguments)) return 0;
   check_flags(family, flags);
+  if (tune == flags.tuning_table.empty()) {
+    fail_usage("--tuning-table belongs to tune, which needs it: kbench tune {} --tuning-table FILE",
+               family.op);
+  }
   const Device device = flags.device.empty() ? (available_devices().back().type == DeviceType::cuda
                                                     ? Device{DeviceType::cuda}
                                                     : Device{})
@@ -169,11 +192,13 @@ int run_family(const Family& family, const std::vector<std::string>& arguments) 
   }
   fmt::print("{}", table(results));
   if (!flags.json.empty()) write_json(flags.json, results);  // how it ended, too
+  if (tune) write_fastest(flags.tuning_table, results);
   return results.all_right() ? 0 : 1;
 }
 
 int usage(std::FILE* out, int code) {
-  fmt::print(out, "usage: kbench OP [flags]        (kbench OP --help lists the flags)\n\n");
+  fmt::print(out, "usage: kbench OP [flags]        (kbench OP --help lists the flags)\n");
+  fmt::print(out, "       kbench tune OP --tuning-table FILE [flags]\n\n");
   for (const Family& family : families())
     fmt::print(out, "  {:<11} {}\n", family.op, family.summary);
   return code;
@@ -183,12 +208,14 @@ int usage(std::FILE* out, int code) {
 
 int run_command(std::vector<std::string> arguments) {
   if (!arguments.empty() && arguments.front() == "run") arguments.erase(arguments.begin());
+  const bool tune = !arguments.empty() && arguments.front() == "tune";
+  if (tune) arguments.erase(arguments.begin());
   if (arguments.empty()) return usage(stderr, 2);
   const std::string op = arguments.front();
   if (op == "--help" || op == "-h" || op == "--list") return usage(stdout, 0);
   std::vector<std::string> names;
   for (const Family& family : families()) {
-    if (op == family.op) return run_family(family, {arguments.begin() + 1, arguments.end()});
+    if (op == family.op) return run_family(family, {arguments.begin() + 1, arguments.end()}, tune);
     names.emplace_back(family.op);
   }
   const std::string guess = apps::nearest(op, names);

@@ -22,6 +22,7 @@ std::vector<std::string> wanted(const Problem& problem, const std::vector<std::s
 Row row_of(const Problem& problem, const std::string& variant) {
   Row row;
   row.op = problem.op, row.pass = problem.pass, row.name = problem.name, row.variant = variant;
+  row.key = problem.key;
   row.sizes = problem.sizes, row.dtype = problem.dtype;
   row.chosen = variant == problem.chosen;
   row.operations = problem.operations, row.bytes = problem.bytes;
@@ -132,6 +133,20 @@ double Row::gigabytes_per_second() const { return times ? bytes / times->median(
 bool Results::all_right() const {
   return std::all_of(rows.begin(), rows.end(),
                      [](const Row& row) { return row.outcome == "right"; });
+}
+
+TuningTable fastest(const Results& results) {
+  TuningTable table;
+  std::map<std::string, double> least;
+  for (const Row& row : results.rows) {
+    if (row.key.empty() || row.outcome != "right" || !row.times) continue;
+    const double seconds = row.times->median();
+    const auto [entry, is_first] = least.emplace(row.key, seconds);
+    if (!is_first && seconds >= entry->second) continue;
+    entry->second = seconds;
+    table[row.key] = row.variant;
+  }
+  return table;
 }
 
 Results run_all(const Device& device, const std::vector<MakeProblem>& problems,

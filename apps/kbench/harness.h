@@ -9,6 +9,7 @@
 #include "apps/kbench/problem.h"
 #include "apps/kbench/timing.h"
 #include "apps/kbench/verdict.h"
+#include "kernels/tuning.h"
 #include "runtime/device.h"
 
 namespace convoy::kbench {
@@ -23,6 +24,7 @@ struct Options {
 // One variant of one problem.
 struct Row {
   std::string op, pass, name, variant;
+  std::string key;  // in a tuning table
   std::vector<std::pair<std::string, std::int64_t>> sizes;
   DType dtype = DType::f32;
   bool chosen = false;
@@ -45,6 +47,9 @@ struct Results {
   std::string ended_early = {};  // why, where not all problems were run
   bool all_right() const;
 };
+
+// Of each op that has a key the fastest variant that is right; none where nothing was timed.
+TuningTable fastest(const Results& results);
 
 // `after_each` sees the results so far after each problem, so that a run that is cut off leaves
 // them.

@@ -9,6 +9,7 @@
 
 #include "apps/kbench/problem.h"
 #include "kernels/gpu/ladders.h"
+#include "kernels/tuning.h"
 #include "runtime/allocator.h"
 
 namespace convoy::kbench {
@@ -32,6 +33,7 @@ void bind(Problem& problem, const Device& device, MakeOp make_op) {
     problem.variants.push_back(named(variant));
   }
   problem.chosen = named(plan(make_op(0), device).variant);
+  if constexpr (requires { tuning_key(make_op(0)); }) problem.key = tuning_key(make_op(0));
   // Planned once: what is measured is the kernel.
   struct Ready {
     Plan plan;

@@ -30,6 +30,7 @@ struct Problem {
   bool memory_bound = false;  // measured against copy bandwidth, over sets larger than the cache
   std::vector<std::string> variants = {};  // simplest first
   std::string chosen = {};                 // what plan takes
+  std::string key = {};                    // in a tuning table; empty: nothing to choose there
   std::shared_ptr<Operands> memory = {};
   std::function<void(const std::string& variant, int set)> launch = {};  // enqueues
   std::function<std::vector<Expected>()> expected = {};

@@ -38,6 +38,34 @@ TEST(Kbench, GemmIsCheckedOnEveryRungOfTheSimulator) {
   EXPECT_GE(variants.size(), 5u);
 }
 
+TEST(Kbench, TuneWritesTheFastestVariantsAndKeepsOthers) {
+  const Folder folder;
+  const std::string flags = " --device cpu --tuning-table t.json --warmup 1 --repeats 3 ";
+  const Outcome first = kbench_run(folder, "tune gemm --m 64 --n 64 --k 64" + flags);
+  ASSERT_EQ(first.code, 0) << first.err;
+  const std::size_t ops = nlohmann::json::parse(read_file(folder / "t.json"))["variants"].size();
+  EXPECT_GE(ops, 1u);
+  const Outcome second = kbench_run(folder, "tune conv2d --n 2 --c 8 --h 9 --k 8 --r 3" + flags);
+  ASSERT_EQ(second.code, 0) << second.err;
+  const auto table = nlohmann::json::parse(read_file(folder / "t.json"));
+  EXPECT_GT(table["variants"].size(), ops);
+  for (const auto& [key, variant] : table["variants"].items()) {
+    EXPECT_TRUE(key.starts_with("gemm M") || key.starts_with("conv2d_")) << key;
+    EXPECT_FALSE(variant.get<std::string>().empty());
+  }
+}
+
+TEST(Kbench, TuneNeedsAFileAndAClock) {
+  const Folder folder;
+  const std::string sizes = "gemm --m 8 --n 8 --k 8 ";
+  EXPECT_EQ(kbench_run(folder, "tune " + sizes + "--device cpu").code, 2);
+  EXPECT_EQ(kbench_run(folder, sizes + "--device cpu --tuning-table t.json").code, 2);
+  const Outcome sim = kbench_run(folder, "tune " + sizes + "--device sim --tuning-table t.json");
+  EXPECT_EQ(sim.code, 2);
+  EXPECT_NE(sim.err.find("nothing was timed on sim"), std::string::npos) << sim.err;
+  EXPECT_FALSE(fs::exists(folder / "t.json"));
+}
+
 TEST(Kbench, ConvolutionsAreCheckedInEveryPass) {
   const Folder folder;
   for (const char* device : {"cpu --dtype f32", "sim --dtype bf16"}) {
