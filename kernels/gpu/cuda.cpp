@@ -93,6 +93,12 @@ int multiprocessor_count(const Device& device) {
   return count;
 }
 
+Device thread_device() {
+  Device device{DeviceType::cuda};
+  check(cudaGetDevice(&device.index), "asking for the device in use");
+  return device;
+}
+
 int compute_capability(const Device& device) {
   int major = 0, minor = 0;
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index),

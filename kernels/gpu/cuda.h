@@ -36,6 +36,7 @@ struct Site {
 
 int multiprocessor_count(const Device& device);
 int compute_capability(const Device& device);  // 90 for 9.0
+Device thread_device();                        // the calling thread's
 
 // On the simulator the caching allocator says which blocks it takes back and hands out.
 inline void note_block_released(void*, std::size_t, cudaStream_t, const std::source_location&) {}

@@ -18,11 +18,11 @@
 
 namespace convoy::CONVOY_TARGET {
 
-// A machine's devices are taken to be alike: index -1 is the calling thread's.
+// On the calling thread's device, which is where the op will run.
 template <class Op>
 std::vector<const char*> vendor_rungs(const Op& op, std::size_t limit) {
   if constexpr (!kSim && vendor::kIsBuilt<Op>) {
-    return vendor::variants(op, Device{DeviceType::cuda, -1}, limit);
+    return vendor::variants(op, thread_device(), limit);
   }
   return {};
 }

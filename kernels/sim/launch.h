@@ -39,6 +39,7 @@ struct LaunchConfig {
 
 inline int multiprocessor_count(const Device&) { return sim::kMultiprocessors; }
 inline int compute_capability(const Device&) { return 90; }
+inline Device thread_device() { return {DeviceType::sim}; }
 
 template <class... Parameters, class... Arguments>
 void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {

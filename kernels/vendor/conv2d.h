@@ -12,7 +12,7 @@
 
 namespace convoy::vendor {
 
-// The device is the calling thread's; index -1 is whichever that is. No more than `limit` are
+// The device is the one in use by the calling thread. No more than `limit` are
 // looked for. Found once for a device, geometry, dtypes and alignment.
 std::vector<const char*> variants(const Conv2dForward& op, const Device& device, std::size_t limit);
 std::vector<const char*> variants(const Conv2dBackwardInput& op, const Device& device,

@@ -11,7 +11,7 @@
 
 namespace convoy::vendor {
 
-// The device is the calling thread's; index -1 is whichever that is. No more than `limit` are
+// The device is the one in use by the calling thread. No more than `limit` are
 // listed. Found once for a device and operands of the same shape, strides, dtypes and alignment.
 std::vector<const char*> variants(const Gemm& op, const Device& device, std::size_t limit);
 // `variant` is one of them.
