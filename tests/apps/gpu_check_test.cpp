@@ -11,8 +11,8 @@ std::string script() { return place("CONVOY_GPU_CHECK", CONVOY_GPU_CHECK); }
 
 Outcome gpu_check(const Folder& folder, const std::string& arguments) {
   const fs::path programs = fs::path(place("CONVOY_PROGRAM", CONVOY_PROGRAM)).parent_path();
-  return run_script(folder, "'" + script() + "' --programs '" + programs.string() + "' " +
-                                arguments + " >\"$out\" 2>\"$err\"");
+  return run_script(folder, fmt::format("'{}' --programs '{}' {} >\"$out\" 2>\"$err\"", script(),
+                                        programs.string(), arguments));
 }
 
 nlohmann::json stage(const Folder& folder, const std::string& name) {

@@ -15,8 +15,8 @@ namespace convoy::testing {
 namespace {
 
 Outcome kbench_run(const Folder& folder, const std::string& arguments) {
-  return run_script(folder, "'" + place("KBENCH_PROGRAM", KBENCH_PROGRAM) + "' " + arguments +
-                                " >\"$out\" 2>\"$err\"");
+  return run_script(folder, fmt::format("'{}' {} >\"$out\" 2>\"$err\"",
+                                        place("KBENCH_PROGRAM", KBENCH_PROGRAM), arguments));
 }
 
 nlohmann::json results_of(const Folder& folder, const std::string& arguments, int code = 0) {
