@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // scripts/gpu_check.sh: a rehearsal without a GPU, and programs that fail or hang.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/program.h"

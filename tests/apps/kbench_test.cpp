@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // kbench: verdicts on cpu and sim at tiny shapes, times where there are any, bad use, and results
 // that are wrong.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
