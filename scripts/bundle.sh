@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     *) echo "bundle: unknown flag $1; see the head of scripts/bundle.sh" >&2 && exit 2 ;;
   esac
 done
-limit=$((30 << 20))
+limit=30000000
 mkdir -p "$output"
 
 # pack ARCHIVE FOLDER NAME: with names and times that are the same each time.
@@ -29,7 +29,7 @@ pack() {
   local times
   times=$(git log -1 --format=%ct 2>/dev/null || echo 0)
   tar --sort=name --mtime="@$times" --owner=0 --group=0 --numeric-owner -C "$2" -cf - "$3" |
-    xz -T0 -6 >"$1.part"
+    xz -9e >"$1.part"
   mv "$1.part" "$1"
   echo "bundle: $1, $(du -h --apparent-size "$1" | cut -f1)"
 }
@@ -52,7 +52,8 @@ tests=(test_apps test_data test_gpu_kernels test_kernels test_nn test_nn_sim tes
 if [ $build = yes ]; then
   ./scripts/setup.sh xz-utils file
   ./scripts/configure.sh release
-  if grep -q '^CMAKE_CUDA_COMPILER:' build/release/CMakeCache.txt; then
+  targets=$(cmake --build build/release --target help)
+  if [[ $targets == *test_cuda:* ]]; then
     tests+=(test_cuda)
   else
     echo "bundle: nvcc was not found: this bundle has the devices cpu and sim only"
@@ -83,7 +84,7 @@ done
 rm -f "$output/elf.txt"
 
 # What glibc must be there: the newest version that anything in the bundle asks for.
-needed=$(find "$folder" -type f -print0 | xargs -0 objdump -T 2>/dev/null |
+needed=$({ find "$folder" -type f -exec objdump -T {} + 2>/dev/null || true; } |  # not all are programs
   grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -n 1)
 echo "${needed#GLIBC_}" >"$folder/glibc"
 
@@ -91,6 +92,6 @@ pack "$output/$name.tar.xz" "$output" "$name"
 echo "bundle: commit $commit; needs x86-64 with AVX2 and glibc ${needed#GLIBC_} or newer"
 size=$(stat -c %s "$output/$name.tar.xz")
 if [ "$size" -gt $limit ]; then
-  echo "bundle: the archive has $((size >> 20)) MB, the limit is $((limit >> 20)) MB" >&2
+  echo "bundle: the archive has $size bytes, the limit is $limit" >&2
   exit 1
 fi
