@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     *) echo "bundle: unknown flag $1; see the head of scripts/bundle.sh" >&2 && exit 2 ;;
   esac
 done
-limit=30000000
+limit=30000000  # bytes; -DCONVOY_LINEINFO=OFF when configuring leaves out a third of the kernels
 mkdir -p "$output"
 
 # pack ARCHIVE FOLDER NAME: with names and times that are the same each time.
@@ -50,7 +50,7 @@ fi
 programs=(convoy_program kbench)
 tests=(test_apps test_data test_gpu_kernels test_kernels test_nn test_nn_sim test_runtime test_runtime_sim test_sim test_train_step)
 if [ $build = yes ]; then
-  ./scripts/setup.sh xz-utils file
+  ./scripts/setup.sh xz-utils file patchelf
   ./scripts/configure.sh release
   targets=$(cmake --build build/release --target help)
   if [[ $targets == *test_cuda:* ]]; then
@@ -82,6 +82,8 @@ done <"$output/elf.txt" | sort -u | while read -r library; do
   strip --strip-unneeded "$folder/lib/$base" 2>/dev/null || true
 done
 rm -f "$output/elf.txt"
+# A library's own needs are looked for where it says, not where the program does.
+patchelf --set-rpath '$ORIGIN' "$folder"/lib/*.so*
 
 # What glibc must be there: the newest version that anything in the bundle asks for.
 needed=$({ find "$folder" -type f -exec objdump -T {} + 2>/dev/null || true; } |  # not all are programs

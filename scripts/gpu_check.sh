@@ -158,7 +158,13 @@ stage_devices() {
 run_suites() {
   local program=$1 filter=$2 suite ok bad skip problems listed
   [ -x "$tests/$program" ] || { suites+=("{\"program\":$(quoted "$program"),\"text\":\"not in this build\"}"); return; }
-  listed=$("$tests/$program" --gtest_list_tests --gtest_filter="$filter" 2>/dev/null | sed -n 's/^\([^ ].*\.\)\( .*\)*$/\1/p' | sort -u)
+  run 60 "tests-$program-list" "$tests/$program" --gtest_list_tests --gtest_filter="$filter"
+  if [ $rc -ne 0 ]; then
+    failed=$((failed + 1))
+    suites+=("{\"program\":$(quoted "$program"),\"failed\":1,\"exit\":$rc,\"problems\":$(lines_of "$last_log")}")
+    return
+  fi
+  listed=$(sed -n 's/^\([^ ].*\.\)\( .*\)*$/\1/p' "$last_log" | sort -u)
   for suite in $listed; do
     # Of a filter that names tests, those of this suite.
     local chosen="$suite*"
@@ -180,8 +186,8 @@ run_suites() {
   done
 }
 write_tests() {  # NAME
-  local verdict="good"
-  [ "$failed" -gt 0 ] && verdict="bad"
+  local verdict="good:"
+  [ "$failed" -gt 0 ] && verdict="bad:"
   [ $((passed + failed)) -eq 0 ] && verdict="bad: no test ran;"
   [ "$2" = skips ] && [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ] && verdict="good: nothing to run here;"
   write_stage "$1" "$verdict $passed passed, $failed failed, $skipped skipped" "\"suites\":[$(joined "${suites[@]}")]"

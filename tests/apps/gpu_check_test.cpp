@@ -78,7 +78,7 @@ TEST(GpuCheck, WhatFailsOrHangsIsSaidAndTheRestGoesOn) {
       ">\"$out\" 2>\"$err\"");
   EXPECT_EQ(run.code, 1) << run.out << run.err;
   EXPECT_TRUE(is_good(stage(folder, "devices")));
-  EXPECT_EQ(stage(folder, "tests")["verdict"], "bad 1 passed, 1 failed, 0 skipped");
+  EXPECT_EQ(stage(folder, "tests")["verdict"], "bad: 1 passed, 1 failed, 0 skipped");
   EXPECT_EQ(stage(folder, "tests")["suites"].size(), 6u) << "two suites, and what is not there";
   EXPECT_NE(stage(folder, "kernels")["verdict"].get<std::string>().find("gemm: exit 124"),
             std::string::npos)
