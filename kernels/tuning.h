@@ -66,8 +66,9 @@ const char* pick(const std::string& key, const std::vector<const char*>& own,
 
 // What was asked for, or null. `own(op)` and `vendor(op, limit)` list the variants. The limit is 0
 // where the family is `own`, so that no library is loaded.
+// Static: the kernels' two object sets may share no symbol.
 template <class Op, class Own, class Vendor>
-const char* chosen_variant(const Op& op, Own own, Vendor vendor) {
+static const char* chosen_variant(const Op& op, Own own, Vendor vendor) {
   if (!choice::is_open()) return nullptr;
   const std::string key = tuning_key(op);
   choice::record(key, op);
@@ -75,7 +76,7 @@ const char* chosen_variant(const Op& op, Own own, Vendor vendor) {
 }
 
 template <class Op>
-std::vector<const char*> no_vendor(const Op&, std::size_t) {
+static std::vector<const char*> no_vendor(const Op&, std::size_t) {
   return {};
 }
 
