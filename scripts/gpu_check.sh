@@ -61,7 +61,7 @@ fi
 [ -x "$bin/convoy" ] || usage "no programs in $bin: build first, or use a bundle"
 bin=$(cd "$bin" && pwd) tests=$(cd "$bin/../tests" 2>/dev/null && pwd)
 ls "$tests"/test_* >/dev/null 2>&1 || tests=$bin
-[ ! -d "$here/share/golden" ] || export CONVOY_GOLDEN=$here/share/golden
+[ ! -d "$here/share/golden" ] || export CONVOY_BUNDLE=1 CONVOY_GOLDEN=$here/share/golden
 export CONVOY_PROGRAM=$bin/convoy KBENCH_PROGRAM=$bin/kbench CONVOY_GPU_CHECK=$here/gpu_check.sh
 mkdir -p "$out/logs" || usage "cannot write to '$out'"
 out=$(cd "$out" && pwd)

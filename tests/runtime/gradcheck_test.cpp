@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs every gradcheck entry, and fails for an op on the tape that has none.
 #include <gtest/gtest.h>
+#include <cstdlib>
 
 #include <fstream>
 #include <regex>
@@ -68,6 +69,7 @@ INSTANTIATE_TEST_SUITE_P(Ops, Gradcheck, ::testing::ValuesIn(gradcheck_entries()
 
 // Names given to record() as literals, in the sources: also of ops that no test calls.
 TEST(GradcheckCoverage, EveryRecordInTheSourcesHasAnEntry) {
+  if (std::getenv("CONVOY_BUNDLE") != nullptr) GTEST_SKIP() << "a bundle has no sources";
   const std::regex pattern("record\\(\\s*\"([a-z0-9_]+)\"");
   int found = 0;
   for (const char* path : {CONVOY_OP_SOURCES}) {
