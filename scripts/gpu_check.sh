@@ -142,10 +142,10 @@ stage_devices() {
   local verdict devices lines
   run 60 devices "$bin/convoy" devices
   devices=$(lines_of "$last_log")
-  if grep -q "^$device" "$last_log"; then
+  if grep "^$device" "$last_log" | grep -qv "^$device *none"; then
     verdict="good: $(grep "^$device" "$last_log" | head -n 1 | tr -s ' ')"
   else
-    verdict="bad: there is no $device here"
+    verdict="bad: there is no $device here; $(grep "^$device" "$last_log" | head -n 1 | tr -s ' ')"
   fi
   run 60 doctor "$bin/convoy" doctor
   lines=$(lines_of "$last_log")
