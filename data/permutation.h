@@ -7,6 +7,7 @@
 // it again until it does not (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
 // The rounds' keys are Philox numbers of seed and epoch.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -24,8 +25,9 @@ class Permutation {
       : size_(static_cast<std::uint64_t>(size)), half_bits_(1) {
     while (std::uint64_t{1} << (2 * half_bits_) < size_) ++half_bits_;
     const PhiloxKey key{seed, kShuffleStream};
-    for (std::size_t i = 0; i < keys_.size(); ++i) {
-      keys_[i] = philox_word(key, static_cast<std::uint64_t>(epoch), i);
+    for (std::size_t i = 0; i < keys_.size(); i += 4) {
+      const PhiloxWords words = philox_block(key, static_cast<std::uint64_t>(epoch), i / 4);
+      std::copy(words.begin(), words.end(), &keys_[i]);
     }
   }
 

@@ -33,7 +33,6 @@ namespace convoy::data {
 
 // What the tests of the ring change, one at a time.
 enum class RingSite : std::uint8_t {
-  claim_order,    // of the ticket: no data goes with it
   claim_whole,    // ticket and increment are one step
   within,         // tickets behind the last row are not given out
   enter_order,    // the consumer's reads of the slot come before a worker's writes
@@ -123,11 +122,6 @@ class PrefetchRing {
             Policy::order(RingSite::release_order, std::memory_order_release),
             RingSite::release_wake);
   }
-  // Whether take() would return at once. For statistics.
-  bool ready() const {
-    return taken_ == batches_ ||
-           slot_of(taken_).turn.load(std::memory_order_relaxed) == 2 * lap_of(taken_) + 1;
-  }
 
   // By anybody, more than once: every claim() and take() returns nothing from now on.
   void stop() {
@@ -152,10 +146,10 @@ class PrefetchRing {
   Slot& slot_of(Count batch) const { return slots_[batch % depth_]; }
 
   Count next_ticket() {
-    const auto order = Policy::order(RingSite::claim_order, std::memory_order_relaxed);
-    if (Policy::holds(RingSite::claim_whole, true)) return ticket_.fetch_add(1, order);
-    const Count ticket = ticket_.load(order);
-    ticket_.store(ticket + 1, order);
+    constexpr auto kOrder = std::memory_order_relaxed;  // no data goes with a ticket
+    if (Policy::holds(RingSite::claim_whole, true)) return ticket_.fetch_add(1, kOrder);
+    const Count ticket = ticket_.load(kOrder);
+    ticket_.store(ticket + 1, kOrder);
     return ticket;
   }
 
