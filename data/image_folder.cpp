@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "data/file.h"
 #include "kernels/require.h"
 
 namespace convoy::data {
@@ -20,37 +21,35 @@ struct Entry {
 
 class ImageFolder : public Dataset {
  public:
-  ImageFolder(fs::path root, std::vector<Entry> entries, std::vector<std::string> class_names,
-              const DecodeLimits& limits)
-      : root_(std::move(root)),
+  ImageFolder(const fs::path& root, std::vector<Entry> entries,
+              std::vector<std::string> class_names, const DecodeLimits& limits)
+      : Dataset(limits),
+        folder_(root),
         entries_(std::move(entries)),
-        class_names_(std::move(class_names)),
-        limits_(limits) {}
+        class_names_(std::move(class_names)) {}
 
   std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   ImageExtent extent() const override { return {0, 0, 3}; }
-  Sample get(std::int64_t index) const override {
-    const Entry& e = entry(index);
-    return {read_image(root_ / e.path, limits_), e.label};
+  Stored stored(std::int64_t index, std::vector<std::uint8_t>& scratch) const override {
+    return {folder_.read(entry(index).path, limits().max_file_bytes, scratch)};
   }
   std::int32_t label(std::int64_t index) const override { return entry(index).label; }
-  std::string sample_name(std::int64_t index) const override {
-    return (root_ / entry(index).path).string();
+  void sample_name(std::int64_t index, std::string& out) const override {
+    out.assign(folder_.path()).append("/").append(entry(index).path);
   }
   bool decodes() const override { return true; }
 
  private:
   const Entry& entry(std::int64_t index) const {
-    require(index >= 0 && index < size(), "{}: index expects 0 to {}, found {}", root_.string(),
+    require(index >= 0 && index < size(), "{}: index expects 0 to {}, found {}", folder_.path(),
             size() - 1, index);
     return entries_[static_cast<std::size_t>(index)];
   }
 
-  fs::path root_;
+  Folder folder_;
   std::vector<Entry> entries_;
   std::vector<std::string> class_names_;
-  DecodeLimits limits_;
 };
 
 bool may_be_picture(const fs::path& path) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "data/memory_dataset.h"
 
-#include <algorithm>
+#include <iterator>
 
 #include "kernels/require.h"
 
@@ -20,21 +20,27 @@ MemoryDataset::MemoryDataset(MemorySamples samples) : samples_(std::move(samples
   for (std::string& text : samples_.warnings) warn(std::move(text));
 }
 
-Sample MemoryDataset::get(std::int64_t index) const {
-  Sample sample{Image(samples_.extent), label(index)};
-  const auto bytes = static_cast<std::ptrdiff_t>(samples_.extent.count());
-  std::copy_n(samples_.pixels.begin() + index * bytes, bytes, sample.image.pixels.begin());
-  return sample;
+Stored MemoryDataset::stored(std::int64_t index, std::vector<std::uint8_t>&) const {
+  check_index(index);
+  const auto bytes = static_cast<std::size_t>(samples_.extent.count());
+  return {std::span(samples_.pixels).subspan(static_cast<std::size_t>(index) * bytes, bytes),
+          samples_.extent};
 }
 
 std::int32_t MemoryDataset::label(std::int64_t index) const {
-  require(index >= 0 && index < size(), "{}: index expects 0 to {}, found {}", samples_.source,
-          size() - 1, index);
+  check_index(index);
   return samples_.labels[static_cast<std::size_t>(index)];
 }
 
-std::string MemoryDataset::sample_name(std::int64_t index) const {
-  return fmt::format("{}[{}]", samples_.source, index);
+void MemoryDataset::sample_name(std::int64_t index, std::string& out) const {
+  check_index(index);
+  out.clear();
+  fmt::format_to(std::back_inserter(out), "{}[{}]", samples_.source, index);
+}
+
+void MemoryDataset::check_index(std::int64_t index) const {
+  require(index >= 0 && index < size(), "{}: index expects 0 to {}, found {}", samples_.source,
+          size() - 1, index);
 }
 
 }  // namespace convoy::data

@@ -24,11 +24,14 @@ class MemoryDataset : public Dataset {
   std::int64_t size() const override { return static_cast<std::int64_t>(samples_.labels.size()); }
   const std::vector<std::string>& class_names() const override { return samples_.class_names; }
   ImageExtent extent() const override { return samples_.extent; }
-  Sample get(std::int64_t index) const override;
+  Stored stored(std::int64_t index, std::vector<std::uint8_t>& scratch) const override;
   std::int32_t label(std::int64_t index) const override;
-  std::string sample_name(std::int64_t index) const override;
+  using Dataset::sample_name;
+  void sample_name(std::int64_t index, std::string& out) const override;
 
  private:
+  void check_index(std::int64_t index) const;
+
   MemorySamples samples_;
 };
 

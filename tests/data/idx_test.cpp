@@ -143,6 +143,12 @@ TEST_F(IdxPair, GivesSamples) {
   EXPECT_EQ(last.label, 4);
   EXPECT_EQ(last.image.pixels, Bytes(images.end() - 8, images.end()));
   EXPECT_NE(set->sample_name(2).find("images[2]"), std::string::npos);
+  Bytes scratch;
+  const Stored stored = set->stored(2, scratch);
+  EXPECT_EQ(Bytes(stored.bytes.begin(), stored.bytes.end()), last.image.pixels);
+  EXPECT_EQ(stored.extent, set->extent());
+  EXPECT_TRUE(scratch.empty()) << "it is in memory already";
+  EXPECT_THROW(set->stored(3, scratch), Error);
   EXPECT_THROW(set->get(3), Error);
   EXPECT_THROW(set->get(-1), Error);
 }

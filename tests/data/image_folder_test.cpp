@@ -127,6 +127,44 @@ TEST(ImageFolder, NamesTheBadFileAndTheCause) {
   expect_data_error([&] { set->get(3); }, {"a/4.jpg", "cannot be opened"});
 }
 
+// A worker keeps its memory from sample to sample; a small file after a large one leaves it alone.
+TEST(ImageFolder, StoredBytesAreTheFilesInTheCallersMemory) {
+  const TempFolder folder;
+  const Bytes large = grey_jpeg(9, 64, 64), small = grey_jpeg(8);
+  folder.write("a/1.jpg", large);
+  folder.write("a/2.jpg", small);
+  const auto set = open_image_folder(folder.path() / "", "", {}, {.max_file_bytes = large.size()});
+  Bytes scratch;
+  for (int round = 0; round < 2; ++round) {
+    const Stored first = set->stored(0, scratch);
+    const std::uint8_t* memory = scratch.data();
+    EXPECT_EQ(Bytes(first.bytes.begin(), first.bytes.end()), large);
+    EXPECT_TRUE(first.is_file());
+    const Stored second = set->stored(1, scratch);
+    EXPECT_EQ(Bytes(second.bytes.begin(), second.bytes.end()), small);
+    EXPECT_EQ(second.bytes.data(), memory);
+  }
+  std::string name = "before";
+  set->sample_name(1, name);
+  EXPECT_EQ(name, (folder.path() / "a/2.jpg").string());
+  EXPECT_THROW(set->stored(2, scratch), Error);
+  const auto strict =
+      open_image_folder(folder.path(), "", {}, {.max_file_bytes = large.size() - 1});
+  expect_data_error([&] { strict->stored(0, scratch); }, {"a/1.jpg", "expected at most"});
+  EXPECT_NO_THROW(strict->stored(1, scratch));
+}
+
+// After the set was opened, a class folder can turn into anything.
+TEST(ImageFolder, StoredIsOfARegularFile) {
+  const TempFolder folder;
+  const auto file = folder.write("a/1.jpg", grey_jpeg(9));
+  const auto set = open_image_folder(folder.path(), "");
+  std::filesystem::remove(file);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  Bytes scratch;
+  expect_data_error([&] { set->stored(0, scratch); }, {"a/1.jpg", "regular file", "pipe"});
+}
+
 TEST(ImageFolder, RefusesWhatIsNoRegularFile) {
   const TempFolder folder;
   const auto pipe = folder.path() / "pipe";

@@ -23,17 +23,17 @@ class Numbered : public Dataset {
   std::int64_t size() const override { return size_; }
   const std::vector<std::string>& class_names() const override { return names_; }
   ImageExtent extent() const override { return extent_; }
-  Sample get(std::int64_t index) const override {
+  Stored stored(std::int64_t index, std::vector<std::uint8_t>& scratch) const override {
     if (bad_ >= 0 && index >= bad_) fail_data("sample {} is bad", index);
-    Sample sample{Image(extent_), label(index)};
-    std::fill(sample.image.pixels.begin(), sample.image.pixels.end(),
-              static_cast<std::uint8_t>(index));
-    return sample;
+    scratch.assign(static_cast<std::size_t>(extent_.count()), static_cast<std::uint8_t>(index));
+    return {scratch, extent_};
   }
   std::int32_t label(std::int64_t index) const override {
     return static_cast<std::int32_t>(index % 3);
   }
-  std::string sample_name(std::int64_t index) const override { return fmt::format("[{}]", index); }
+  void sample_name(std::int64_t index, std::string& out) const override {
+    out = fmt::format("[{}]", index);
+  }
   bool decodes() const override { return true; }
 
  private:
@@ -112,11 +112,11 @@ class Slow : public Numbered {
  public:
   explicit Slow(std::int64_t size, std::uint32_t run, std::int64_t bad = -1)
       : Numbered(size, {3, 2, 1}), run_(run), bad_(bad) {}
-  Sample get(std::int64_t index) const override {
+  Stored stored(std::int64_t index, std::vector<std::uint8_t>& scratch) const override {
     const std::uint32_t wait = philox_below({run_, 1}, 0, static_cast<std::uint64_t>(index), 64);
     if (wait < 8) std::this_thread::sleep_for(std::chrono::microseconds(10 * wait));
     if (index == bad_) fail_data("sample {} is bad", index);
-    return Numbered::get(index);
+    return Numbered::stored(index, scratch);
   }
 
  private:
