@@ -12,9 +12,9 @@
 #include <filesystem>
 #include <vector>
 
-#include "nn/atomic_file.h"
-#include "nn/input_file.h"
 #include "nn/safetensors_header.h"
+#include "runtime/atomic_file.h"
+#include "runtime/input_file.h"
 
 namespace convoy::nn {
 

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/require.h"
-#include "nn/atomic_file.h"
-#include "nn/crc32c.h"
 #include "nn/weights.h"
+#include "runtime/atomic_file.h"
+#include "runtime/crc32c.h"
 
 namespace convoy::apps {
 namespace {
@@ -128,7 +128,7 @@ Json read_json(const fs::path& path) {
 }
 
 void write_text(const fs::path& path, const std::string& text) {
-  nn::AtomicFile file(path);
+  AtomicFile file(path);
   file.write(text);
   file.commit();
 }
@@ -139,7 +139,7 @@ std::string damage(const fs::path& checkpoint) {
     const Json files = read_json(checkpoint / kManifest).at("files");
     for (const char* file : {kModel, kOptimizer, kState}) {
       const Json& expected = files.at(file);
-      const nn::FileChecksum found = nn::checksum_file(checkpoint / file);
+      const FileChecksum found = checksum_file(checkpoint / file);
       const std::uint64_t bytes = expected.at("bytes");
       if (found.bytes != bytes) {
         return fmt::format("{} expects {} bytes, found {}", file, bytes, found.bytes);
@@ -190,7 +190,7 @@ void write_files(const fs::path& folder, const CheckpointState& state, const nn:
   write_text(folder / kState, to_json(state).dump(2) + "\n");
   Json files;
   for (const char* file : {kModel, kOptimizer, kState}) {
-    const nn::FileChecksum sum = nn::checksum_file(folder / file);
+    const FileChecksum sum = checksum_file(folder / file);
     files[file] = {{"bytes", sum.bytes}, {"crc32c", sum.crc32c}};
   }
   const Json manifest{{"format_version", kFormatVersion}, {"step", state.step}, {"files", files}};
@@ -211,7 +211,7 @@ fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
   write_files(partial, state, model, store, optimizer);
   fs::remove_all(whole);  // a damaged one of the same step, when its work was done again
   fs::rename(partial, whole);
-  nn::sync_folder(all);
+  sync_folder(all);
   remove_old(whole, keep);
   return whole;
 }

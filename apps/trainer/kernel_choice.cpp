@@ -11,7 +11,7 @@
 #include "kernels/require.h"
 #include "kernels/vendor/library.h"
 #include "kernels/vendor/names.h"
-#include "nn/atomic_file.h"
+#include "runtime/atomic_file.h"
 #include "runtime/device.h"
 
 namespace convoy::apps {
@@ -116,7 +116,7 @@ void write_tuning_table(const std::filesystem::path& file, const TuningTable& ta
                                     {"libraries", uses_vendor(table) ? tuning_libraries() : "none"},
                                     {"hash", tuning_hash(table)},
                                     {"variants", table}};
-  nn::AtomicFile out(file);
+  AtomicFile out(file);
   out.write(json.dump(2) + "\n");
   out.commit();
 }

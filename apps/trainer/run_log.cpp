@@ -10,7 +10,7 @@
 
 #include "apps/trainer/config_json.h"
 #include "kernels/require.h"
-#include "nn/atomic_file.h"
+#include "runtime/atomic_file.h"
 
 namespace convoy::apps {
 namespace {
@@ -43,7 +43,7 @@ void filter_lines(const fs::path& path, Keep keep) {
   while (std::getline(in, line)) {
     if (keep(line)) kept += line + "\n";
   }
-  nn::AtomicFile file(path);
+  AtomicFile file(path);
   file.write(kept);
   file.commit();
 }
@@ -116,7 +116,7 @@ RunLog::File RunLog::open(const fs::path& path) {
 
 RunLog::RunLog(const fs::path& folder, const TrainConfig& config, std::int64_t resumed_step) {
   make_output(folder);
-  nn::AtomicFile arguments(folder / "args.json");
+  AtomicFile arguments(folder / "args.json");
   arguments.write(to_json(config));
   arguments.commit();
   filter_lines(folder / "metrics.jsonl",
@@ -152,7 +152,8 @@ fs::path set_other_work_aside(const fs::path& folder, const fs::path& checkpoint
   const fs::path run = checkpoint.empty() ? "" : fs::absolute(checkpoint / "../..");
   const bool goes_on = !run.empty() && fs::equivalent(run, folder, none_there);
   std::vector<fs::path> names;
-  for (const char* name : {"args.json", "metrics.jsonl", "summary.csv", "tuning.json", "checkpoints"}) {
+  for (const char* name :
+       {"args.json", "metrics.jsonl", "summary.csv", "tuning.json", "checkpoints"}) {
     if (!goes_on && fs::exists(folder / name)) names.emplace_back(name);
   }
   if (goes_on) names = checkpoints_after(checkpoint);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nn/input_file.h"
+#include "runtime/input_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include "kernels/require.h"
 
-namespace convoy::nn {
+namespace convoy {
 namespace {
 
 const char* kind_of(mode_t mode) {
@@ -66,4 +66,4 @@ void InputFile::check_unchanged() const {
   }
 }
 
-}  // namespace convoy::nn
+}  // namespace convoy

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // CRC-32C (Castagnoli; RFC 3720, appendix B.4): what the manifest of a checkpoint holds for each
-// file.
+// file, and a pack for each record. The processor's own instruction does it where there is one.
 //
 //   std::uint32_t crc = crc32c(first);
 //   crc = crc32c(second, crc);                      // the checksum of both, one after the other
@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <span>
 
-namespace convoy::nn {
+namespace convoy {
 
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
 
@@ -22,4 +22,4 @@ struct FileChecksum {
 };
 FileChecksum checksum_file(const std::filesystem::path& path);
 
-}  // namespace convoy::nn
+}  // namespace convoy

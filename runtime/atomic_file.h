@@ -15,7 +15,7 @@
 #include <span>
 #include <string_view>
 
-namespace convoy::nn {
+namespace convoy {
 
 class AtomicFile {
  public:
@@ -45,4 +45,4 @@ class AtomicFile {
 // Makes the names in a folder durable: after files were created, renamed or removed in it.
 void sync_folder(const std::filesystem::path& folder);
 
-}  // namespace convoy::nn
+}  // namespace convoy

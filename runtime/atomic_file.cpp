@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nn/atomic_file.h"
+#include "runtime/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/statvfs.h>
@@ -9,9 +9,9 @@
 #include <cstring>
 
 #include "kernels/require.h"
-#include "nn/crc32c.h"
+#include "runtime/crc32c.h"
 
-namespace convoy::nn {
+namespace convoy {
 namespace {
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
@@ -51,7 +51,7 @@ void AtomicFile::fail_io(const char* what) const {
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   require(descriptor_ >= 0, "write {}: the file is already committed", path_.string());
-  crc_ = nn::crc32c(bytes, crc_);
+  crc_ = convoy::crc32c(bytes, crc_);
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -82,4 +82,4 @@ void sync_folder(const std::filesystem::path& folder) {
   if (error != 0) fail("sync {}: could not flush it: {}", folder.string(), std::strerror(error));
 }
 
-}  // namespace convoy::nn
+}  // namespace convoy

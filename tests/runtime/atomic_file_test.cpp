@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nn/atomic_file.h"
+#include "runtime/atomic_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "kernels/require.h"
-#include "nn/crc32c.h"
+#include "runtime/crc32c.h"
 #include "tests/support/temporary_folder.h"
 
-namespace convoy::nn {
+namespace convoy {
 namespace {
 
 using convoy::testing::file_text;
@@ -107,4 +107,4 @@ TEST(AtomicFile, AFailedWriteKeepsTheOldFile) {
 }
 
 }  // namespace
-}  // namespace convoy::nn
+}  // namespace convoy

@@ -14,7 +14,7 @@
 #include <span>
 #include <string>
 
-namespace convoy::nn {
+namespace convoy {
 
 class InputFile {
  public:
@@ -35,4 +35,4 @@ class InputFile {
   std::int64_t changed_seconds_ = 0, changed_nanoseconds_ = 0;
 };
 
-}  // namespace convoy::nn
+}  // namespace convoy

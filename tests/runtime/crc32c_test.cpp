@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nn/crc32c.h"
+#include "runtime/crc32c.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "kernels/require.h"
 #include "tests/support/temporary_folder.h"
 
-namespace convoy::nn {
+namespace convoy {
 namespace {
 
 std::uint32_t crc_of(const std::string& text, std::uint32_t before = 0) {
@@ -34,6 +34,34 @@ TEST(Crc32c, PiecesGiveTheWhole) {
   }
 }
 
+// Long division of the bits, as the polynomial is written.
+std::uint32_t bit_by_bit(std::span<const std::byte> bytes) {
+  std::uint32_t crc = ~0u;
+  for (const std::byte b : bytes) {
+    for (int bit = 0; bit < 8; ++bit) {
+      const bool one = ((crc ^ std::to_integer<std::uint32_t>(b) >> bit) & 1) != 0;
+      crc = crc >> 1 ^ (one ? 0x82F63B78u : 0);
+    }
+  }
+  return ~crc;
+}
+
+// Lengths about those at which it goes from one loop to the next, at any alignment.
+TEST(Crc32c, EveryLengthIsTheLongDivisions) {
+  std::vector<std::byte> bytes(3 * 3072 + 64);
+  std::uint32_t state = 1;
+  for (std::byte& b : bytes) {
+    state = state * 1664525 + 1013904223;
+    b = static_cast<std::byte>(state >> 24);
+  }
+  for (const std::size_t near : {16, 1024, 3072, 6144, 9216}) {
+    for (std::size_t size = near - 12; size <= near + 12; ++size) {
+      const auto part = std::span(bytes).subspan(size % 11, size);
+      EXPECT_EQ(crc32c(part), bit_by_bit(part)) << size;
+    }
+  }
+}
+
 TEST(Crc32c, OfAFile) {
   const convoy::testing::TemporaryFolder folder;
   const std::string text(3'000'001, 'x');  // more than one piece
@@ -45,4 +73,4 @@ TEST(Crc32c, OfAFile) {
 }
 
 }  // namespace
-}  // namespace convoy::nn
+}  // namespace convoy
