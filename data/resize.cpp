@@ -2,71 +2,58 @@
 #include "data/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/require.h"
 
 namespace convoy::data {
 namespace {
 
-// For each wanted output position the inputs that it averages: inputs begin..begin + taps.
-struct Weights {
-  std::int64_t taps = 0;            // the most that a position has
-  std::vector<std::int64_t> begin;  // [count]
-  std::vector<std::int64_t> used;   // [count]
-  std::vector<float> weight;        // [count, taps]
-};
+constexpr std::int64_t kLanes = 4;
+using Lanes [[gnu::vector_size(16)]] = float;
 
-// Positions first..first + count of `in` samples scaled to `out`. Sample centres are at half
-// integers, and a triangle of half width max(1, in / out) is put over each output's centre.
-Weights triangle_weights(std::int64_t in, std::int64_t out, std::int64_t first,
-                         std::int64_t count) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out);
-  const double reach = std::max(1.0, scale);
-  Weights w;
-  w.taps = 2 * static_cast<std::int64_t>(std::ceil(reach)) + 1;
-  w.begin.resize(static_cast<std::size_t>(count));
-  w.used = w.begin;
-  w.weight.resize(static_cast<std::size_t>(count * w.taps));
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double centre = (static_cast<double>(first + i) + 0.5) * scale;
-    const auto begin = std::max<std::int64_t>(0, std::lround(std::floor(centre - reach + 0.5)));
-    const auto end = std::min(in, static_cast<std::int64_t>(std::floor(centre + reach + 0.5)));
-    double sum = 0;
-    const auto value = [&](std::int64_t j) {
-      return std::max(0.0, 1 - std::abs(static_cast<double>(j) + 0.5 - centre) / reach);
-    };
-    for (std::int64_t j = begin; j < end; ++j) sum += value(j);
-    for (std::int64_t j = begin; j < end; ++j) {
-      w.weight[static_cast<std::size_t>(i * w.taps + j - begin)] =
-          static_cast<float>(value(j) / sum);
-    }
-    w.begin[static_cast<std::size_t>(i)] = begin;
-    w.used[static_cast<std::size_t>(i)] = end - begin;
-  }
-  return w;
+Lanes load(const float* from) {
+  Lanes lanes;
+  std::memcpy(&lanes, from, sizeof lanes);
+  return lanes;
 }
 
-// One row of the box, scaled to the wanted width: out [width, channels].
-void scale_row(const std::uint8_t* row, const Weights& w, std::int64_t channels,
-               std::span<float> out) {
-  std::size_t at = 0;
-  for (std::size_t x = 0; x < w.begin.size(); ++x) {
-    const float* weight = &w.weight[x * static_cast<std::size_t>(w.taps)];
-    const std::uint8_t* from = row + w.begin[x] * channels;
-    for (std::int64_t c = 0; c < channels; ++c, ++at) {
-      float sum = 0;
-      for (std::int64_t j = 0; j < w.used[x]; ++j) sum += weight[j] * from[j * channels + c];
-      out[at] = sum;
-    }
+// out = sum of weight[t] * row[t] over a fixed number of rows, added to what `out` holds already
+// where there are more rows than that.
+template <int taps, bool add>
+void add_rows(const std::array<const std::uint8_t*, 4>& rows, const float* weights, std::size_t n,
+              float* __restrict out) {
+  const std::uint8_t* __restrict r0 = rows[0];
+  const std::uint8_t* __restrict r1 = rows[taps > 1 ? 1 : 0];
+  const std::uint8_t* __restrict r2 = rows[taps > 2 ? 2 : 0];
+  const std::uint8_t* __restrict r3 = rows[taps > 3 ? 3 : 0];
+  const float w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
+  for (std::size_t i = 0; i < n; ++i) {
+    float sum = add ? out[i] : 0.0f;
+    sum += w0 * r0[i];
+    if (taps > 1) sum += w1 * r1[i];
+    if (taps > 2) sum += w2 * r2[i];
+    if (taps > 3) sum += w3 * r3[i];
+    out[i] = sum;
   }
 }
 
-void check(const Image& image, const Framing& f, std::int64_t out_height, std::int64_t out_width) {
+}  // namespace
+
+Box whole(const ImageExtent& extent) { return {0, 0, extent.height, extent.width}; }
+
+bool lies_in(const Box& b, const ImageExtent& extent) {
+  return b.y >= 0 && b.x >= 0 && b.height >= 1 && b.width >= 1 && b.height <= extent.height - b.y &&
+         b.width <= extent.width - b.x;
+}
+
+void check(const Framing& f, const ImageExtent& image, std::int64_t out_height,
+           std::int64_t out_width) {
   const Box& b = f.box;
-  require(b.y >= 0 && b.x >= 0 && b.height >= 1 && b.width >= 1 &&
-              b.y + b.height <= image.extent.height && b.x + b.width <= image.extent.width,
-          "resize: box expects to lie in an image of {}, found {} x {} at ({}, {})", image.extent,
+  require(lies_in(b, image),
+          "resize: box expects to lie in an image of {}, found {} x {} at ({}, {})", image,
           b.height, b.width, b.y, b.x);
   require(f.top >= 0 && f.left >= 0 && out_height >= 1 && out_width >= 1 &&
               f.top + out_height <= f.height && f.left + out_width <= f.width,
@@ -74,43 +61,136 @@ void check(const Image& image, const Framing& f, std::int64_t out_height, std::i
           out_height, out_width, f.top, f.left);
 }
 
-}  // namespace
+// Sample centres are at half integers, and a triangle of half width max(1, extent / out) is put
+// over each output's centre.
+void Resizer::plan_axis(double begin, double extent, std::int64_t out, std::int64_t at,
+                        std::int64_t count, Axis& axis) {
+  const double scale = extent / static_cast<double>(out), reach = std::max(1.0, scale);
+  const auto low = static_cast<std::int64_t>(std::floor(begin));
+  const auto high = static_cast<std::int64_t>(std::ceil(begin + extent));
+  const auto centre = [&](std::int64_t i) {
+    return begin + (static_cast<double>(at + i) + 0.5) * scale;
+  };
+  const auto from = [&](std::int64_t i) {
+    return std::clamp(static_cast<std::int64_t>(std::floor(centre(i) - reach + 0.5)), low, high);
+  };
+  const auto to = [&](std::int64_t i) {
+    return std::clamp(static_cast<std::int64_t>(std::floor(centre(i) + reach + 0.5)), low, high);
+  };
+  axis.first = from(0);
+  axis.end = to(count - 1);
+  axis.taps = 1;
+  for (std::int64_t i = 0; i < count; ++i) axis.taps = std::max(axis.taps, to(i) - from(i));
+  axis.stride = (axis.taps + kLanes - 1) / kLanes * kLanes;
+  axis.begin.resize(static_cast<std::size_t>(count));
+  axis.weight.assign(static_cast<std::size_t>(count * axis.stride), 0);
+  for (std::int64_t i = 0; i < count; ++i) {
+    // Where the border cuts taps off, the position begins earlier, with weights of 0.
+    const std::int64_t first = std::min(from(i), axis.end - axis.taps);
+    float* weight = &axis.weight[static_cast<std::size_t>(i * axis.stride)];
+    const auto triangle = [&](std::int64_t j) {
+      return std::max(0.0, 1 - std::abs(static_cast<double>(j) + 0.5 - centre(i)) / reach);
+    };
+    double sum = 0;
+    for (std::int64_t j = from(i); j < to(i); ++j) sum += triangle(j);
+    for (std::int64_t j = from(i); j < to(i); ++j) {
+      weight[j - first] = static_cast<float>(triangle(j) / sum);
+    }
+    axis.begin[static_cast<std::size_t>(i)] = first - axis.first;
+  }
+}
 
-Box whole(const ImageExtent& extent) { return {0, 0, extent.height, extent.width}; }
+Box Resizer::plan(const Region& region, const Framing& f, std::int64_t out_height,
+                  std::int64_t out_width) {
+  plan_axis(region.y, region.height, f.height, f.top, out_height, down_);
+  plan_axis(region.x, region.width, f.width, f.left, out_width, across_);
+  return {down_.first, across_.first, down_.end - down_.first, across_.end - across_.first};
+}
+
+// Rows first: the loop over a row's values has no gaps, and what is left is the wanted height.
+void Resizer::scale_down(const std::uint8_t* pixels, std::int64_t stride, std::size_t y,
+                         std::size_t values) {
+  const float* weight = &down_.weight[y * static_cast<std::size_t>(down_.stride)];
+  for (std::int64_t tap = 0; tap < down_.taps; tap += kLanes) {
+    std::array<const std::uint8_t*, 4> rows{};
+    const std::int64_t taps = std::min(kLanes, down_.taps - tap);
+    for (std::int64_t t = 0; t < taps; ++t) {
+      rows[static_cast<std::size_t>(t)] = pixels + (down_.begin[y] + tap + t) * stride;
+    }
+    const auto add = [&]<int n>() {
+      tap == 0 ? add_rows<n, false>(rows, weight, values, row_.data())
+               : add_rows<n, true>(rows, weight + tap, values, row_.data());
+    };
+    switch (taps) {
+      case 1:
+        add.operator()<1>();
+        break;
+      case 2:
+        add.operator()<2>();
+        break;
+      case 3:
+        add.operator()<3>();
+        break;
+      default:
+        add.operator()<4>();
+    }
+  }
+}
+
+// Three channels share a vector, whose last lane is the next pixel's; of one channel four taps do.
+void Resizer::scale_across(std::size_t channels) {
+  const float* weight = across_.weight.data();
+  float* out = scaled_.data();
+  for (const std::int64_t begin : across_.begin) {
+    const float* from = row_.data() + static_cast<std::size_t>(begin) * channels;
+    Lanes sum{};
+    if (channels == 1) {
+      for (std::int64_t t = 0; t < across_.taps; t += kLanes) {
+        sum += load(weight + t) * load(from + t);
+      }
+      *out = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    } else {
+      for (std::int64_t t = 0; t < across_.taps; ++t, from += channels) {
+        sum += weight[t] * load(from);
+      }
+      std::memcpy(out, &sum, sizeof sum);
+    }
+    weight += across_.stride;
+    out += channels;
+  }
+}
+
+void Resizer::run(const std::uint8_t* pixels, std::int64_t stride, std::int64_t channels,
+                  std::uint8_t* out) {
+  require(channels >= 1 && channels <= kLanes, "resize: expected 1 to 4 channels, found {}",
+          channels);
+  const auto values = static_cast<std::size_t>((across_.end - across_.first) * channels);
+  const std::size_t out_values = across_.begin.size() * static_cast<std::size_t>(channels);
+  row_.assign(values + kLanes, 0);  // vectors reach behind the last value
+  scaled_.resize(out_values + kLanes);
+  for (std::size_t y = 0; y < down_.begin.size(); ++y, out += out_values) {
+    scale_down(pixels, stride, y, values);
+    scale_across(static_cast<std::size_t>(channels));
+    const float* __restrict from = scaled_.data();
+    std::uint8_t* __restrict to = out;
+    for (std::size_t i = 0; i < out_values; ++i) {
+      to[i] = static_cast<std::uint8_t>(
+          static_cast<int>(std::min(std::max(from[i] + 0.5f, 0.0f), 255.0f)));
+    }
+  }
+}
 
 void resize_bilinear(const Image& image, const Framing& framing, std::int64_t out_height,
                      std::int64_t out_width, std::uint8_t* out) {
-  check(image, framing, out_height, out_width);
-  const Box& box = framing.box;
-  const std::int64_t channels = image.extent.channels;
-  const Weights across = triangle_weights(box.width, framing.width, framing.left, out_width);
-  const Weights down = triangle_weights(box.height, framing.height, framing.top, out_height);
-
-  // Only the rows that the window needs are scaled: first_row..last_row of the box.
-  const std::int64_t first_row = down.begin.front();
-  const std::int64_t last_row = down.begin.back() + down.used.back();
-  const auto row_values = static_cast<std::size_t>(out_width * channels);
-  std::vector<float> rows(static_cast<std::size_t>(last_row - first_row) * row_values);
-  for (std::int64_t y = first_row; y < last_row; ++y) {
-    const std::int64_t at = ((box.y + y) * image.extent.width + box.x) * channels;
-    scale_row(
-        image.pixels.data() + at, across, channels,
-        std::span(rows).subspan(static_cast<std::size_t>(y - first_row) * row_values, row_values));
-  }
-  std::vector<float> sum(row_values);
-  for (std::size_t y = 0; y < down.begin.size(); ++y) {
-    std::fill(sum.begin(), sum.end(), 0.5f);  // rounds
-    for (std::int64_t j = 0; j < down.used[y]; ++j) {
-      const float weight =
-          down.weight[y * static_cast<std::size_t>(down.taps) + static_cast<std::size_t>(j)];
-      const float* row =
-          &rows[static_cast<std::size_t>(down.begin[y] - first_row + j) * row_values];
-      for (std::size_t i = 0; i < row_values; ++i) sum[i] += weight * row[i];
-    }
-    for (std::size_t i = 0; i < row_values; ++i) {
-      *out++ = static_cast<std::uint8_t>(std::clamp(sum[i], 0.0f, 255.0f));
-    }
-  }
+  check(framing, image.extent, out_height, out_width);
+  const Box& b = framing.box;
+  Resizer resizer;
+  const Box part = resizer.plan({static_cast<double>(b.y), static_cast<double>(b.x),
+                                 static_cast<double>(b.height), static_cast<double>(b.width)},
+                                framing, out_height, out_width);
+  const std::int64_t stride = image.extent.width * image.extent.channels;
+  resizer.run(image.pixels.data() + part.y * stride + part.x * image.extent.channels, stride,
+              image.extent.channels, out);
 }
 
 Image resize_bilinear(const Image& image, const Framing& framing, std::int64_t out_height,
