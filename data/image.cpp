@@ -8,6 +8,7 @@
 #include "data/exif.h"
 #include "data/file.h"
 #include "data/image_formats.h"
+#include "data/orientation.h"
 #include "kernels/require.h"
 
 namespace convoy::data {
@@ -71,44 +72,11 @@ bool starts_with(std::span<const std::uint8_t> file, std::string_view bytes, std
             file.empty() ? "an empty file" : "a file that starts with" + start);
 }
 
-// Pixel (y, x) of the upright image, in the stored one: EXIF 2.32, tag 0x0112, "0th row, 0th
-// column" of each value.
-std::pair<std::int64_t, std::int64_t> stored_place(int orientation, std::int64_t y, std::int64_t x,
-                                                   const ImageExtent& stored) {
-  const std::int64_t bottom = stored.height - 1, right = stored.width - 1;
-  switch (orientation) {
-    case 2:
-      return {y, right - x};
-    case 3:
-      return {bottom - y, right - x};
-    case 4:
-      return {bottom - y, x};
-    case 5:
-      return {x, y};
-    case 6:
-      return {bottom - x, y};
-    case 7:
-      return {bottom - x, right - y};
-    case 8:
-      return {x, right - y};
-    default:
-      return {y, x};
-  }
-}
-
 Image upright(Image stored, int orientation) {
   if (orientation <= 1) return stored;
-  const ImageExtent& e = stored.extent;
-  Image turned(orientation >= 5 ? ImageExtent{e.width, e.height, e.channels} : e);
-  std::uint8_t* to = turned.pixels.data();
-  for (std::int64_t y = 0; y < turned.extent.height; ++y) {
-    for (std::int64_t x = 0; x < turned.extent.width; ++x, to += e.channels) {
-      const auto [row, column] = stored_place(orientation, y, x, e);
-      std::copy_n(&stored.pixels[static_cast<std::size_t>((row * e.width + column) * e.channels)],
-                  e.channels, to);
-    }
-  }
-  return turned;
+  Image image(turned(stored.extent, orientation));
+  turn(stored.pixels.data(), stored.extent, orientation, image.pixels.data());
+  return image;
 }
 
 }  // namespace
@@ -117,9 +85,11 @@ std::string to_text(const ImageExtent& e) {
   return fmt::format("{} x {} x {}", e.height, e.width, e.channels);
 }
 
+bool is_jpeg(std::span<const std::uint8_t> file) { return starts_with(file, "\xff\xd8"); }
+
 Image decode_image(std::span<const std::uint8_t> file, const std::string& name,
                    const DecodeLimits& limits) {
-  if (starts_with(file, "\xff\xd8")) {
+  if (is_jpeg(file)) {
     return upright(decode_jpeg(file, name, limits), jpeg_orientation(file));
   }
   if (starts_with(file, "\x89PNG")) {
@@ -132,23 +102,37 @@ Image decode_image(std::span<const std::uint8_t> file, const std::string& name,
   refuse_format(file, name);
 }
 
-Image with_channels(Image image, std::int64_t channels) {
-  const std::int64_t own = image.extent.channels;
-  if (own == channels) return image;
+void check_extent(std::int64_t height, std::int64_t width, const std::string& name,
+                  const DecodeLimits& limits) {
+  if (height < 1 || width < 1 || height > limits.max_side || width > limits.max_side) {
+    fail_data("{}: image sides expect 1 to {} pixels, the header states {} x {}", name,
+              limits.max_side, width, height);
+  }
+  if (height * width > limits.max_pixels) {
+    fail_data("{}: images expect at most {} pixels, the header states {} x {}", name,
+              limits.max_pixels, width, height);
+  }
+}
+
+void change_channels(const std::uint8_t* pixels, const ImageExtent& extent, std::int64_t channels,
+                     std::uint8_t* out) {
+  const std::int64_t own = extent.channels;
   require((own == 1 && channels == 3) || (own == 3 && channels == 1),
-          "with_channels: expected 1 or 3 channels, found an image of {} for {}", image.extent,
-          channels);
-  Image out({image.extent.height, image.extent.width, channels});
-  const std::size_t count = std::min(image.pixels.size(), out.pixels.size());
-  for (std::size_t i = 0; i < count; ++i) {
+          "channels: expected 1 or 3, found an image of {} for {}", extent, channels);
+  for (std::int64_t i = 0; i < extent.height * extent.width; ++i) {
     if (channels == 3) {
-      std::fill_n(&out.pixels[3 * i], 3, image.pixels[i]);
+      std::fill_n(out + 3 * i, 3, pixels[i]);
     } else {
-      const std::uint8_t* rgb = &image.pixels[3 * i];
-      out.pixels[i] =
-          static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
+      const std::uint8_t* rgb = pixels + 3 * i;
+      out[i] = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
     }
   }
+}
+
+Image with_channels(Image image, std::int64_t channels) {
+  if (image.extent.channels == channels) return image;
+  Image out({image.extent.height, image.extent.width, channels});
+  change_channels(image.pixels.data(), image.extent, channels, out.pixels.data());
   return out;
 }
 

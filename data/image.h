@@ -52,6 +52,8 @@ struct DecodeLimits {
   Damage damage = Damage::refuse;
 };
 
+bool is_jpeg(std::span<const std::uint8_t> file);  // by its first two bytes
+
 // JPEG (baseline and progressive, 8 bits), PNG, BMP or PNM to RGB. `name` stands in error texts.
 // Throws Error of kind data that says what is wrong with the file.
 Image decode_image(std::span<const std::uint8_t> file, const std::string& name,
@@ -61,6 +63,9 @@ Image read_image(const std::filesystem::path& path, const DecodeLimits& limits =
 // The image with 1 or 3 channels: grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as Pillow's
 // "L").
 Image with_channels(Image image, std::int64_t channels);
+// The same from 1 to 3 or 3 to 1 into memory of the caller's: out [height, width, channels].
+void change_channels(const std::uint8_t* pixels, const ImageExtent& extent, std::int64_t channels,
+                     std::uint8_t* out);
 
 // Quality 1 to 100, 4:4:4, for images of 1 or 3 channels. The same image gives the same bytes.
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality);

@@ -8,6 +8,7 @@ namespace convoy::data {
 namespace {
 
 using testing::Bytes;
+using testing::exif;
 using testing::expect_data_error;
 using testing::find_marker;
 using testing::gradient;
@@ -67,28 +68,6 @@ TEST(Jpeg, CmykBecomesRgb) {
   EXPECT_NEAR(rgb.at(7, 7, 0), 200 * 230 / 255, 2);
   EXPECT_NEAR(rgb.at(7, 7, 1), 120 * 230 / 255, 2);
   EXPECT_NEAR(rgb.at(7, 7, 2), 40 * 230 / 255, 2);
-}
-
-Bytes exif(int orientation, bool little) {
-  Bytes content{'E', 'x', 'i', 'f', 0, 0};
-  const auto number = [&](std::uint32_t value, int size) {
-    for (int i = 0; i < size; ++i) {
-      content.push_back(static_cast<std::uint8_t>(value >> 8 * (little ? i : size - 1 - i)));
-    }
-  };
-  content.insert(content.end(), 2, little ? 'I' : 'M');
-  number(42, 2);
-  number(8, 4);  // the directory
-  number(2, 2);  // its entries
-  for (const auto& [tag, value] : {std::pair{0x0100, 7}, {0x0112, orientation}}) {
-    number(static_cast<std::uint32_t>(tag), 2);
-    number(3, 2);  // a short
-    number(1, 4);
-    number(static_cast<std::uint32_t>(value), 2);
-    number(0, 2);
-  }
-  number(0, 4);
-  return content;
 }
 
 // Where row 0 and column 0 of the stored picture belong, in the words of the EXIF standard; checked

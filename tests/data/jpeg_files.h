@@ -21,6 +21,8 @@ struct JpegKind {
   int restart_rows = 0;
   int quality = 90;
   J_COLOR_SPACE space = JCS_RGB;  // of the pixels: grey, RGB or CMYK
+  bool coarse = false;            // progressive, without the scans that refine
+  int h = 0, v = 0;               // sampling factors of the first component; 0: libjpeg's choice
 };
 
 // `image` has as many channels as the colour space.
@@ -39,6 +41,10 @@ inline Bytes write_jpeg(const Image& image, const JpegKind& kind = {}) {
   jpeg_set_defaults(&info);
   jpeg_set_quality(&info, kind.quality, TRUE);
   if (kind.progressive) jpeg_simple_progression(&info);
+  if (kind.h > 0) {
+    info.comp_info[0].h_samp_factor = kind.h;
+    info.comp_info[0].v_samp_factor = kind.v;
+  }
   info.arith_code = kind.arithmetic ? TRUE : FALSE;
   info.restart_in_rows = kind.restart_rows;
   jpeg_scan_info scans[4] = {};
@@ -50,6 +56,13 @@ inline Bytes write_jpeg(const Image& image, const JpegKind& kind = {}) {
   if (kind.separate_scans) {
     info.scan_info = scans;
     info.num_scans = info.num_components;
+  }
+  // Of each component the first coefficient, and of the first one two more, without their last bit.
+  const jpeg_scan_info coarse[4] = {{info.num_components, {0, 1, 2, 3}, 0, 0, 0, 0},
+                                    {1, {0}, 1, 2, 0, 1}};
+  if (kind.coarse) {
+    info.scan_info = coarse;
+    info.num_scans = 2;
   }
   jpeg_start_compress(&info, TRUE);
   const auto row_bytes = static_cast<std::size_t>(image.extent.width * image.extent.channels);
@@ -76,6 +89,40 @@ inline Image gradient(std::int64_t height, std::int64_t width, std::int64_t chan
     }
   }
   return image;
+}
+
+// No two pixels alike, and not smooth: what a neighbour's value leaks into is seen.
+inline Image speckled(std::int64_t height, std::int64_t width, std::int64_t channels = 3) {
+  Image image = gradient(height, width, channels);
+  std::uint32_t state = 1;
+  for (std::uint8_t& p : image.pixels) {
+    state = state * 1664525 + 1013904223;
+    p = static_cast<std::uint8_t>(p + (state >> 27));
+  }
+  return image;
+}
+
+// The content of an APP1 segment with an orientation, behind another entry.
+inline Bytes exif(int orientation, bool little = true) {
+  Bytes content{'E', 'x', 'i', 'f', 0, 0};
+  const auto number = [&](std::uint32_t value, int size) {
+    for (int i = 0; i < size; ++i) {
+      content.push_back(static_cast<std::uint8_t>(value >> 8 * (little ? i : size - 1 - i)));
+    }
+  };
+  content.insert(content.end(), 2, little ? 'I' : 'M');
+  number(42, 2);
+  number(8, 4);  // the directory
+  number(2, 2);  // its entries
+  for (const auto& [tag, value] : {std::pair{0x0100, 7}, {0x0112, orientation}}) {
+    number(static_cast<std::uint32_t>(tag), 2);
+    number(3, 2);  // a short
+    number(1, 4);
+    number(static_cast<std::uint32_t>(value), 2);
+    number(0, 2);
+  }
+  number(0, 4);
+  return content;
 }
 
 // Position of the first marker ff `code`, which must be there.
