@@ -12,6 +12,7 @@ namespace convoy::data {
 namespace {
 
 constexpr std::int64_t kLanes = 4;
+constexpr std::size_t kRows = 2;  // scaled across together
 using Lanes [[gnu::vector_size(16)]] = float;
 
 Lanes load(const float* from) {
@@ -37,6 +38,13 @@ void add_rows(const std::array<const std::uint8_t*, 4>& rows, const float* weigh
     if (taps > 2) sum += w2 * r2[i];
     if (taps > 3) sum += w3 * r3[i];
     out[i] = sum;
+  }
+}
+
+void to_bytes(const float* __restrict from, std::size_t n, std::uint8_t* __restrict to) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const float rounded = std::min(std::max(from[i] + 0.5f, 0.0f), 255.0f);
+    to[i] = static_cast<std::uint8_t>(static_cast<int>(rounded));
   }
 }
 
@@ -109,7 +117,7 @@ Box Resizer::plan(const Region& region, const Framing& f, std::int64_t out_heigh
 
 // Rows first: the loop over a row's values has no gaps, and what is left is the wanted height.
 void Resizer::scale_down(const std::uint8_t* pixels, std::int64_t stride, std::size_t y,
-                         std::size_t values) {
+                         std::size_t values, float* out) {
   const float* weight = &down_.weight[y * static_cast<std::size_t>(down_.stride)];
   for (std::int64_t tap = 0; tap < down_.taps; tap += kLanes) {
     std::array<const std::uint8_t*, 4> rows{};
@@ -118,8 +126,8 @@ void Resizer::scale_down(const std::uint8_t* pixels, std::int64_t stride, std::s
       rows[static_cast<std::size_t>(t)] = pixels + (down_.begin[y] + tap + t) * stride;
     }
     const auto add = [&]<int n>() {
-      tap == 0 ? add_rows<n, false>(rows, weight, values, row_.data())
-               : add_rows<n, true>(rows, weight + tap, values, row_.data());
+      tap == 0 ? add_rows<n, false>(rows, weight, values, out)
+               : add_rows<n, true>(rows, weight + tap, values, out);
     };
     switch (taps) {
       case 1:
@@ -137,23 +145,28 @@ void Resizer::scale_down(const std::uint8_t* pixels, std::int64_t stride, std::s
   }
 }
 
-// Three channels share a vector, whose last lane is the next pixel's; of one channel four taps do.
-void Resizer::scale_across(std::size_t channels) {
+// Of `count` rows at once, so that each weight is loaded once for them. Three channels share a
+// vector, whose last lane is the next pixel's; of one channel four taps do.
+template <int taps>
+void Resizer::scale_across(std::int64_t channels) {
+  const std::size_t row = row_.size() / kRows, scaled = scaled_.size() / kRows;
   const float* weight = across_.weight.data();
   float* out = scaled_.data();
   for (const std::int64_t begin : across_.begin) {
-    const float* from = row_.data() + static_cast<std::size_t>(begin) * channels;
-    Lanes sum{};
-    if (channels == 1) {
-      for (std::int64_t t = 0; t < across_.taps; t += kLanes) {
-        sum += load(weight + t) * load(from + t);
+    const float* from = row_.data() + begin * channels;
+    Lanes sum[kRows] = {};
+    const std::int64_t step = channels == 1 ? kLanes : 1;
+    const std::int64_t end = taps > 0 && channels != 1 ? taps : across_.taps;
+    for (std::int64_t t = 0; t < end; t += step, from += step * channels) {
+      const Lanes w = channels == 1 ? load(weight + t) : weight[t] - Lanes{};
+      for (std::size_t r = 0; r < kRows; ++r) sum[r] += w * load(from + r * row);
+    }
+    for (std::size_t r = 0; r < kRows; ++r) {
+      if (channels == 1) {
+        out[r * scaled] = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]);
+      } else {
+        std::memcpy(out + r * scaled, &sum[r], sizeof sum[r]);
       }
-      *out = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    } else {
-      for (std::int64_t t = 0; t < across_.taps; ++t, from += channels) {
-        sum += weight[t] * load(from);
-      }
-      std::memcpy(out, &sum, sizeof sum);
     }
     weight += across_.stride;
     out += channels;
@@ -166,16 +179,29 @@ void Resizer::run(const std::uint8_t* pixels, std::int64_t stride, std::int64_t 
           channels);
   const auto values = static_cast<std::size_t>((across_.end - across_.first) * channels);
   const std::size_t out_values = across_.begin.size() * static_cast<std::size_t>(channels);
-  row_.assign(values + kLanes, 0);  // vectors reach behind the last value
-  scaled_.resize(out_values + kLanes);
-  for (std::size_t y = 0; y < down_.begin.size(); ++y, out += out_values) {
-    scale_down(pixels, stride, y, values);
-    scale_across(static_cast<std::size_t>(channels));
-    const float* __restrict from = scaled_.data();
-    std::uint8_t* __restrict to = out;
-    for (std::size_t i = 0; i < out_values; ++i) {
-      to[i] = static_cast<std::uint8_t>(
-          static_cast<int>(std::min(std::max(from[i] + 0.5f, 0.0f), 255.0f)));
+  row_.assign(kRows * (values + kLanes), 0);  // vectors reach behind the last value
+  scaled_.resize(kRows * (out_values + kLanes));
+  const std::size_t height = down_.begin.size();
+  for (std::size_t y = 0; y < height; y += kRows) {
+    const std::size_t rows = std::min(kRows, height - y);
+    for (std::size_t r = 0; r < rows; ++r) {
+      scale_down(pixels, stride, y + r, values, row_.data() + r * (values + kLanes));
+    }
+    switch (across_.taps) {
+      case 2:
+        scale_across<2>(channels);
+        break;
+      case 3:
+        scale_across<3>(channels);
+        break;
+      case 4:
+        scale_across<4>(channels);
+        break;
+      default:
+        scale_across<0>(channels);
+    }
+    for (std::size_t r = 0; r < rows; ++r, out += out_values) {
+      to_bytes(scaled_.data() + r * (out_values + kLanes), out_values, out);
     }
   }
 }

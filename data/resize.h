@@ -68,12 +68,13 @@ class Resizer {
   static void plan_axis(double begin, double extent, std::int64_t out, std::int64_t at,
                         std::int64_t count, Axis& axis);
   void scale_down(const std::uint8_t* pixels, std::int64_t stride, std::size_t y,
-                  std::size_t values);
-  void scale_across(std::size_t channels);
+                  std::size_t values, float* out);
+  template <int taps>
+  void scale_across(std::int64_t channels);
 
   Axis down_, across_;
-  std::vector<float> row_;     // of the part's width, after scale_down
-  std::vector<float> scaled_;  // of the wanted width
+  std::vector<float> row_;     // some rows of the part's width, after scale_down
+  std::vector<float> scaled_;  // these of the wanted width
 };
 
 // Writes out_height x out_width pixels of the image's channels to `out`. Throws Error as check().

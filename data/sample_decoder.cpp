@@ -49,7 +49,7 @@ ImageExtent SampleDecoder::open(const Stored& stored, const std::string& name) {
 
 int SampleDecoder::eighths(const Framing& f, Scaling scaling) const {
   if (source_ != Source::jpeg || scaling == Scaling::exact) return 8;
-  for (int n = 1; n < 8; ++n) {
+  for (const int n : {1, 2, 4}) {
     if (f.box.height * n >= f.height * 8 && f.box.width * n >= f.width * 8) return n;
   }
   return 8;

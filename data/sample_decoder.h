@@ -23,8 +23,9 @@
 namespace convoy::data {
 
 // How a JPEG that is to be shrunk is decoded. exact: at full size, so that the result is Pillow's
-// within one level. dct: at the smallest of libjpeg's sizes at which the box has at least the
-// wanted height and width.
+// within one level. dct: at the smallest of 1/8, 2/8, 4/8 and full size at which the box has at
+// least the wanted height and width. libjpeg's sizes between them cost more than full size, since
+// libjpeg-turbo has no vector code for them.
 enum class Scaling : std::uint8_t { exact, dct };
 
 class SampleDecoder {
@@ -35,8 +36,8 @@ class SampleDecoder {
   // will stand upright. The stored bytes must hold until `frame` is done. Throws Error of kind data
   // that starts with `name`, as does `frame`.
   ImageExtent open(const Stored& stored, const std::string& name);
-  // Writes row.height x row.width x row.channels, of 1 or 3 channels, to `out`. Throws Error where
-  // the framing leaves the picture.
+  // Once for each open(): writes row.height x row.width x row.channels, of 1 or 3 channels, to
+  // `out`. Throws Error where the framing leaves the picture.
   void frame(const Framing& framing, const ImageExtent& row, Scaling scaling, std::uint8_t* out);
 
  private:

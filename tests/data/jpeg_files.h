@@ -110,7 +110,7 @@ inline Bytes exif(int orientation, bool little = true) {
       content.push_back(static_cast<std::uint8_t>(value >> 8 * (little ? i : size - 1 - i)));
     }
   };
-  content.insert(content.end(), 2, little ? 'I' : 'M');
+  for (int i = 0; i < 2; ++i) content.push_back(little ? 'I' : 'M');
   number(42, 2);
   number(8, 4);  // the directory
   number(2, 2);  // its entries

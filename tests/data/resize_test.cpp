@@ -82,14 +82,19 @@ TEST(Resize, TheSameSizeIsACopy) {
   }
 }
 
-// Computed with Pillow 13, Image.resize((width, height), BILINEAR).
-TEST(Resize, AgreesWithPillow) {
+Image pillow_input() {
   Image image({7, 9, 1});
   for (std::int64_t y = 0; y < 7; ++y) {
     for (std::int64_t x = 0; x < 9; ++x) {
       image.at(y, x, 0) = static_cast<std::uint8_t>(37 * y * y + 91 * x + 13 * x * y);
     }
   }
+  return image;
+}
+
+// Computed with Pillow 13, Image.resize((width, height), BILINEAR).
+TEST(Resize, AgreesWithPillow) {
+  const Image image = pillow_input();
   struct Case {
     Framing framing;
     std::vector<int> values;
@@ -109,6 +114,99 @@ TEST(Resize, AgreesWithPillow) {
     std::vector<std::uint8_t> out(c.values.size());
     resize_bilinear(image, c.framing, c.framing.height, c.framing.width, out.data());
     for (std::size_t i = 0; i < out.size(); ++i) EXPECT_NEAR(out[i], c.values[i], 1) << i;
+  }
+}
+
+// The picture's pixels that are read, and no others: those are overwritten before.
+std::vector<std::uint8_t> resized(Resizer& resizer, const Image& image, const Region& region,
+                                  std::int64_t height, std::int64_t width) {
+  const Box part = resizer.plan(region, {{}, height, width, 0, 0}, height, width);
+  Image needed(image.extent);
+  std::fill(needed.pixels.begin(), needed.pixels.end(), std::uint8_t{255});
+  const std::int64_t channels = image.extent.channels;
+  for (std::int64_t y = part.y; y < part.y + part.height; ++y) {
+    for (std::int64_t x = part.x; x < part.x + part.width; ++x) {
+      for (std::int64_t c = 0; c < channels; ++c) needed.at(y, x, c) = image.at(y, x, c);
+    }
+  }
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(height * width * channels));
+  const std::int64_t stride = image.extent.width * channels;
+  resizer.run(needed.pixels.data() + part.y * stride + part.x * channels, stride, channels,
+              out.data());
+  return out;
+}
+
+// Computed with Pillow 13: crop(the pixels touched).resize((width, height), BILINEAR, box =
+// region).
+TEST(Resize, AgreesWithPillowOnBordersWithinPixels) {
+  struct Case {
+    Region region;
+    std::int64_t height, width;
+    std::vector<int> values;
+  };
+  const std::vector<Case> cases = {
+      {{0.5, 1.25, 5.5, 6.75},
+       4,
+       4,
+       {160, 122, 120, 159, 117, 167, 153, 161, 159, 169, 124, 136, 149, 125, 102, 140}},
+      {{1.375, 0.5, 3.25, 7.625},
+       3,
+       5,
+       {98, 169, 152, 124, 177, 109, 148, 152, 157, 155, 156, 159, 151, 119, 133}},
+      {{0, 0, 6.5, 8.5}, 3, 4, {94, 136, 127, 151, 120, 159, 141, 144, 134, 139, 111, 144}},
+      {{2.25, 3.5, 0.5, 1.0}, 2, 3, {220, 174, 127, 220, 174, 127}},
+      {{1.5, 2.5, 4, 4},
+       4,
+       4,
+       {177, 160, 142, 125, 166, 161, 157, 152, 164, 173, 117, 126, 173, 130, 88, 109}},
+  };
+  Resizer resizer;
+  for (const Case& c : cases) {
+    const auto out = resized(resizer, pillow_input(), c.region, c.height, c.width);
+    for (std::size_t i = 0; i < out.size(); ++i) EXPECT_NEAR(out[i], c.values[i], 1) << i;
+  }
+}
+
+// The reference: each output's triangle over the pixels that the region touches.
+TEST(Resize, FractionalRegionsAgreeWithDoublePrecision) {
+  std::mt19937 engine(3);
+  const auto uniform = [&](double low, double high) {
+    return std::uniform_real_distribution(low, high)(engine);
+  };
+  Resizer resizer;  // one for all, so that what is left of one case would show in the next
+  for (int i = 0; i < 60; ++i) {
+    const std::int64_t channels = i % 3 == 0 ? 1 : 3;
+    const Image image = random_image({31, 44, channels}, static_cast<std::uint32_t>(i));
+    Region r{uniform(0, 25), uniform(0, 40), 0, 0};
+    r.height = uniform(0.5, 31 - r.y);
+    r.width = uniform(0.5, 44 - r.x);
+    const std::int64_t height = 1 + engine() % 40, width = 1 + engine() % 40;
+    const auto out = resized(resizer, image, r, height, width);
+    const auto weight = [](double begin, double extent, std::int64_t count, std::int64_t at,
+                           std::int64_t from) {
+      if (double(from) < std::floor(begin) || double(from) >= std::ceil(begin + extent)) return 0.0;
+      const double factor = extent / double(count), reach = factor > 1 ? factor : 1;
+      const double centre = begin + (double(at) + 0.5) * factor;
+      return std::fmax(0, 1 - std::fabs(double(from) + 0.5 - centre) / reach);
+    };
+    for (std::int64_t y = 0; y < height; ++y) {
+      for (std::int64_t x = 0; x < width; ++x) {
+        for (std::int64_t c = 0; c < channels; ++c) {
+          double sum = 0, total = 0;
+          for (std::int64_t v = 0; v < 31; ++v) {
+            for (std::int64_t u = 0; u < 44; ++u) {
+              const double w =
+                  weight(r.y, r.height, height, y, v) * weight(r.x, r.width, width, x, u);
+              sum += w * image.at(v, u, c);
+              total += w;
+            }
+          }
+          ASSERT_NEAR(out[static_cast<std::size_t>((y * width + x) * channels + c)], sum / total,
+                      0.501)
+              << "case " << i << " at " << y << ", " << x;
+        }
+      }
+    }
   }
 }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Every malloc of this program is counted, those inside of libraries too: a program of its own.
+#include <cstdlib>
+
+#include "data/sample_decoder.h"
+#include "data/transforms.h"
+#include "tests/data/jpeg_files.h"
+
+namespace {
+long allocations = 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// The sanitizers' own malloc says when it is called.
+extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) { ++allocations; }
+#else
+// The C library's, under its other names. operator new calls malloc.
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+void* malloc(std::size_t bytes) {
+  ++allocations;
+  return __libc_malloc(bytes);
+}
+void* calloc(std::size_t count, std::size_t bytes) {
+  ++allocations;
+  return __libc_calloc(count, bytes);
+}
+void* realloc(void* memory, std::size_t bytes) {
+  ++allocations;
+  return __libc_realloc(memory, bytes);
+}
+void* aligned_alloc(std::size_t align, std::size_t bytes) {
+  ++allocations;
+  return __libc_memalign(align, bytes);
+}
+}
+#endif
+
+namespace convoy::data {
+namespace {
+
+using testing::Bytes;
+using testing::exif;
+using testing::speckled;
+using testing::with_segment;
+using testing::write_jpeg;
+
+TEST(Allocations, AreCounted) {
+  const long before = allocations;
+  std::vector<int> some(1000);
+  some[7] = 1;
+  EXPECT_EQ(allocations, before + 1);
+  const Bytes file = write_jpeg(speckled(32, 32));
+  const long between = allocations;
+  decode_image(file, "x");
+  EXPECT_GT(allocations, between + 1) << "libjpeg's are seen too";
+}
+
+void frame_all(SampleDecoder& decoder, const std::vector<Stored>& samples, std::int64_t epoch,
+               std::vector<std::uint8_t>& out) {
+  const Augmentation a{.scale_min = 0.08, .ratio_min = 0.75, .ratio_max = 4.0 / 3};
+  const ImageExtent row{48, 48, 3};
+  static const std::string kName = "a name that is longer than a string holds by itself";
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const SampleDraw draw{.epoch = epoch, .index = static_cast<std::int64_t>(i)};
+    const Scaling scaling = epoch % 2 == 0 ? Scaling::exact : Scaling::dct;
+    const ImageExtent picture = decoder.open(samples[i], kName);
+    decoder.frame(random_resized_crop(picture, row, a, draw), row, scaling, out.data());
+    decoder.open(samples[i], kName);
+    decoder.frame(centre_crop(picture, row, 0.875), row, scaling, out.data());
+  }
+}
+
+TEST(Allocations, FramingASampleAllocatesNothing) {
+  const Image pixels = speckled(200, 300), grey = speckled(70, 80, 1);
+  const std::vector<Bytes> files = {
+      write_jpeg(speckled(375, 500)),
+      write_jpeg(speckled(500, 333), {.progressive = true}),
+      write_jpeg(speckled(300, 300, 1), {.space = JCS_GRAYSCALE}),
+      write_jpeg(speckled(90, 130, 4), {.space = JCS_CMYK}),
+      with_segment(write_jpeg(speckled(240, 320), {.h = 2, .v = 2}), 0xe1, exif(6)),
+  };
+  std::vector<Stored> samples = {{pixels.pixels, pixels.extent}, {grey.pixels, grey.extent}};
+  for (const Bytes& file : files) samples.push_back({file});
+  SampleDecoder decoder;
+  std::vector<std::uint8_t> out(48 * 48 * 3);
+  for (std::int64_t epoch = 0; epoch < 60; ++epoch) frame_all(decoder, samples, epoch, out);
+  const long before = allocations;
+  for (std::int64_t epoch = 60; epoch < 100; ++epoch) frame_all(decoder, samples, epoch, out);
+  EXPECT_EQ(allocations, before);
+}
+
+}  // namespace
+}  // namespace convoy::data
