@@ -6,6 +6,7 @@
 
 #include "data/gzip.h"
 #include "data/image.h"
+#include "data/sample_decoder.h"
 #include "tests/data/files.h"
 #include "tests/data/sha256.h"
 
@@ -114,13 +115,18 @@ std::vector<std::span<const std::uint8_t>> files_of_tar(std::span<const std::uin
   return files;
 }
 
-TEST(Torture, FuzzedFilesAreRefusedOrDecode) {
-  const auto archive = testing::shared_data("torture/fuzz_corpus_zune_jpeg_png.tar.gz");
-  SKIP_WITHOUT(archive, "fuzz corpus");
+std::vector<std::uint8_t> unpacked(const std::filesystem::path& archive) {
   const auto packed = read_file(archive, 1 << 24);
   GzipReader reader(packed, archive.string());
   std::vector<std::uint8_t> tar(std::size_t{1} << 26);
   tar.resize(reader.read(tar));
+  return tar;
+}
+
+TEST(Torture, FuzzedFilesAreRefusedOrDecode) {
+  const auto archive = testing::shared_data("torture/fuzz_corpus_zune_jpeg_png.tar.gz");
+  SKIP_WITHOUT(archive, "fuzz corpus");
+  const auto tar = unpacked(archive);
   const auto files = files_of_tar(tar);
   EXPECT_EQ(files.size(), 1837U + 837);
   int decoded = 0;
@@ -135,6 +141,37 @@ TEST(Torture, FuzzedFilesAreRefusedOrDecode) {
     }
   }
   EXPECT_GT(decoded, 0);
+}
+
+// Whatever the pictures before were, and however they ended.
+TEST(Torture, ADecoderThatIsKeptDoesWhatAFreshOneDoes) {
+  const auto archive = testing::shared_data("torture/fuzz_corpus_zune_jpeg_png.tar.gz");
+  SKIP_WITHOUT(archive, "fuzz corpus");
+  const auto tar = unpacked(archive);
+  const DecodeLimits limits{.max_pixels = 100'000, .damage = Damage::accept};
+  SampleDecoder decoder(limits);
+  const auto result = [](const std::function<Image()>& decode) {
+    try {
+      return std::pair{decode(), std::string()};
+    } catch (const Error& error) {
+      return std::pair{Image(), std::string(error.what())};
+    }
+  };
+  int decoded = 0;
+  for (const auto& file : files_of_tar(tar)) {
+    if (!is_jpeg(file)) continue;
+    const auto fresh = result([&] { return decode_image(file, "x", limits); });
+    const auto kept = result([&] {
+      Image image(decoder.open({file}, "x"));
+      const ImageExtent& e = image.extent;
+      decoder.frame({whole(e), e.height, e.width, 0, 0}, e, Scaling::exact, image.pixels.data());
+      return image;
+    });
+    ASSERT_EQ(kept.second, fresh.second);
+    ASSERT_EQ(kept.first.pixels, fresh.first.pixels);
+    decoded += fresh.second.empty();
+  }
+  EXPECT_GE(decoded, 100);
 }
 
 }  // namespace
