@@ -6,6 +6,7 @@
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
+#include "data/pack.h"
 #include "kernels/require.h"
 
 namespace convoy::data {
@@ -63,6 +64,28 @@ std::unique_ptr<Dataset> open_folder(const fs::path& folder, const std::string& 
   return open_image_folder(folder, split, class_names);
 }
 
+// FOLDER itself, or SPLIT.pack in it; empty where there is neither.
+fs::path pack_of(const fs::path& folder, const std::string& split) {
+  if (is_pack(folder)) return folder;
+  std::vector<std::string> names{split};
+  if (is_held_out(split)) names.insert(names.end(), {"val", "test", "validation"});
+  for (const std::string& name : names) {
+    if (!name.empty() && is_pack(folder / (name + ".pack"))) return folder / (name + ".pack");
+  }
+  return {};
+}
+
+std::unique_ptr<Dataset> open_pack_of(const fs::path& folder, const fs::path& pack,
+                                      const std::string& split,
+                                      const std::vector<std::string>& class_names) {
+  auto dataset = open_pack(pack, split, class_names);
+  if (fs::is_directory(folder / split) && pack != folder) {
+    dataset->warn(
+        fmt::format("{} is read, not the folder {}", pack.string(), (folder / split).string()));
+  }
+  return dataset;
+}
+
 }  // namespace
 
 std::vector<std::string> dataset_names() {
@@ -90,6 +113,12 @@ std::string guess_dataset(const fs::path& folder) {
   }
   if (has("test_batch.bin") || has("data_batch_1.bin")) return "cifar10";
   if (has("fine_label_names.txt") || (has("train.bin") && has("test.bin"))) return "cifar100";
+  for (const char* split : {"train", "val"}) {
+    const fs::path pack = pack_of(folder, split);
+    if (pack.empty()) continue;
+    const std::string name = pack_source(pack).dataset;
+    return name.empty() ? "image_folder" : name;
+  }
   if (fs::is_directory(folder / "train") || fs::is_directory(folder / "val")) return "image_folder";
   return "";
 }
@@ -98,6 +127,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& name, const fs::path& f
                                       const std::string& split,
                                       const std::vector<std::string>& class_names) {
   const DatasetPreset& preset = dataset_preset(name);
+  const fs::path pack = pack_of(folder, split);
+  if (!pack.empty()) return open_pack_of(folder, pack, split, class_names);
   if (preset.name == "image_folder") return open_folder(folder, split, class_names);
   if (split != "train" && !is_held_out(split)) {
     fail_usage("{}: split expects train or test, found {}", preset.name, split);

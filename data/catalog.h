@@ -37,8 +37,9 @@ bool may_be_mirrored(const std::vector<std::string>& class_names);
 std::string guess_dataset(const std::filesystem::path& folder);
 
 // `split` is "train" or the held-out one: "test", "val" and "validation" mean the same. For an
-// image folder it may be empty (the folder itself has the classes). `class_names`, if not empty,
-// are what an image folder must have. Throws Error of kind data or usage.
+// image folder it may be empty (the folder itself has the classes). A pack, or the pack SPLIT.pack
+// in the folder, goes before what else is there, whatever the name. `class_names`, if not empty,
+// are what an image folder or a pack must have. Throws Error of kind data or usage.
 std::unique_ptr<Dataset> open_dataset(const std::string& name, const std::filesystem::path& folder,
                                       const std::string& split,
                                       const std::vector<std::string>& class_names = {});

@@ -55,12 +55,12 @@ class Dataset {
   virtual bool decodes() const { return false; }
   // What the user should know although it is no error: missing batches, unusual counts.
   const std::vector<std::string>& warnings() const { return warnings_; }
+  void warn(std::string text) { warnings_.push_back(std::move(text)); }
   // What a file that is stored is to be decoded with.
   const DecodeLimits& limits() const { return limits_; }
 
  protected:
   explicit Dataset(const DecodeLimits& limits = {}) : limits_(limits) {}
-  void warn(std::string text) { warnings_.push_back(std::move(text)); }
 
  private:
   std::vector<std::string> warnings_;

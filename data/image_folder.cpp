@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "data/file.h"
+#include "data/names.h"
 #include "kernels/require.h"
 
 namespace convoy::data {
@@ -59,40 +60,6 @@ bool may_be_picture(const fs::path& path) {
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return path.filename().string().front() != '.' &&
          std::find(kOthers.begin(), kOthers.end(), ending) == kOthers.end();
-}
-
-// RFC 3629: a lead byte states how many follow; overlong forms, surrogates and what is beyond
-// U+10FFFF are no characters.
-bool is_utf8(const std::string& text) {
-  constexpr std::array<std::uint32_t, 4> kLeast = {0, 0x80, 0x800, 0x10000};
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i++]);
-    const int more = lead < 0x80       ? 0
-                     : lead >> 5 == 6  ? 1
-                     : lead >> 4 == 14 ? 2
-                     : lead >> 3 == 30 ? 3
-                                       : -1;
-    if (more < 0) return false;
-    std::uint32_t character = more == 0 ? lead : lead & (0x3fu >> more);
-    for (int k = 0; k < more; ++k) {
-      if (i == text.size() || (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
-      character = character << 6 | (static_cast<unsigned char>(text[i++]) & 0x3f);
-    }
-    const bool surrogate = character >= 0xd800 && character < 0xe000;
-    if (character < kLeast[static_cast<std::size_t>(more)] || surrogate || character > 0x10ffff) {
-      return false;
-    }
-  }
-  return true;
-}
-
-std::string in_ascii(const std::string& name) {
-  std::string text;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += byte < 0x80 ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
-  }
-  return text;
 }
 
 // Checkpoints and logs hold the classes as JSON, so their names have to be text.
