@@ -10,7 +10,9 @@ echo "sanitize: AddressSanitizer and UndefinedBehaviorSanitizer"
 ./scripts/configure.sh asan
 cmake --build build/asan
 # A cached block would hide a use after free; OpenMP's threads are the runtime's own, not leaks.
-CONVOY_ALLOCATOR=direct ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
+# Memory that is not there is told to the allocator, as without a sanitizer.
+CONVOY_ALLOCATOR=direct \
+  ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1 \
   LSAN_OPTIONS=suppressions="$PWD/scripts/lsan.supp":print_suppressions=0 \
   ctest --test-dir build/asan --output-on-failure --parallel "$(nproc)" -LE 'slow|install|data'
 

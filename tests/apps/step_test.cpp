@@ -207,7 +207,7 @@ TEST(TrainStep, ALostDeviceIsOneError) {
   const testing::ScopedMode mode(sim::Async::late);
   ::testing::internal::CaptureStderr();
   const std::string error = testing::error_of([] {
-    train({.device = {DeviceType::sim, 1}, .graph = true, .breaks_at = 8});
+    train({.device = {DeviceType::sim, 1}, .graph = has_graphs(kSim), .breaks_at = 8});
   });
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
   EXPECT_TRUE(testing::contains(error, "sim:1 is of no use to this process any more")) << error;
