@@ -38,17 +38,12 @@ std::vector<Guess> best(const std::vector<float>& probabilities,
 }
 
 // A single picture as the model sees it: a batch of one row.
-data::Batch batch_of(const data::Image& decoded, const data::ImageExtent& extent) {
-  const data::Image image = data::with_channels(decoded, extent.channels);
-  data::Batch batch;
-  batch.rows = batch.valid = 1;
-  batch.extent = extent;
-  batch.images.resize(static_cast<std::size_t>(extent.count()));
-  batch.labels = {data::kNoLabel};
-  batch.row.resize(1);
-  data::resize_bilinear(image, data::centre_crop(image.extent, extent, 1), extent.height,
-                        extent.width, batch.images.data());
-  return batch;
+void fill(const data::Batch& batch, const data::Image& decoded) {
+  const data::Image image = data::with_channels(decoded, batch.extent.channels);
+  batch.labels[0] = data::kNoLabel;
+  batch.row[0] = {};
+  data::resize_bilinear(image, data::centre_crop(image.extent, batch.extent, 1),
+                        batch.extent.height, batch.extent.width, batch.images.data());
 }
 
 void print_guesses(const std::string& file, const std::vector<Guess>& guesses, bool json) {
@@ -93,11 +88,12 @@ int run_predict(const Arguments& arguments) {
                                         state.input.extent);
   const InputPipeline input = input_for(defaults.config, state.input);
   const NoGrad inference;
+  data::BatchMemory memory(Device{}, 1, state.input.extent);
   int bad = 0;
   for (const std::string& file : files) {
     try {
-      const data::Image image = data::read_image(file);
-      const Tensor logits = model->forward(input(batch_of(image, state.input.extent)).x);
+      fill(memory.batch(), data::read_image(file));
+      const Tensor logits = model->forward(input(memory.batch()).x);
       const Tensor probabilities = softmax(cast(logits, DType::f32));
       print_guesses(file, best(to_vector<float>(probabilities), state.class_names, topk), json);
     } catch (const Error& e) {

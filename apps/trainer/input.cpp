@@ -2,35 +2,45 @@
 #include "apps/trainer/input.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <numeric>
 
 #include "runtime/ops/image.h"
 
 namespace convoy::apps {
 namespace {
 
-constexpr int kStaging = 2;
-
 std::size_t bytes_of(const Tensor& t) { return t.impl()->storage->bytes; }
+
+std::vector<std::int64_t> numbers(std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), first);
+  return all;
+}
 
 }  // namespace
 
-InputSlot::InputSlot(const Device& device, std::int64_t rows, const data::ImageExtent& e)
+// Memory that comes from the current stream is used on another: that begins behind its coming.
+InputSlot::InputSlot(const Device& device, const Stream& copies, std::int64_t rows,
+                     const data::ImageExtent& e)
     : device_(device),
-      images_(empty({rows, e.height, e.width, e.channels}, {DType::u8, device})),
+      copies_(copies),
+      index_(empty({rows}, {DType::i64, device})),
       rows_(empty({rows, 3}, {DType::i32, device})),
       labels_(empty({rows}, {DType::i32, device})) {
-  const std::size_t bytes = bytes_of(images_) + bytes_of(rows_) + bytes_of(labels_);
-  for (int i = 0; i < kStaging; ++i) {
-    staging_.push_back({PinnedBuffer(device, bytes), Event(device)});
+  const std::int64_t parts = backend(device).is_asynchronous() ? 2 : 1;
+  images_ = empty({parts * rows, e.height, e.width, e.channels}, {DType::u8, device});
+  for (std::int64_t i = 0; i < parts; ++i) {
+    parts_.push_back({from_vector(numbers(i * rows, rows), {rows}, device),
+                      empty({rows, 3}, {DType::i32, device}), empty({rows}, {DType::i32, device}),
+                      Event(device), Event(device)});
+    parts_.back().used.record(current_stream(device));
   }
 }
 
-// A copy must not outlive what it reads from.
+// A copy must not outlive what it writes to.
 InputSlot::~InputSlot() {
   try {
-    for (const Staging& staging : staging_) staging.copied.synchronize();
+    for (const Part& part : parts_) part.copied.synchronize();
   } catch (...) {
     backend(device_).defer(std::current_exception());
   }
@@ -39,21 +49,34 @@ InputSlot::~InputSlot() {
 void InputSlot::load(const data::Batch& batch) {
   const auto [height, width, channels] = batch.extent;
   const Shape shape{batch.rows, height, width, channels};
-  require(shape == images_.shape(), "input slot: expects a batch of shape {}, found {}",
-          images_.shape(), shape);
-  Staging& staging = staging_[next_++ % staging_.size()];
-  staging.copied.synchronize();
+  const Shape expected{labels_.size(0), images_.size(1), images_.size(2), images_.size(3)};
+  require(shape == expected, "input slot: expects a batch of shape {}, found {}", expected, shape);
+  Part& part = parts_[part_];
+  part.used.hold(copies_);
+  DeviceBackend& device = backend(device_);
+  auto* images = static_cast<std::byte*>(images_.data()) + part_ * batch.images.size_bytes();
+  device.copy(images, batch.images.data(), batch.images.size_bytes(), copies_);
+  device.copy(part.rows.data(), batch.row.data(), batch.row.size_bytes(), copies_);
+  device.copy(part.labels.data(), batch.labels.data(), batch.labels.size_bytes(), copies_);
+  part.copied.record(copies_);
+  batch.read_by(copies_);
+}
+
+void InputSlot::enter() {
   const Stream stream = current_stream(device_);
-  auto* from = static_cast<std::byte*>(staging.memory.data());
-  const auto move = [&](const Tensor& to, const void* source) {
-    std::memcpy(from, source, bytes_of(to));
-    backend(device_).copy(to.data(), from, bytes_of(to), stream);
-    from += bytes_of(to);
+  Part& part = parts_[part_];
+  part.copied.hold(stream);
+  const auto move = [&](const Tensor& to, const Tensor& from) {
+    backend(device_).copy(to.data(), from.data(), bytes_of(to), stream);
   };
-  move(rows_, batch.row.data());
-  move(labels_, batch.labels.data());
-  move(images_, batch.images.data());
-  staging.copied.record(stream);
+  move(index_, part.index);
+  move(rows_, part.rows);
+  move(labels_, part.labels);
+}
+
+void InputSlot::leave() {
+  parts_[part_].used.record(current_stream(device_));
+  part_ = (part_ + 1) % parts_.size();
 }
 
 InputPipeline::InputPipeline(const InputFormat& format, const Device& device, DType dtype)
@@ -65,15 +88,16 @@ InputPipeline::InputPipeline(const InputFormat& format, const Device& device, DT
 
 DeviceBatch InputPipeline::operator()(const data::Batch& batch) const {
   const auto [height, width, channels] = batch.extent;
-  const Tensor images = from_vector(batch.images, {batch.rows, height, width, channels}, device_);
+  const Tensor images =
+      from_host(batch.images.data(), {batch.rows, height, width, channels}, {DType::u8, device_});
   const Tensor rows = from_host(batch.row.data(), {batch.rows, 3}, {DType::i32, device_});
   return {normalize_images(images, Tensor(), rows, options_),
-          from_vector(batch.labels, {batch.rows}, device_), batch.valid};
+          from_host(batch.labels.data(), {batch.rows}, {DType::i32, device_}), batch.valid};
 }
 
 DeviceBatch InputPipeline::operator()(const InputSlot& slot) const {
-  return {normalize_images(slot.images(), Tensor(), slot.rows(), options_), slot.labels(),
-          slot.images().size(0)};
+  return {normalize_images(slot.images(), slot.index(), slot.rows(), options_), slot.labels(),
+          slot.labels().size(0)};
 }
 
 }  // namespace convoy::apps

@@ -8,7 +8,6 @@
 #include "apps/trainer/open_data.h"
 #include "data/loader.h"
 #include "runtime/ops/image.h"
-#include "runtime/pinned.h"
 #include "runtime/stream.h"
 #include "runtime/tensor.h"
 
@@ -21,33 +20,46 @@ struct DeviceBatch {
 };
 
 // A fixed place on the device for batches of one shape, so that a step that is replayed finds each
-// where it found the first.
+// where it found the first. Pictures are not moved to it: they are copied on a stream of their own
+// into one of two parts, while the step before reads the other, and the step is told by `index`
+// which part to read.
+//
+//   slot.load(*loader.next());      // beside the step that runs
+//   slot.enter();
+//   step();                         // reads images, index, rows, labels
+//   slot.leave();
 class InputSlot {
  public:
-  InputSlot(const Device& device, std::int64_t rows, const data::ImageExtent& extent);
+  // Copies run on `copies`, which outlives this.
+  InputSlot(const Device& device, const Stream& copies, std::int64_t rows,
+            const data::ImageExtent& extent);
   ~InputSlot();
   InputSlot(InputSlot&&) = default;
   InputSlot& operator=(InputSlot&&) = delete;
 
-  // Enqueues the copy of the batch, which may be changed as soon as this returns. Throws Error for
-  // a batch of another shape.
+  // Enqueues the batch's copy. Throws Error for a batch of another shape.
   void load(const data::Batch& batch);
+  // The current stream's later work finds the batch that was loaded last ...
+  void enter();
+  // ... and this much of it reads the batch.
+  void leave();
 
-  const Tensor& images() const { return images_; }  // u8 [rows, height, width, channels]
+  const Tensor& images() const { return images_; }  // u8 [parts rows, height, width, channels]
+  const Tensor& index() const { return index_; }    // i64 [rows], into images
   const Tensor& rows() const { return rows_; }      // i32 [rows, 3]: data::ImageRow
   const Tensor& labels() const { return labels_; }  // i32 [rows]
 
  private:
-  // Page-locked memory that the copies start from, one batch ahead of the device.
-  struct Staging {
-    PinnedBuffer memory;
-    Event copied;
+  struct Part {
+    Tensor index, rows, labels;
+    Event copied, used;
   };
 
   Device device_;
-  Tensor images_, rows_, labels_;
-  std::vector<Staging> staging_;
-  std::size_t next_ = 0;
+  Stream copies_;
+  Tensor images_, index_, rows_, labels_;
+  std::vector<Part> parts_;
+  std::size_t part_ = 0;  // that is loaded next, or has been
 };
 
 class InputPipeline {

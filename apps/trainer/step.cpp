@@ -45,7 +45,8 @@ TrainStep::TrainStep(nn::Module& model, nn::ParameterStore& store, nn::Optimizer
       optimizer_(optimizer),
       scaler_(scaler),
       input_(input),
-      options_(options) {}
+      options_(options),
+      copies_(input.device()) {}
 
 void TrainStep::begin(double learning_rate, int batches) {
   require(batches >= 1, "train step: expects 1 batch or more, found {}", batches);
@@ -66,7 +67,7 @@ TrainStep::Form& TrainStep::form_of(const data::Batch& batch) {
   if (!is(passing_)) {
     passing_ = std::make_unique<Form>(shape);
     for (int i = 0; i < batches_; ++i) {
-      passing_->slots.emplace_back(input_.device(), batch.rows, batch.extent);
+      passing_->slots.emplace_back(input_.device(), copies_.get(), batch.rows, batch.extent);
     }
   }
   if (may_pass) return *passing_;
@@ -84,7 +85,12 @@ void TrainStep::load(const data::Batch& batch) {
 
 void TrainStep::run() {
   require(loaded_ == batches_, "train step: expects {} batches, found {}", batches_, loaded_);
-  Form& form = *form_;
+  for (InputSlot& slot : form_->slots) slot.enter();
+  run(*form_);
+  for (InputSlot& slot : form_->slots) slot.leave();
+}
+
+void TrainStep::run(Form& form) {
   // A replay has no spans to show.
   if (!form.graph || Profiler::enabled()) return enqueue(form);
   if (!form.ran) {

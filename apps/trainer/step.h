@@ -38,7 +38,7 @@ class TrainStep {
 
   // Opens a step that sums the gradients of so many batches of one shape.
   void begin(double learning_rate, int batches);
-  // Enqueues the next batch's copy; it may be changed afterwards.
+  // Enqueues the next batch's copy, on a stream beside the steps'.
   void load(const data::Batch& batch);
   // Enqueues the step. Throws Error when batches are missing.
   void run();
@@ -54,6 +54,7 @@ class TrainStep {
   };
 
   Form& form_of(const data::Batch& batch);
+  void run(Form& form);
   void enqueue(const Form& form);
   void enqueue_batch(const InputSlot& slot);
 
@@ -63,6 +64,7 @@ class TrainStep {
   const nn::GradScaler* scaler_;
   const InputPipeline& input_;
   StepOptions options_;
+  OwnedStream copies_;
   std::unique_ptr<Form> kept_, passing_;
   Form* form_ = nullptr;  // of the step that is open
   int batches_ = 0, loaded_ = 0;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -42,24 +43,38 @@ std::unique_ptr<nn::Module> small_net() {
   return net;
 }
 
-// Batch `number` of so many pictures; a class that does not exist makes the loss NaN on a GPU.
-data::Batch batch_of(int number, std::int64_t rows, bool overflows) {
-  data::Batch b;
-  b.rows = b.valid = rows;
-  b.extent = {kSide, kSide, 1};
-  std::uint32_t state = 977u * static_cast<std::uint32_t>(number) + 1;
-  const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 24; };
-  for (std::int64_t i = 0; i < rows * kSide * kSide; ++i) {
-    b.images.push_back(static_cast<std::uint8_t>(next()));
+// Loads batches as a loader does: of two in page-locked memory the older is written anew once it
+// has been read.
+class Batches {
+ public:
+  explicit Batches(const Device& device) : device_(device) {}
+
+  // Batch `number` of so many pictures; a class that does not exist makes the loss NaN on a GPU.
+  const data::Batch& make(int number, std::int64_t rows, bool overflows) {
+    std::unique_ptr<data::BatchMemory>& memory = memory_[++made_ % 2];
+    if (!memory || memory->batch().rows != rows) {
+      memory =
+          std::make_unique<data::BatchMemory>(device_, rows, data::ImageExtent{kSide, kSide, 1});
+    }
+    memory->wait_until_free();
+    const data::Batch& b = memory->batch();
+    std::uint32_t state = 977u * static_cast<std::uint32_t>(number) + 1;
+    const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 24; };
+    for (std::uint8_t& value : b.images) value = static_cast<std::uint8_t>(next());
+    for (std::size_t i = 0; i < b.labels.size(); ++i) {
+      b.labels[i] = static_cast<std::int32_t>(next() % kClasses);
+      b.row[i] = {.offset_y = static_cast<std::int32_t>(next() % 3) - 1,
+                  .flip = static_cast<std::int32_t>(next() % 2)};
+    }
+    if (overflows) b.labels.back() = 99;
+    return b;
   }
-  for (std::int64_t i = 0; i < rows; ++i) {
-    b.labels.push_back(static_cast<std::int32_t>(next() % kClasses));
-    b.row.push_back({.offset_y = static_cast<std::int32_t>(next() % 3) - 1,
-                     .flip = static_cast<std::int32_t>(next() % 2)});
-  }
-  if (overflows) b.labels.back() = 99;
-  return b;
-}
+
+ private:
+  Device device_;
+  std::array<std::unique_ptr<data::BatchMemory>, 2> memory_;
+  std::size_t made_ = 0;
+};
 
 // Everything that a run leaves behind, as bits.
 struct Trace {
@@ -127,12 +142,13 @@ Trace train(const Settings& settings) {
     if (&module == model.get()) ++trace.forwards;
   });
   StepReports reports(settings.device);
+  Batches batches(settings.device);
   for (int i = 1; i <= kSteps; ++i) {
     if (reports.full()) note_report(trace, reports.wait());
     if (i == settings.breaks_at) on_sim::break_device(1, on_sim::kIllegalAddress);
     step.begin(nn::learning_rate_at(schedule, static_cast<double>(i) / kSteps), settings.batches);
     for (int b = 0; b < settings.batches; ++b) {
-      step.load(batch_of(100 * b + i, rows_of(i), i == kOverflow));
+      step.load(batches.make(100 * b + i, rows_of(i), i == kOverflow));
     }
     step.run();
     reports.push(current_stream(settings.device));
@@ -220,12 +236,13 @@ TEST(TrainStep, MissingAndSurplusBatchesAreNamed) {
   nn::Optimizer optimizer(store, {});
   const InputPipeline input({.extent = {kSide, kSide, 1}, .mean = {0}, .std = {1}}, kSim);
   TrainStep step(*model, store, optimizer, nullptr, input, {});
+  Batches batches(kSim);
   step.begin(0.1, 2);
-  step.load(batch_of(1, 2, false));
+  step.load(batches.make(1, 2, false));
   EXPECT_THROW(step.run(), Error);
-  EXPECT_THROW(step.load(batch_of(2, 3, false)), Error) << "another shape within a step";
-  step.load(batch_of(2, 2, false));
-  EXPECT_THROW(step.load(batch_of(3, 2, false)), Error);
+  EXPECT_THROW(step.load(batches.make(2, 3, false)), Error) << "another shape within a step";
+  step.load(batches.make(2, 2, false));
+  EXPECT_THROW(step.load(batches.make(3, 2, false)), Error);
   EXPECT_THROW(step.begin(0.1, 0), Error);
   step_state(kSim).host() = {};
   step_state(kSim).upload_all(current_stream(kSim));

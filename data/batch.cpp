@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "data/batch.h"
+
+#include "kernels/require.h"
+
+namespace convoy::data {
+
+BatchMemory::Layout::Layout(std::int64_t rows) {
+  constexpr std::size_t kLine = 256;  // where a copy starts best
+  const auto n = static_cast<std::size_t>(rows);
+  indices = 0;
+  labels = indices + n * sizeof(std::int64_t);
+  row = labels + n * sizeof(std::int32_t);
+  images = (row + n * sizeof(ImageRow) + kLine - 1) / kLine * kLine;
+}
+
+BatchMemory::BatchMemory(const Device& device, std::int64_t rows, const ImageExtent& extent)
+    : device_(device),
+      memory_(device, Layout(rows).images + static_cast<std::size_t>(rows * extent.count())),
+      read_(device) {
+  const Layout at(rows);
+  const auto n = static_cast<std::size_t>(rows);
+  auto* base = static_cast<std::byte*>(memory_.data());
+  batch_.rows = batch_.valid = rows;
+  batch_.extent = extent;
+  batch_.indices = {reinterpret_cast<std::int64_t*>(base + at.indices), n};
+  batch_.labels = {reinterpret_cast<std::int32_t*>(base + at.labels), n};
+  batch_.row = {reinterpret_cast<ImageRow*>(base + at.row), n};
+  batch_.images = {reinterpret_cast<std::uint8_t*>(base + at.images),
+                   n * static_cast<std::size_t>(extent.count())};
+  batch_.read = &read_;
+}
+
+// A copy must not outlive what it reads from.
+BatchMemory::~BatchMemory() {
+  try {
+    read_.synchronize();
+  } catch (...) {
+    backend(device_).defer(std::current_exception());
+  }
+}
+
+}  // namespace convoy::data
