@@ -74,10 +74,10 @@ int run_eval(const Arguments& arguments) {
       open_data(from.config.data, train ? Split::train : Split::val, from.class_names);
   const auto model =
       load_for_inference(from.config, source.dataset->num_classes(), source.input.extent);
-  data::Loader loader(source.dataset, {.batch_size = config.batch_size,
-                                       .row = source.input.extent,
-                                       .bad_samples = bad_samples(from.config.data),
-                                       .workers = from.config.data.workers});
+  data::LoaderOptions options =
+      loading(from.config.data, source.input, parse_device(from.config.device));
+  options.batch_size = config.batch_size;
+  data::Loader loader(source.dataset, options);
   const InputPipeline input = input_for(from.config, source.input);
   std::vector<float> logits;
   const EvalResult result =

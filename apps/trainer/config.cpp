@@ -156,6 +156,10 @@ void read_config(const std::string& path, TrainConfig& config) {
 
 void check(const DataConfig& c) {
   require_within(0, kMostThreads, "workers", c.workers);
+  require_within(1, kMostBatchesAhead, "prefetch", c.prefetch);
+  if (!(c.loader_timeout >= 0)) {
+    fail_usage("--loader-timeout expects 0 seconds or more, found {}", c.loader_timeout);
+  }
   require_within(0, kMostPixelsASide, "img-size", c.img_size);
 }
 

@@ -24,6 +24,8 @@ struct DataConfig {
   int img_size = 0;              // 0: the data set's own size
   std::vector<float> mean, std;  // empty: the data set's own
   int workers = 2;
+  int prefetch = 3;             // batches
+  double loader_timeout = 120;  // seconds; 0: none
   std::string on_bad_image = "error";
 };
 
@@ -112,7 +114,10 @@ void describe_data(DataConfig& c, Visitor&& v) {
   v("img-size", c.img_size, "side of the images that the model sees; 0: as stored");
   v("mean", c.mean, "per-channel mean of pixels in [0, 1]");
   v("std", c.std, "per-channel standard deviation");
-  v("workers,-j", c.workers, "threads that decode images");
+  v("workers,-j", c.workers, "threads that decode images; 0: the main thread does");
+  v("prefetch", c.prefetch, "batches in memory: one in use, the others ready or in the making");
+  v("loader-timeout", c.loader_timeout,
+    "seconds for reading one image, after which the run ends and names it; 0: none");
   v("on-bad-image", c.on_bad_image, "error: stop and name the file; skip: take another, count it");
 }
 
@@ -227,6 +232,7 @@ void read_config(const std::string& path, TrainConfig& config);
 
 // Throw a usage error that names the flag, the range and what was found.
 inline constexpr int kMostThreads = 1024;
+inline constexpr int kMostBatchesAhead = 1024;
 inline constexpr double kInitialLossScale = 65536;  // of --loss-scale 0
 inline constexpr int kMostPixelsASide = 16384;
 void check(const TrainConfig& config);

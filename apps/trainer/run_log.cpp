@@ -134,9 +134,11 @@ void RunLog::step(const StepMetrics& m) {
   fmt::print(metrics_.get(),
              "{{\"step\":{},\"epoch\":{},\"loss\":{},\"top1\":{:.4g},\"lr\":{:.6g},"
              "\"images_per_second\":{:.1f},\"step_ms\":{:.3f},\"data_ms\":{:.3f},"
+             "\"blocked_ms\":{:.3f},\"decode_ms\":{:.3f},\"bytes\":{},"
              "\"loss_scale\":{:.6g},\"skipped_steps\":{}}}\n",
              m.step, m.epoch, number(m.loss), m.top1, m.learning_rate, m.images_per_second,
-             m.step_ms, m.data_ms, m.loss_scale, m.skipped_steps);
+             m.step_ms, m.data_ms, m.blocked_ms, m.decode_ms, m.bytes, m.loss_scale,
+             m.skipped_steps);
   std::fflush(metrics_.get());
 }
 

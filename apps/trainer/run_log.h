@@ -20,6 +20,9 @@ struct StepMetrics {
   std::int64_t step = 0, epoch = 0;
   double loss = 0, top1 = 0, learning_rate = 0, images_per_second = 0;
   double step_ms = 0, data_ms = 0;  // the whole step; of which waiting for the batch
+  double blocked_ms = 0;            // that the loader's workers waited for the step, all together
+  double decode_ms = 0;             // that they read, decoded and framed
+  std::int64_t bytes = 0;           // of pictures
   double loss_scale = 1;            // after the step
   std::int64_t skipped_steps = 0;   // so far
   std::int64_t images = 0;          // of the step's batches

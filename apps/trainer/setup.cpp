@@ -52,26 +52,36 @@ void set_simulator(const SimulatorConfig& c) {
       .schedule = schedules.at(c.schedule), .async = modes.at(c.async), .seed = c.seed};
 }
 
+data::LoaderOptions loading(const DataConfig& c, const InputFormat& input, const Device& device) {
+  return {.row = input.extent,
+          .bad_samples = bad_samples(c),
+          .workers = c.workers,
+          .depth = c.prefetch,
+          .device = device,
+          .deadline_s = c.loader_timeout,
+          .on_stall = [](const std::string& what) {
+            fmt::print(stderr, "convoy: note: loader: {}\n", what);
+          }};
+}
+
 data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input) {
-  return {.batch_size = c.batch_size,
-          .row = input.extent,
-          .training = true,
-          .augmentation = {.padding = c.crop_padding,
-                           .hflip = c.hflip,
-                           .scale_min = c.scale[0],
-                           .scale_max = c.scale[1],
-                           .ratio_min = c.ratio[0],
-                           .ratio_max = c.ratio[1]},
-          .seed = c.seed,
-          .bad_samples = bad_samples(c.data),
-          .workers = c.data.workers};
+  data::LoaderOptions options = loading(c.data, input, parse_device(c.device));
+  options.batch_size = c.batch_size;
+  options.training = true;
+  options.augmentation = {.padding = c.crop_padding,
+                          .hflip = c.hflip,
+                          .scale_min = c.scale[0],
+                          .scale_max = c.scale[1],
+                          .ratio_min = c.ratio[0],
+                          .ratio_max = c.ratio[1]};
+  options.seed = c.seed;
+  return options;
 }
 
 data::LoaderOptions val_loading(const TrainConfig& c, const InputFormat& input) {
-  return {.batch_size = c.val_batch_size,
-          .row = input.extent,
-          .bad_samples = bad_samples(c.data),
-          .workers = c.data.workers};
+  data::LoaderOptions options = loading(c.data, input, parse_device(c.device));
+  options.batch_size = c.val_batch_size;
+  return options;
 }
 
 std::unique_ptr<nn::Module> make_model(const TrainConfig& c, int num_classes,

@@ -24,6 +24,9 @@ void report_skipped(const data::Loader& loader);
 // --sim-schedule, --sim-async and --sim-seed; throws a usage error for another word.
 void set_simulator(const SimulatorConfig& config);
 
+// What the data flags say of any loader.
+data::LoaderOptions loading(const DataConfig& config, const InputFormat& input,
+                            const Device& device);
 data::LoaderOptions train_loading(const TrainConfig& config, const InputFormat& input);
 data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& input);
 

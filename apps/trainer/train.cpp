@@ -77,6 +77,7 @@ class Trainer {
   Clock::time_point epoch_start_, step_start_;
   std::int64_t first_step_ = 0;  // done before this process
   double last_learning_rate_ = 0;
+  double starved_before_s_ = 0;  // waiting for data in earlier epochs
   TrainResult result_;
   Clock::time_point run_start_ = Clock::now();
 };
@@ -165,6 +166,13 @@ void Trainer::start() {
   if (!config_.profile.empty()) Profiler::start();
 }
 
+void note_loading(StepMetrics& m, const data::LoaderStats& s) {
+  m.data_ms = 1e3 * s.starved_s;
+  m.blocked_ms = 1e3 * s.blocked_s;
+  m.decode_ms = 1e3 * s.filling_s;
+  m.bytes = s.bytes;
+}
+
 // One optimizer step over grad_accum_steps batches, fewer at the end of an epoch. Its time is that
 // since the last one, since the host runs ahead of the device and waits between steps.
 StepMetrics Trainer::train_step() {
@@ -174,13 +182,10 @@ StepMetrics Trainer::train_step() {
   m.images = std::int64_t{m.batches} * config_.batch_size;
   m.learning_rate = nn::learning_rate_at(schedule_, epoch_position()) * plateau_.factor();
   step_->begin(m.learning_rate, m.batches);
-  for (int i = 0; i < m.batches; ++i) {
-    const Clock::time_point waiting = Clock::now();
-    const data::Batch* batch = train_loader_.next();
-    m.data_ms += 1e3 * seconds_since(waiting);
-    step_->load(*batch);
-  }
+  const data::LoaderStats before = train_loader_.stats();
+  for (int i = 0; i < m.batches; ++i) step_->load(*train_loader_.next());
   step_->run();
+  note_loading(m, train_loader_.stats() - before);
   ++state_.step;
   state_.position += m.images;
   m.step_ms = 1e3 * seconds_since(step_start_);
@@ -196,9 +201,11 @@ std::string Trainer::figures(double learning_rate) const {
   const std::string skipped =
       last.skipped > 0 ? fmt::format(" skipped {} (scale {})", last.skipped, last.loss_scale) : "";
   const auto images = static_cast<double>(std::max<std::int64_t>(sums.images, 1));
-  return fmt::format("loss {:.4f} acc {:5.2f} lr {:.4f} {:.0f} img/s{}", sums.loss / images,
-                     100 * sums.correct / images, learning_rate,
-                     images / std::max(seconds_since(epoch_start_), 1e-9), skipped);
+  const double seconds = std::max(seconds_since(epoch_start_), 1e-9);
+  const double starved = train_loader_.stats().starved_s - starved_before_s_;
+  return fmt::format("loss {:.4f} acc {:5.2f} lr {:.4f} {:.0f} img/s data {:.1f} %{}",
+                     sums.loss / images, 100 * sums.correct / images, learning_rate,
+                     images / seconds, 100 * starved / seconds, skipped);
 }
 
 void Trainer::train_epoch() {
@@ -206,6 +213,7 @@ void Trainer::train_epoch() {
   epoch_start_ = step_start_ = Clock::now();
   model_->train();
   train_loader_.start(state_.epoch, state_.position);
+  starved_before_s_ = train_loader_.stats().starved_s;
   const std::int64_t end = batches_per_epoch() * config_.batch_size;
   const std::int64_t step_images = std::int64_t{config_.batch_size} * config_.grad_accum_steps;
   std::int64_t steps = (end - state_.position + step_images - 1) / step_images;
