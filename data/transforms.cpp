@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/require.h"
 
@@ -10,22 +11,7 @@ namespace convoy::data {
 namespace {
 
 constexpr int kTries = 10;
-constexpr std::uint64_t kBlocksPerSample = 16;  // of four words: one per try, the last for the row
-constexpr std::uint64_t kRowBlock = 15;
-
-PhiloxWords words(const SampleDraw& draw, std::uint64_t block) {
-  return philox_block({draw.seed, kAugmentStream}, static_cast<std::uint64_t>(draw.epoch),
-                      static_cast<std::uint64_t>(draw.index) * kBlocksPerSample + block);
-}
-
-// An integer in [0, bound).
-std::int64_t below(std::uint32_t word, std::int64_t bound) {
-  return static_cast<std::int64_t>((std::uint64_t{word} * static_cast<std::uint64_t>(bound)) >> 32);
-}
-
-double between(std::uint32_t word, double low, double high) {
-  return low + (high - low) * static_cast<double>(to_uniform(word));
-}
+constexpr std::uint64_t kRowBlock = 15;  // those before are the tries of random_resized_crop
 
 // The largest part in the middle whose proportions are allowed.
 Box middle_box(const ImageExtent& image, const Augmentation& a) {
@@ -43,29 +29,68 @@ Box middle_box(const ImageExtent& image, const Augmentation& a) {
   return box;
 }
 
-}  // namespace
-
-void check(const Augmentation& a) {
-  if (a.padding < 0) fail_usage("augmentation: padding expects 0 or more, found {}", a.padding);
-  if (!(a.hflip >= 0 && a.hflip <= 1)) {
-    fail_usage("augmentation: hflip expects a probability from 0 to 1, found {}", a.hflip);
-  }
-  if (!(a.scale_min > 0 && a.scale_min <= a.scale_max && a.scale_max <= 1)) {
-    fail_usage("augmentation: scale expects 0 < min <= max <= 1, found {} to {}", a.scale_min,
-               a.scale_max);
-  }
-  if (!(a.ratio_min > 0 && a.ratio_min <= a.ratio_max)) {
-    fail_usage("augmentation: ratio expects 0 < min <= max, found {} to {}", a.ratio_min,
-               a.ratio_max);
+void check_probability(double p, const char* what) {
+  if (!(p >= 0 && p <= 1)) {
+    fail_usage("augmentation: {} expects a probability from 0 to 1, found {}", what, p);
   }
 }
 
+void check_range(double low, double high, double most, const char* what) {
+  if (!(low > 0 && low <= high && high <= most)) {
+    fail_usage("augmentation: {} expects 0 < min <= max{}, found {} to {}", what,
+               most == 1 ? " <= 1" : "", low, high);
+  }
+}
+
+void check_least(double found, double most, const char* what) {
+  if (!(found >= 0 && found <= most)) {
+    fail_usage("augmentation: {} expects a value from 0 to {}, found {}", what, most, found);
+  }
+}
+
+}  // namespace
+
+PhiloxWords random_words(std::uint32_t stream, const SampleDraw& draw, std::uint64_t block) {
+  return philox_block({draw.seed, stream}, static_cast<std::uint64_t>(draw.epoch),
+                      static_cast<std::uint64_t>(draw.index) * kBlocksPerSample + block);
+}
+
+std::int64_t below(std::uint32_t word, std::int64_t bound) {
+  return static_cast<std::int64_t>((std::uint64_t{word} * static_cast<std::uint64_t>(bound)) >> 32);
+}
+
+double between(std::uint32_t word, double low, double high) {
+  return low + (high - low) * static_cast<double>(to_uniform(word));
+}
+
+void check(const Augmentation& a) {
+  if (a.padding < 0) fail_usage("augmentation: padding expects 0 or more, found {}", a.padding);
+  constexpr double kAny = std::numeric_limits<double>::infinity();
+  check_probability(a.hflip, "hflip");
+  check_range(a.scale_min, a.scale_max, 1, "scale");
+  check_range(a.ratio_min, a.ratio_max, kAny, "ratio");
+  check_least(a.jitter.brightness, kAny, "the jitter of brightness");
+  check_least(a.jitter.contrast, kAny, "the jitter of contrast");
+  check_least(a.jitter.saturation, kAny, "the jitter of saturation");
+  check_least(a.jitter.hue, 0.5, "the jitter of hue");
+  check_least(a.rand_augment.ops, kMostOps, "RandAugment's number of operations");
+  check_least(a.rand_augment.magnitude, kMostMagnitude, "RandAugment's magnitude");
+  check_probability(a.erasing.probability, "random erasing");
+  check_range(a.erasing.scale_min, a.erasing.scale_max, 1, "random erasing's scale");
+  check_range(a.erasing.ratio_min, a.erasing.ratio_max, kAny, "random erasing's ratio");
+  check_least(a.cutout, kAny, "cutout");
+}
+
 ImageRow draw_row(const Augmentation& a, const SampleDraw& draw) {
-  const PhiloxWords word = words(draw, kRowBlock);
+  const PhiloxWords word = random_words(kAugmentStream, draw, kRowBlock);
   const std::int64_t places = 2 * std::int64_t{a.padding} + 1;
+  // The first time is drawn without the epoch.
+  const std::uint32_t first =
+      a.alternate_flip ? random_words(kFlipStream, {draw.seed, 0, draw.index}, 0)[0] : word[2];
+  const bool turns = a.alternate_flip && a.hflip > 0 && draw.epoch % 2 == 1;
+  const bool flip = (static_cast<double>(to_uniform(first)) < a.hflip) != turns;
   return {static_cast<std::int32_t>(below(word[0], places) - a.padding),
-          static_cast<std::int32_t>(below(word[1], places) - a.padding),
-          static_cast<double>(to_uniform(word[2])) < a.hflip ? 1 : 0};
+          static_cast<std::int32_t>(below(word[1], places) - a.padding), flip ? 1 : 0};
 }
 
 Framing plain_resize(const ImageExtent& image, const ImageExtent& row) {
@@ -94,7 +119,7 @@ Framing random_resized_crop(const ImageExtent& image, const ImageExtent& row, co
   Framing f{middle_box(image, a), row.height, row.width, 0, 0};
   const auto area = static_cast<double>(image.height * image.width);
   for (std::uint64_t attempt = 0; attempt < kTries; ++attempt) {
-    const PhiloxWords word = words(draw, attempt);
+    const PhiloxWords word = random_words(kAugmentStream, draw, attempt);
     const double part = area * between(word[0], a.scale_min, a.scale_max);
     const double ratio = std::exp(between(word[1], std::log(a.ratio_min), std::log(a.ratio_max)));
     const std::int64_t width = std::lround(std::sqrt(part * ratio));

@@ -2,6 +2,7 @@
 // Every malloc of this program is counted, those inside of libraries too: a program of its own.
 #include <cstdlib>
 
+#include "data/augment.h"
 #include "data/sample_decoder.h"
 #include "data/transforms.h"
 #include "tests/data/jpeg_files.h"
@@ -59,8 +60,8 @@ TEST(Allocations, AreCounted) {
   EXPECT_GT(allocations, between + 1) << "libjpeg's are seen too";
 }
 
-void frame_all(SampleDecoder& decoder, const std::vector<Stored>& samples, std::int64_t epoch,
-               std::vector<std::uint8_t>& out) {
+void frame_all(SampleDecoder& decoder, Augmenter& augmenter, const std::vector<Stored>& samples,
+               std::int64_t epoch, std::vector<std::uint8_t>& out) {
   const Augmentation a{.scale_min = 0.08, .ratio_min = 0.75, .ratio_max = 4.0 / 3};
   const ImageExtent row{48, 48, 3};
   static const std::string kName = "a name that is longer than a string holds by itself";
@@ -69,6 +70,7 @@ void frame_all(SampleDecoder& decoder, const std::vector<Stored>& samples, std::
     const Scaling scaling = epoch % 2 == 0 ? Scaling::exact : Scaling::dct;
     const ImageExtent picture = decoder.open(samples[i], kName);
     decoder.frame(random_resized_crop(picture, row, a, draw), row, scaling, out.data());
+    augmenter.run({out.data(), row}, draw);
     decoder.open(samples[i], kName);
     decoder.frame(centre_crop(picture, row, 0.875), row, scaling, out.data());
   }
@@ -86,10 +88,16 @@ TEST(Allocations, FramingASampleAllocatesNothing) {
   std::vector<Stored> samples = {{pixels.pixels, pixels.extent}, {grey.pixels, grey.extent}};
   for (const Bytes& file : files) samples.push_back({file});
   SampleDecoder decoder;
+  Augmenter augmenter({.jitter = {0.4, 0.4, 0.4, 0.1},
+                       .rand_augment = {2, 9},
+                       .erasing = {.probability = 0.5},
+                       .cutout = 12});
   std::vector<std::uint8_t> out(48 * 48 * 3);
-  for (std::int64_t epoch = 0; epoch < 60; ++epoch) frame_all(decoder, samples, epoch, out);
+  for (std::int64_t epoch = 0; epoch < 60; ++epoch)
+    frame_all(decoder, augmenter, samples, epoch, out);
   const long before = allocations;
-  for (std::int64_t epoch = 60; epoch < 100; ++epoch) frame_all(decoder, samples, epoch, out);
+  for (std::int64_t epoch = 60; epoch < 100; ++epoch)
+    frame_all(decoder, augmenter, samples, epoch, out);
   EXPECT_EQ(allocations, before);
 }
 

@@ -36,6 +36,25 @@ TEST(Transforms, DefaultsChangeNothing) {
   }
 }
 
+// As the CIFAR-10 speed records do it: drawn once, then in turns.
+TEST(Transforms, AlternatingFlipsShowEachSampleBothWaysInTurns) {
+  const Augmentation a{.padding = 2, .hflip = 0.5, .alternate_flip = true};
+  int first = 0;
+  for (std::int64_t i = 0; i < 2000; ++i) {
+    const int begin = draw_row(a, {.seed = 9, .epoch = 0, .index = i}).flip;
+    first += begin;
+    for (std::int64_t epoch = 1; epoch < 6; ++epoch) {
+      ASSERT_EQ(draw_row(a, {.seed = 9, .epoch = epoch, .index = i}).flip, (begin + epoch) % 2);
+    }
+  }
+  EXPECT_NEAR(first, 1000, 112);  // five standard deviations
+  EXPECT_NE(draw_row(a, {.epoch = 1, .index = 4}), draw_row(a, {.epoch = 3, .index = 4}))
+      << "shifts are drawn anew";
+  for (std::int64_t epoch = 0; epoch < 4; ++epoch) {
+    EXPECT_EQ(draw_row({.alternate_flip = true}, {.epoch = epoch}).flip, 0) << "no flip, no turns";
+  }
+}
+
 TEST(Transforms, EveryKeyMatters) {
   const Augmentation a{.padding = 100, .hflip = 0.5, .scale_min = 0.1};
   const SampleDraw base{.seed = 1, .epoch = 2, .index = 3};
