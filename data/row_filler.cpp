@@ -37,8 +37,9 @@ void RowFiller::put(const Batch& batch, std::size_t r, std::int64_t epoch, std::
   watch_.enter(WorkerPhase::decoding, index);
   // Evaluation sees what others see, to the level.
   const Scaling scaling = options.training ? Scaling::dct : Scaling::exact;
-  decoder_.frame(framing_of(picture, options, draw), options.row, scaling,
-                 image_of(batch, r).data());
+  std::uint8_t* const image = image_of(batch, r).data();
+  decoder_.frame(framing_of(picture, options, draw), options.row, scaling, image);
+  if (options.training) augmenter_.run({image, options.row}, draw);
   batch.labels[r] = plan_.dataset->label(index);
   batch.row[r] = options.training ? draw_row(options.augmentation, draw) : ImageRow{};
   batch.indices[r] = index;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/augment.h"
 #include "data/batch.h"
 #include "data/loader_options.h"
 #include "data/sample_decoder.h"
@@ -22,7 +23,10 @@ using Skipped = std::vector<std::pair<std::int64_t, std::string>>;
 class RowFiller {
  public:
   RowFiller(const LoadingPlan& plan, WorkerWatch& watch)
-      : plan_(plan), watch_(watch), decoder_(plan.dataset->limits()) {}
+      : plan_(plan),
+        watch_(watch),
+        decoder_(plan.dataset->limits()),
+        augmenter_(plan.options.augmentation) {}
 
   // Row r of this rank's part of the batch at `position` of `epoch`. Throws Error as reading does.
   void fill(const Batch& batch, int r, std::int64_t epoch, std::int64_t position, Skipped& skipped);
@@ -33,6 +37,7 @@ class RowFiller {
   const LoadingPlan& plan_;
   WorkerWatch& watch_;
   SampleDecoder decoder_;
+  Augmenter augmenter_;
   std::vector<std::uint8_t> stored_;
   std::string name_;
 };

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/trainer/augmentation.h"
 #include "apps/trainer/config_json.h"
 #include "kernels/require.h"
 
@@ -207,6 +208,10 @@ void check(const TrainConfig& c) {
   require_range(c.drop >= 0 && c.drop < 1, "drop", "a value in [0, 1)", c.drop);
   require_range(c.drop_path >= 0 && c.drop_path < 1, "drop-path", "a value in [0, 1)", c.drop_path);
   require_range(c.crop_padding >= 0, "crop-padding", "0 or more", c.crop_padding);
+  require_within(0, 1, "reprob", c.reprob);
+  require_within(0, kMostPixelsASide, "cutout", c.cutout);
+  colour_jitter_of(c.color_jitter);
+  rand_augment_of(c.aa);
   require_range(c.momentum >= 0 && c.momentum < 1, "momentum", "a value in [0, 1)", c.momentum);
   require_range(c.weight_decay >= 0, "weight-decay", "0 or more", c.weight_decay);
   require_range(c.opt_eps > 0, "opt-eps", "more than 0", c.opt_eps);

@@ -87,6 +87,11 @@ struct TrainConfig {
   int crop_padding = 0;
   std::vector<double> scale = {1, 1};
   std::vector<double> ratio = {1, 1};
+  bool alternate_flip = false;
+  std::vector<double> color_jitter;
+  std::string aa;
+  double reprob = 0;
+  int cutout = 0;
 
   std::string device = "cpu";
   int threads = 0;  // 0: the cores that this process may use
@@ -210,6 +215,13 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("crop-padding", c.crop_padding, "shift images by up to this many pixels, zeros move in");
   v("scale", c.scale, "range of the random resized crop's area");
   v("ratio", c.ratio, "range of its width / height");
+  v("alternate-flip", c.alternate_flip,
+    "--hflip draws once for each image, which is then mirrored in every other epoch");
+  v("color-jitter", c.color_jitter,
+    "random brightness, contrast and saturation: one number, or one for each; a fourth: hue");
+  v("aa", c.aa, "RandAugment: rand-m9-n2 is magnitude 9 of 30, two operations");
+  v("reprob", c.reprob, "probability of random erasing");
+  v("cutout", c.cutout, "side of a square that is blanked in each image; 0: none");
 
   v.group("Mixed precision");
   describe_precision(c.precision, v);

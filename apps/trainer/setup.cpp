@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/trainer/augmentation.h"
 #include "kernels/require.h"
 #include "kernels/sim/options.h"
 #include "nn/models.h"
@@ -68,12 +69,7 @@ data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input
   data::LoaderOptions options = loading(c.data, input, parse_device(c.device));
   options.batch_size = c.batch_size;
   options.training = true;
-  options.augmentation = {.padding = c.crop_padding,
-                          .hflip = c.hflip,
-                          .scale_min = c.scale[0],
-                          .scale_max = c.scale[1],
-                          .ratio_min = c.ratio[0],
-                          .ratio_max = c.ratio[1]};
+  options.augmentation = augmentation_of(c, input);
   options.seed = c.seed;
   return options;
 }

@@ -54,6 +54,21 @@ TEST(Errors, AnUnknownModelOrDevice) {
   expect_error(convoy_run(folder, kTinyTrain + "--mean 0.5,0.5"), 2, {"--mean", "3", "2"});
 }
 
+TEST(Errors, AugmentationThatIsNotKnown) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* aa :
+       {"auto", "rand-m31", "rand-n0", "rand-n17", "rand-m", "rand-m9n2", "randm9", "rand-x3"}) {
+    expect_error(convoy_run(folder, kTinyTrain + "--aa " + aa), 2, {"--aa", "rand-m9-n2", aa});
+  }
+  expect_error(convoy_run(folder, kTinyTrain + "--color-jitter 0.1 0.2"), 2,
+               {"--color-jitter", "1, 3 or 4", "found 2"});
+  expect_error(convoy_run(folder, kTinyTrain + "--color-jitter 0.1 0.2 0.3 0.7"), 2,
+               {"hue", "0.7"});
+  expect_error(convoy_run(folder, kTinyTrain + "--reprob 1.5"), 2, {"--reprob", "1.5"});
+  expect_error(convoy_run(folder, kTinyTrain + "--cutout 99999"), 2, {"--cutout"});
+}
+
 // Whatever the machine has is hidden.
 TEST(Errors, NoGpuIsToldInOneLine) {
   const Folder folder;

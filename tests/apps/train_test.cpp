@@ -71,7 +71,8 @@ TEST(Train, TheSameCommandGivesTheSameBytes) {
   make_digits(folder);
   for (const char* output : {"a", "b"}) {
     const Outcome run =
-        convoy_run(folder, kTinyTrain + "--epochs 2 --hflip 0.5 --crop-padding 2 " + "-j " +
+        convoy_run(folder, kTinyTrain + "--epochs 2 --hflip 0.5 --crop-padding 2 --aa rand-m5-n1 " +
+                               "--color-jitter 0.4 --reprob 0.2 --cutout 4 --alternate-flip -j " +
                                (*output == 'a' ? "1" : "3") + " --output " + output);
     ASSERT_EQ(run.code, 0) << run.err;
   }
