@@ -102,7 +102,7 @@ bool PackPart::take_record(const PackHeader& header, std::uint64_t size,
   const auto record = read_as<PackRecord>(bytes, 0);
   const std::uint64_t before = positions_.empty() ? 0 : positions_.back() + 1;
   if (record.bytes > size - bytes_ - sizeof record || record.position < before ||
-      record.position >= header.planned || pack_record_span(record.bytes) > size - bytes_) {
+      record.position >= header.planned) {
     return false;
   }
   bytes.resize(pack_record_span(record.bytes));

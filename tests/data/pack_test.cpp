@@ -211,7 +211,7 @@ TEST(Pack, NumbersThatDoNotFitAreRefusedThoughTheChecksumsDo) {
     expect_refused([n](Forged& f) { f.footer.name_bytes = n; }, "p: ");
   }
   for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{64}, std::uint64_t{129}, kHuge}) {
-    expect_refused([n](Forged& f) { f.entries[1].offset = n; }, "record 1");
+    expect_refused([n](Forged& f) { f.entries[1].offset = n; }, "expected to start at 128");
   }
   for (const std::uint64_t n : {std::uint64_t{33}, std::uint64_t{1000}, kHuge - 31, kHuge}) {
     expect_refused([n](Forged& f) { f.entries[2].bytes = n; }, "record 2");
