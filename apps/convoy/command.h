@@ -19,6 +19,7 @@ using Arguments = std::vector<std::string>;
 int run_train(const Arguments& arguments);
 int run_eval(const Arguments& arguments);
 int run_predict(const Arguments& arguments);
+int run_bench(const Arguments& arguments);
 int run_pack(const Arguments& arguments);
 int run_synth(const Arguments& arguments);
 int run_models(const Arguments& arguments);

@@ -5,31 +5,13 @@
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
-#include "data/catalog.h"
+#include "apps/convoy/starting_config.h"
 #include "kernels/require.h"
 
 namespace convoy::apps {
 namespace {
 
 constexpr int kStoppedBySignal = 75;
-
-// Where a configuration starts: the preset of the data set and model that the arguments, the file
-// of --config or the files in --data-dir name; then that file's values.
-TrainConfig starting_config(const Arguments& arguments) {
-  const std::string file = peek(arguments, "--config", peek(arguments, "-c", ""));
-  TrainConfig given;
-  given.data.dataset = given.model = "";
-  if (!file.empty()) read_config(file, given);
-  const std::string folder = peek(arguments, "--data-dir", given.data.data_dir);
-  const std::string guess = folder.empty() ? "" : data::guess_dataset(folder);
-  std::string dataset = given.data.dataset.empty() ? guess : given.data.dataset;
-  if (dataset.empty()) dataset = "image_folder";
-  TrainConfig config = preset(data::dataset_preset(peek(arguments, "--dataset", dataset)).name,
-                              peek(arguments, "--model", given.model));
-  if (!file.empty()) read_config(file, config);
-  return config;
-}
-
 }  // namespace
 
 int run_train(const Arguments& arguments) {

@@ -160,6 +160,23 @@ void describe_device(TrainConfig& c, Visitor&& v) {
 }
 
 template <class Visitor>
+void describe_augmentation(TrainConfig& c, Visitor&& v) {
+  v.group("Augmentation");
+  v("hflip", c.hflip,
+    "probability of a mirror image; below 0: 0.5, or 0 where the classes are digits");
+  v("crop-padding", c.crop_padding, "shift images by up to this many pixels, zeros move in");
+  v("scale", c.scale, "range of the random resized crop's area");
+  v("ratio", c.ratio, "range of its width / height");
+  v("alternate-flip", c.alternate_flip,
+    "--hflip draws once for each image, which is then mirrored in every other epoch");
+  v("color-jitter", c.color_jitter,
+    "random brightness, contrast and saturation: one number, or one for each; a fourth: hue");
+  v("aa", c.aa, "RandAugment: rand-m9-n2 is magnitude 9 of 30, two operations");
+  v("reprob", c.reprob, "probability of random erasing");
+  v("cutout", c.cutout, "side of a square that is blanked in each image; 0: none");
+}
+
+template <class Visitor>
 void describe(TrainConfig& c, Visitor&& v) {
   describe_data(c.data, v);
 
@@ -208,20 +225,9 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("decay-epochs", c.decay_epochs, "epochs between steps (step), patience (plateau)");
   v("decay-rate", c.decay_rate, "factor of a decay (step, multistep, plateau), power (poly)");
 
-  v.group("Regularisation and augmentation");
+  v.group("Regularisation");
   v("smoothing", c.smoothing, "label smoothing");
-  v("hflip", c.hflip,
-    "probability of a mirror image; below 0: 0.5, or 0 where the classes are digits");
-  v("crop-padding", c.crop_padding, "shift images by up to this many pixels, zeros move in");
-  v("scale", c.scale, "range of the random resized crop's area");
-  v("ratio", c.ratio, "range of its width / height");
-  v("alternate-flip", c.alternate_flip,
-    "--hflip draws once for each image, which is then mirrored in every other epoch");
-  v("color-jitter", c.color_jitter,
-    "random brightness, contrast and saturation: one number, or one for each; a fourth: hue");
-  v("aa", c.aa, "RandAugment: rand-m9-n2 is magnitude 9 of 30, two operations");
-  v("reprob", c.reprob, "probability of random erasing");
-  v("cutout", c.cutout, "side of a square that is blanked in each image; 0: none");
+  describe_augmentation(c, v);
 
   v.group("Mixed precision");
   describe_precision(c.precision, v);

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "apps/trainer/augmentation.h"
+#include "data/catalog.h"
 #include "kernels/require.h"
 #include "kernels/sim/options.h"
 #include "nn/models.h"
@@ -51,6 +52,11 @@ void set_simulator(const SimulatorConfig& c) {
   }
   sim::options() = {
       .schedule = schedules.at(c.schedule), .async = modes.at(c.async), .seed = c.seed};
+}
+
+TrainConfig with_flip_for(TrainConfig config, const data::Dataset& dataset) {
+  if (config.hflip < 0) config.hflip = data::may_be_mirrored(dataset.class_names()) ? 0.5 : 0;
+  return config;
 }
 
 data::LoaderOptions loading(const DataConfig& c, const InputFormat& input, const Device& device) {

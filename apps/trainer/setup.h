@@ -24,6 +24,9 @@ void report_skipped(const data::Loader& loader);
 // --sim-schedule, --sim-async and --sim-seed; throws a usage error for another word.
 void set_simulator(const SimulatorConfig& config);
 
+// A mirrored digit is no digit: without a --hflip of the user's, classes decide.
+TrainConfig with_flip_for(TrainConfig config, const data::Dataset& dataset);
+
 // What the data flags say of any loader.
 data::LoaderOptions loading(const DataConfig& config, const InputFormat& input,
                             const Device& device);

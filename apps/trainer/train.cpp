@@ -11,7 +11,6 @@
 #include "apps/trainer/setup.h"
 #include "apps/trainer/step.h"
 #include "apps/trainer/step_log.h"
-#include "data/catalog.h"
 #include "kernels/require.h"
 #include "nn/fusion.h"
 #include "runtime/profiler.h"
@@ -34,12 +33,6 @@ void request_stop(int signal) {
 }
 
 constexpr std::int64_t kProfiledSteps = 10;
-
-// A mirrored digit is no digit: without a --hflip of the user's, classes decide.
-TrainConfig with_flip_for(TrainConfig config, const data::Dataset& dataset) {
-  if (config.hflip < 0) config.hflip = data::may_be_mirrored(dataset.class_names()) ? 0.5 : 0;
-  return config;
-}
 
 class Trainer {
  public:
