@@ -14,9 +14,11 @@ BatchMemory::Layout::Layout(std::int64_t rows) {
   images = (row + n * sizeof(ImageRow) + kLine - 1) / kLine * kLine;
 }
 
-BatchMemory::BatchMemory(const Device& device, std::int64_t rows, const ImageExtent& extent)
+BatchMemory::BatchMemory(const Device& device, std::int64_t rows, const ImageExtent& extent,
+                         bool pixels)
     : device_(device),
-      memory_(device, Layout(rows).images + static_cast<std::size_t>(rows * extent.count())),
+      memory_(device,
+              Layout(rows).images + (pixels ? static_cast<std::size_t>(rows * extent.count()) : 0)),
       read_(device) {
   const Layout at(rows);
   const auto n = static_cast<std::size_t>(rows);
@@ -26,8 +28,10 @@ BatchMemory::BatchMemory(const Device& device, std::int64_t rows, const ImageExt
   batch_.indices = {reinterpret_cast<std::int64_t*>(base + at.indices), n};
   batch_.labels = {reinterpret_cast<std::int32_t*>(base + at.labels), n};
   batch_.row = {reinterpret_cast<ImageRow*>(base + at.row), n};
-  batch_.images = {reinterpret_cast<std::uint8_t*>(base + at.images),
-                   n * static_cast<std::size_t>(extent.count())};
+  if (pixels) {
+    batch_.images = {reinterpret_cast<std::uint8_t*>(base + at.images),
+                     n * static_cast<std::size_t>(extent.count())};
+  }
   batch_.read = &read_;
 }
 

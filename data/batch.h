@@ -25,7 +25,7 @@ struct Batch {
   std::int64_t rows = 0;   // always those that the loader was asked for
   std::int64_t valid = 0;  // rows with a sample; the others are zero and have kNoLabel
   ImageExtent extent;
-  std::span<std::uint8_t> images;   // [rows, height, width, channels]
+  std::span<std::uint8_t> images;   // [rows, height, width, channels], or none
   std::span<std::int32_t> labels;   // [rows], kNoLabel where there is no sample
   std::span<ImageRow> row;          // [rows], what the device does to each image
   std::span<std::int64_t> indices;  // [rows], in the data set; -1 where there is none
@@ -39,7 +39,9 @@ struct Batch {
 
 class BatchMemory {
  public:
-  BatchMemory(const Device& device, std::int64_t rows, const ImageExtent& extent);
+  // Without pixels `images` is empty, and `extent` says what the pictures are elsewhere.
+  BatchMemory(const Device& device, std::int64_t rows, const ImageExtent& extent,
+              bool pixels = true);
   ~BatchMemory();
   BatchMemory(const BatchMemory&) = delete;
   BatchMemory& operator=(const BatchMemory&) = delete;

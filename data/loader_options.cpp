@@ -43,6 +43,22 @@ void check_batches(const LoaderOptions& o, std::int64_t samples) {
   }
 }
 
+// Of pictures that the device has.
+void check_shifts_only(const LoaderOptions& o, const ImageExtent& stored) {
+  if (stored != o.row) {
+    fail_usage(
+        "loader: pictures that stay on the device (--resident) expect to be stored at the size "
+        "that "
+        "the model sees, {}; found {}: convoy pack --format raw --size {} makes them so",
+        o.row, stored.height == 0 ? "files" : to_text(stored), o.row.width);
+  }
+  if (o.augmentation.crops() || o.augmentation.changes_pixels()) {
+    fail_usage(
+        "loader: pictures that stay on the device (--resident) are shifted and mirrored there: "
+        "found other augmentation; leave it out, or leave out --resident");
+  }
+}
+
 LoaderOptions completed(LoaderOptions o, const Dataset& dataset) {
   o.row = row_extent(o.row, dataset.extent());
   check_batches(o, dataset.size());
@@ -57,6 +73,7 @@ LoaderOptions completed(LoaderOptions o, const Dataset& dataset) {
     fail_usage("loader: deadline expects 0 seconds or more, found {}", o.deadline_s);
   }
   check(o.augmentation);
+  if (!o.pixels) check_shifts_only(o, dataset.extent());
   return o;
 }
 

@@ -29,6 +29,7 @@ struct LoaderOptions {
   int rank = 0, world = 1;  // this one's rows of each batch: [rank B / world, (rank + 1) B / world)
   int workers = 0;          // threads that read samples; 0: next() does
   int depth = 2;            // batches in memory, of which one is being used
+  bool pixels = true;       // false: the device has the pictures, indices say which
   Device device = {};       // that the batches are copied to: its page-locked memory holds them
   double deadline_s = 0;    // for reading one sample, with workers; 0: none
   std::function<void(const std::string&)> on_stall = {};  // told at half the deadline

@@ -79,7 +79,7 @@ LoaderStats LoaderStats::operator-(const LoaderStats& earlier) const {
 }
 
 PrefetchedBatch::PrefetchedBatch(const LoadingPlan& plan)
-    : memory(plan.options.device, plan.rows(), plan.options.row),
+    : memory(plan.options.device, plan.rows(), plan.options.row, plan.options.pixels),
       errors(static_cast<std::size_t>(plan.rows())),
       skipped(errors.size()) {}
 

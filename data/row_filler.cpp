@@ -15,7 +15,7 @@ Framing framing_of(const ImageExtent& image, const LoaderOptions& options, const
 }
 
 std::span<std::uint8_t> image_of(const Batch& batch, std::size_t r) {
-  const auto bytes = static_cast<std::size_t>(batch.extent.count());
+  const std::size_t bytes = batch.images.size() / batch.labels.size();
   return batch.images.subspan(r * bytes, bytes);
 }
 
@@ -28,21 +28,24 @@ void clear(const Batch& batch, std::size_t r) {
 
 }  // namespace
 
-void RowFiller::put(const Batch& batch, std::size_t r, std::int64_t epoch, std::int64_t index) {
+void RowFiller::put_image(std::span<std::uint8_t> out, const SampleDraw& draw) {
   const LoaderOptions& options = plan_.options;
-  const SampleDraw draw{options.seed, epoch, index};
-  watch_.enter(WorkerPhase::reading, index);
-  plan_.dataset->sample_name(index, name_);
-  const ImageExtent picture = decoder_.open(plan_.dataset->stored(index, stored_), name_);
-  watch_.enter(WorkerPhase::decoding, index);
+  watch_.enter(WorkerPhase::reading, draw.index);
+  plan_.dataset->sample_name(draw.index, name_);
+  const ImageExtent picture = decoder_.open(plan_.dataset->stored(draw.index, stored_), name_);
+  watch_.enter(WorkerPhase::decoding, draw.index);
   // Evaluation sees what others see, to the level.
   const Scaling scaling = options.training ? Scaling::dct : Scaling::exact;
-  std::uint8_t* const image = image_of(batch, r).data();
-  decoder_.frame(framing_of(picture, options, draw), options.row, scaling, image);
-  if (options.training) augmenter_.run({image, options.row}, draw);
-  batch.labels[r] = plan_.dataset->label(index);
+  decoder_.frame(framing_of(picture, options, draw), options.row, scaling, out.data());
+  if (options.training) augmenter_.run({out.data(), options.row}, draw);
+}
+
+void RowFiller::put(const Batch& batch, std::size_t r, const SampleDraw& draw) {
+  const LoaderOptions& options = plan_.options;
+  if (options.pixels) put_image(image_of(batch, r), draw);
+  batch.labels[r] = plan_.dataset->label(draw.index);
   batch.row[r] = options.training ? draw_row(options.augmentation, draw) : ImageRow{};
-  batch.indices[r] = index;
+  batch.indices[r] = draw.index;
 }
 
 // The place's sample or, of a bad one, that which takes its place.
@@ -56,7 +59,7 @@ void RowFiller::fill(const Batch& batch, int r, std::int64_t epoch, std::int64_t
   const std::int64_t samples = plan_.dataset->size();
   for (std::int64_t tries = 1;; ++tries) {
     try {
-      return put(batch, at, epoch, index);
+      return put(batch, at, {plan_.options.seed, epoch, index});
     } catch (const Error& error) {
       const bool skips = plan_.options.bad_samples == BadSamples::skip;
       if (!skips || error.kind() != ErrorKind::data) throw;

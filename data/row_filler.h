@@ -32,7 +32,8 @@ class RowFiller {
   void fill(const Batch& batch, int r, std::int64_t epoch, std::int64_t position, Skipped& skipped);
 
  private:
-  void put(const Batch& batch, std::size_t r, std::int64_t epoch, std::int64_t index);
+  void put(const Batch& batch, std::size_t r, const SampleDraw& draw);
+  void put_image(std::span<std::uint8_t> out, const SampleDraw& draw);
 
   const LoadingPlan& plan_;
   WorkerWatch& watch_;

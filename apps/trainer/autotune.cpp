@@ -138,6 +138,7 @@ std::map<std::string, TunableOp> ops_of_run(const TrainConfig& config) {
   const DataSource data = open_data(config.data, Split::train);
   TrainConfig plain = config;  // pictures as they are: what they show does not matter
   plain.hflip = 0;
+  plain.resident = false;
   data::Loader loader(data.dataset, train_loading(plain, data.input));
   const InputPipeline input(data.input, device, half.value_or(DType::f32));
   const auto model = make_model(config, data.dataset->num_classes(), data.input);

@@ -42,6 +42,7 @@ struct SimulatorConfig {
 
 struct TrainConfig {
   DataConfig data;
+  bool resident = false;
 
   std::string model = "resnet18";
   std::string initial_checkpoint;
@@ -148,6 +149,8 @@ void describe_device(TrainConfig& c, Visitor&& v) {
   v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");
   v("seed", c.seed, "of initialisation, shuffles, augmentation and dropout");
+  v("resident", c.resident,
+    "copy all training images to the device once; it shifts and mirrors them there");
   v("cuda-graph", c.cuda_graph,
     "capture the training step and replay it; left out: where the device has graphs (cuda, sim)");
   v("no-fuse", c.no_fuse, "compose plain ops instead of the fused ones");

@@ -21,14 +21,16 @@ std::vector<std::int64_t> numbers(std::int64_t first, std::int64_t count) {
 
 // Memory that comes from the current stream is used on another: that begins behind its coming.
 InputSlot::InputSlot(const Device& device, const Stream& copies, std::int64_t rows,
-                     const data::ImageExtent& e)
+                     const data::ImageExtent& e, const Tensor& resident)
     : device_(device),
       copies_(copies),
+      resident_(resident.defined()),
       index_(empty({rows}, {DType::i64, device})),
       rows_(empty({rows, 3}, {DType::i32, device})),
       labels_(empty({rows}, {DType::i32, device})) {
   const std::int64_t parts = backend(device).is_asynchronous() ? 2 : 1;
-  images_ = empty({parts * rows, e.height, e.width, e.channels}, {DType::u8, device});
+  images_ = resident_ ? resident
+                      : empty({parts * rows, e.height, e.width, e.channels}, {DType::u8, device});
   for (std::int64_t i = 0; i < parts; ++i) {
     parts_.push_back({from_vector(numbers(i * rows, rows), {rows}, device),
                       empty({rows, 3}, {DType::i32, device}), empty({rows}, {DType::i32, device}),
@@ -53,11 +55,16 @@ void InputSlot::load(const data::Batch& batch) {
   require(shape == expected, "input slot: expects a batch of shape {}, found {}", expected, shape);
   Part& part = parts_[part_];
   part.used.hold(copies_);
-  DeviceBackend& device = backend(device_);
-  auto* images = static_cast<std::byte*>(images_.data()) + part_ * batch.images.size_bytes();
-  device.copy(images, batch.images.data(), batch.images.size_bytes(), copies_);
-  device.copy(part.rows.data(), batch.row.data(), batch.row.size_bytes(), copies_);
-  device.copy(part.labels.data(), batch.labels.data(), batch.labels.size_bytes(), copies_);
+  const auto copy = [&](void* to, auto from) {
+    backend(device_).copy(to, from.data(), from.size_bytes(), copies_);
+  };
+  if (resident_) {
+    copy(part.index.data(), batch.indices);
+  } else {
+    copy(static_cast<std::byte*>(images_.data()) + part_ * batch.images.size_bytes(), batch.images);
+  }
+  copy(part.rows.data(), batch.row);
+  copy(part.labels.data(), batch.labels);
   part.copied.record(copies_);
   batch.read_by(copies_);
 }

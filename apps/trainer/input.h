@@ -24,15 +24,19 @@ struct DeviceBatch {
 // into one of two parts, while the step before reads the other, and the step is told by `index`
 // which part to read.
 //
+// Of a data set whose pictures are all on the device, `index` says which ones a step reads, and no
+// picture is copied.
+//
 //   slot.load(*loader.next());      // beside the step that runs
 //   slot.enter();
 //   step();                         // reads images, index, rows, labels
 //   slot.leave();
 class InputSlot {
  public:
-  // Copies run on `copies`, which outlives this.
+  // Copies run on `copies`, which outlives this. `resident`: all pictures, u8 [count, height,
+  // width, channels], or undefined.
   InputSlot(const Device& device, const Stream& copies, std::int64_t rows,
-            const data::ImageExtent& extent);
+            const data::ImageExtent& extent, const Tensor& resident = {});
   ~InputSlot();
   InputSlot(InputSlot&&) = default;
   InputSlot& operator=(InputSlot&&) = delete;
@@ -44,9 +48,11 @@ class InputSlot {
   // ... and this much of it reads the batch.
   void leave();
 
-  const Tensor& images() const { return images_; }  // u8 [parts rows, height, width, channels]
-  const Tensor& index() const { return index_; }    // i64 [rows], into images
-  const Tensor& rows() const { return rows_; }      // i32 [rows, 3]: data::ImageRow
+  const Tensor& images() const {
+    return images_;
+  }                                               // u8 [parts rows or all, height, width, channels]
+  const Tensor& index() const { return index_; }  // i64 [rows], into images
+  const Tensor& rows() const { return rows_; }    // i32 [rows, 3]: data::ImageRow
   const Tensor& labels() const { return labels_; }  // i32 [rows]
 
  private:
@@ -57,6 +63,7 @@ class InputSlot {
 
   Device device_;
   Stream copies_;
+  bool resident_;
   Tensor images_, index_, rows_, labels_;
   std::vector<Part> parts_;
   std::size_t part_ = 0;  // that is loaded next, or has been

@@ -67,7 +67,8 @@ TrainStep::Form& TrainStep::form_of(const data::Batch& batch) {
   if (!is(passing_)) {
     passing_ = std::make_unique<Form>(shape);
     for (int i = 0; i < batches_; ++i) {
-      passing_->slots.emplace_back(input_.device(), copies_.get(), batch.rows, batch.extent);
+      passing_->slots.emplace_back(input_.device(), copies_.get(), batch.rows, batch.extent,
+                                   options_.resident);
     }
   }
   if (may_pass) return *passing_;

@@ -28,6 +28,7 @@ struct StepOptions {
   double label_smoothing = 0;
   double clip_grad = 0;  // largest gradient norm; 0: no clipping
   bool graph = false;
+  Tensor resident = {};  // all pictures of the data set, when they stay on the device
 };
 
 class TrainStep {

@@ -7,6 +7,7 @@
 
 #include "apps/trainer/autotune.h"
 #include "apps/trainer/progress.h"
+#include "apps/trainer/resident.h"
 #include "apps/trainer/run_log.h"
 #include "apps/trainer/setup.h"
 #include "apps/trainer/step.h"
@@ -97,10 +98,13 @@ Trainer::Trainer(const TrainConfig& config)
                 .maximize = true}),
       state_(start_state(config, train_data_)) {
   if (config.precision.amp) scaler_.emplace(device_, scaler_options(config));
-  step_.emplace(*model_, store_, optimizer_, scaler_ ? &*scaler_ : nullptr, input_,
-                StepOptions{.label_smoothing = config.smoothing,
-                            .clip_grad = config.clip_grad,
-                            .graph = use_graph(config, device_)});
+  step_.emplace(
+      *model_, store_, optimizer_, scaler_ ? &*scaler_ : nullptr, input_,
+      StepOptions{.label_smoothing = config.smoothing,
+                  .clip_grad = config.clip_grad,
+                  .graph = use_graph(config, device_),
+                  .resident = config.resident ? upload_images(config.data, train_data_, device_)
+                                              : Tensor()});
   optimizer_.set_steps(0);
 }
 

@@ -83,6 +83,40 @@ TEST(Train, TheSameCommandGivesTheSameBytes) {
   }
 }
 
+TEST(Train, ImagesThatStayOnTheDeviceChangeNothing) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* split : {"train", "val"}) {
+    const std::string name = split;
+    ASSERT_EQ(convoy_run(folder, "pack digits --format raw --size 28 --split " + name +
+                                     " --output " + name + ".pack")
+                  .code,
+              0);
+  }
+  const std::string flags =
+      "train --data-dir . --img-size 28 --scale 1,1 --ratio 1,1 --model lenet5 -b 16 --max-steps 6 "
+      "--epochs 2 --crop-padding 2 --hflip 0.5 --output ";
+  for (const std::string device : {"cpu", "sim"}) {
+    const std::string output = device + " --device " + device;
+    ASSERT_EQ(convoy_run(folder, flags + output).code, 0);
+    const Outcome run = convoy_run(folder, flags + "resident_" + output + " --resident");
+    ASSERT_EQ(run.code, 0) << run.err;
+    for (const char* file : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
+      const std::string name = std::string("/checkpoints/step-00000006/") + file;
+      EXPECT_EQ(read_file(folder / (device + name)),
+                read_file(folder / ("resident_" + device + name)))
+          << device << " " << file;
+    }
+  }
+  const auto refused = [&](const std::string& more, const std::string& text) {
+    const Outcome run = convoy_run(folder, "train --model lenet5 --resident --output no " + more);
+    EXPECT_EQ(run.code, 2);
+    EXPECT_NE(run.err.find(text), std::string::npos) << run.err;
+  };
+  refused("--data-dir digits --img-size 28", "expect to be stored at the size");
+  refused("--data-dir . --img-size 28", "found other augmentation");
+}
+
 TEST(Train, ARepeatedCommandLosesNothing) {
   const Folder folder;
   make_digits(folder);
