@@ -12,7 +12,7 @@ namespace convoy::data {
 namespace {
 
 constexpr std::int64_t kLanes = 4;
-constexpr std::size_t kRows = 2;  // scaled across together
+constexpr std::size_t kRows = 4;  // scaled across together
 using Lanes [[gnu::vector_size(16)]] = float;
 
 Lanes load(const float* from) {
@@ -145,7 +145,7 @@ void Resizer::scale_down(const std::uint8_t* pixels, std::int64_t stride, std::s
   }
 }
 
-// Of `count` rows at once, so that each weight is loaded once for them. Three channels share a
+// Of kRows rows at once, so that each weight is loaded once for them. Three channels share a
 // vector, whose last lane is the next pixel's; of one channel four taps do.
 template <int taps>
 void Resizer::scale_across(std::int64_t channels) {
