@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Every malloc of this program is counted, those inside of libraries too: a program of its own.
+#include <malloc.h>
+
+#include <algorithm>
 #include <cstdlib>
 
 #include "data/augment.h"
@@ -8,12 +11,29 @@
 #include "tests/data/jpeg_files.h"
 
 namespace {
+
 long allocations = 0;
+long live = 0, peak = 0;  // bytes
+
+void* counted(void* memory) {
+  ++allocations;
+  live += static_cast<long>(malloc_usable_size(memory));
+  peak = std::max(peak, live);
+  return memory;
 }
+
+void returned(void* memory) { live -= static_cast<long>(malloc_usable_size(memory)); }
+
+}  // namespace
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 // The sanitizers' own malloc says when it is called.
-extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) { ++allocations; }
+extern "C" {
+void __sanitizer_malloc_hook(const volatile void* memory, std::size_t) {
+  counted(const_cast<void*>(memory));
+}
+void __sanitizer_free_hook(const volatile void* memory) { returned(const_cast<void*>(memory)); }
+}
 #else
 // The C library's, under its other names. operator new calls malloc.
 extern "C" {
@@ -21,21 +41,19 @@ void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
-void* malloc(std::size_t bytes) {
-  ++allocations;
-  return __libc_malloc(bytes);
-}
-void* calloc(std::size_t count, std::size_t bytes) {
-  ++allocations;
-  return __libc_calloc(count, bytes);
-}
+void __libc_free(void*);
+void* malloc(std::size_t bytes) { return counted(__libc_malloc(bytes)); }
+void* calloc(std::size_t count, std::size_t bytes) { return counted(__libc_calloc(count, bytes)); }
 void* realloc(void* memory, std::size_t bytes) {
-  ++allocations;
-  return __libc_realloc(memory, bytes);
+  returned(memory);
+  return counted(__libc_realloc(memory, bytes));
 }
 void* aligned_alloc(std::size_t align, std::size_t bytes) {
-  ++allocations;
-  return __libc_memalign(align, bytes);
+  return counted(__libc_memalign(align, bytes));
+}
+void free(void* memory) {
+  returned(memory);
+  __libc_free(memory);
 }
 }
 #endif
@@ -99,6 +117,46 @@ TEST(Allocations, FramingASampleAllocatesNothing) {
   for (std::int64_t epoch = 60; epoch < 100; ++epoch)
     frame_all(decoder, augmenter, samples, epoch, out);
   EXPECT_EQ(allocations, before);
+}
+
+// What the header states, where a decoder may believe it: bytes of RGB.
+std::int64_t stated_bytes(const Bytes& file, const DecodeLimits& limits) try {
+  if (is_jpeg(file)) return JpegDecoder(limits).open(file, "x").count();
+  if (file.size() < 24 || file[1] != 'P') return 0;
+  const auto side = [&](std::size_t at) {
+    return std::int64_t{file[at]} << 24 | file[at + 1] << 16 | file[at + 2] << 8 | file[at + 3];
+  };
+  const std::int64_t height = side(20), width = side(16);
+  const bool believed =
+      height <= limits.max_side && width <= limits.max_side && height * width <= limits.max_pixels;
+  return believed ? 3 * height * width : 0;
+} catch (const Error&) {
+  return 0;
+}
+
+// A small file cannot make a decoder take more than its picture is worth.
+TEST(Allocations, DecodingTakesAFewTimesThePictureAtMost) {
+  const auto folder = testing::shared_data("torture");
+  SKIP_WITHOUT(folder, "torture");
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file() || entry.file_size() > (1 << 24)) continue;
+    const Bytes file = read_file(entry.path(), 1 << 24);
+    for (const Damage damage : {Damage::refuse, Damage::accept}) {
+      const DecodeLimits limits{.damage = damage};
+      std::int64_t picture = stated_bytes(file, limits);
+      const long before = live;
+      peak = live;
+      try {
+        picture = std::max(picture, decode_image(file, "x", limits).extent.count());
+      } catch (const Error&) {
+      }
+      EXPECT_LE(peak - before, 4 * picture + std::ssize(file) + (4 << 20)) << entry.path();
+      EXPECT_EQ(live, before) << entry.path();
+      ++files;
+    }
+  }
+  EXPECT_GT(files, 600);
 }
 
 }  // namespace
