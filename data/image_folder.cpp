@@ -53,15 +53,6 @@ class ImageFolder : public Dataset {
   std::vector<std::string> class_names_;
 };
 
-bool may_be_picture(const fs::path& path) {
-  static constexpr std::array kOthers = {".txt", ".md", ".csv", ".json", ".html", ".ini", ".db"};
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return path.filename().string().front() != '.' &&
-         std::find(kOthers.begin(), kOthers.end(), ending) == kOthers.end();
-}
-
 // Checkpoints and logs hold the classes as JSON, so their names have to be text.
 std::vector<std::string> class_folders(const fs::path& root) {
   std::vector<std::string> names;
@@ -129,6 +120,15 @@ std::vector<Entry> list_entries(const fs::path& root, const std::vector<std::str
 }
 
 }  // namespace
+
+bool may_be_picture(const fs::path& path) {
+  static constexpr std::array kOthers = {".txt", ".md", ".csv", ".json", ".html", ".ini", ".db"};
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return path.filename().string().front() != '.' &&
+         std::find(kOthers.begin(), kOthers.end(), ending) == kOthers.end();
+}
 
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const std::string& split,

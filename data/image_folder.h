@@ -26,4 +26,7 @@ std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const std::vector<std::string>& class_names = {},
                                            const DecodeLimits& limits = {});
 
+// By its name alone: false for hidden files and for the endings above.
+bool may_be_picture(const std::filesystem::path& path);
+
 }  // namespace convoy::data

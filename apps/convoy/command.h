@@ -20,6 +20,7 @@ int run_train(const Arguments& arguments);
 int run_eval(const Arguments& arguments);
 int run_predict(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
+int run_check(const Arguments& arguments);
 int run_pack(const Arguments& arguments);
 int run_synth(const Arguments& arguments);
 int run_models(const Arguments& arguments);

@@ -13,6 +13,7 @@
 
 #include "apps/trainer/augmentation.h"
 #include "apps/trainer/config_json.h"
+#include "data/cached_dataset.h"
 #include "kernels/require.h"
 
 namespace convoy::apps {
@@ -156,6 +157,8 @@ void read_config(const std::string& path, TrainConfig& config) {
 }
 
 void check(const DataConfig& c) {
+  data::cache_kind(c.cache);
+  data::parse_bytes(c.cache_bytes);
   require_within(0, kMostThreads, "workers", c.workers);
   require_within(1, kMostBatchesAhead, "prefetch", c.prefetch);
   if (!(c.loader_timeout >= 0)) {

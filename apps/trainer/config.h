@@ -27,6 +27,8 @@ struct DataConfig {
   int prefetch = 3;             // batches
   double loader_timeout = 120;  // seconds; 0: none
   std::string on_bad_image = "error";
+  std::string cache = "none";
+  std::string cache_bytes = "4G";  // of each split
 };
 
 struct PrecisionConfig {
@@ -114,7 +116,8 @@ template <class Visitor>
 void describe_data(DataConfig& c, Visitor&& v) {
   v.group("Data");
   v("dataset", c.dataset, "mnist, fashion_mnist, cifar10, cifar100 or image_folder");
-  v("data-dir", c.data_dir, "where the data set lies");
+  v("data-dir", c.data_dir,
+    "where the data set lies: a folder, or one with train.pack and val.pack");
   v("train-split", c.train_split, "subfolder of training images (image_folder)");
   v("val-split", c.val_split, "subfolder of held-out images (image_folder)");
   v("img-size", c.img_size, "side of the images that the model sees; 0: as stored");
@@ -124,6 +127,9 @@ void describe_data(DataConfig& c, Visitor&& v) {
   v("prefetch", c.prefetch, "batches in memory: one in use, the others ready or in the making");
   v("loader-timeout", c.loader_timeout,
     "seconds for reading one image, after which the run ends and names it; 0: none");
+  v("cache", c.cache,
+    "keep what was read in memory: none, ram (files as they are) or decoded (their pixels)");
+  v("cache-bytes", c.cache_bytes, "of --cache, for each split; what does not fit is read again");
   v("on-bad-image", c.on_bad_image, "error: stop and name the file; skip: take another, count it");
 }
 

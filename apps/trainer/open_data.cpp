@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/open_data.h"
 
+#include "data/cached_dataset.h"
 #include "data/catalog.h"
 #include "kernels/require.h"
 
@@ -50,6 +51,11 @@ DataSource open_data(const DataConfig& config, Split split,
       data::open_dataset(config.dataset, config.data_dir, split_name(config, split), class_names);
   for (const std::string& warning : dataset->warnings()) {
     fmt::print(stderr, "convoy: note: {}\n", warning);
+  }
+  const data::CacheKind cache = data::cache_kind(config.cache);
+  if (cache != data::CacheKind::none) {
+    dataset = std::make_shared<data::CachedDataset>(std::move(dataset), cache,
+                                                    data::parse_bytes(config.cache_bytes));
   }
   const InputFormat input = input_format(config, dataset->extent());
   return {std::move(dataset), input};

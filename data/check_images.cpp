@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+#include "data/check_images.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <system_error>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "data/file.h"
+#include "data/image_facts.h"
+#include "data/image_folder.h"
+#include "data/in_order.h"
+#include "data/mapped_file.h"
+#include "data/pack.h"
+#include "data/pack_view.h"
+#include "kernels/require.h"
+
+namespace convoy::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct OpenPack {
+  explicit OpenPack(const fs::path& path) : file(path), view(file.bytes(), file.path()) {}
+  MappedFile file;
+  PackView view;
+};
+
+// A file, or a record of a pack.
+struct Item {
+  std::string file, relative;
+  std::shared_ptr<const OpenPack> pack = nullptr;
+  std::int64_t record = 0;
+  std::string fault = {};  // a pack that cannot be opened
+
+  std::string name() const {
+    return pack ? file + ": " + std::string(pack->view.sample_name(record)) : file;
+  }
+};
+
+struct Looked {
+  std::string bad_word, bad_text;  // empty: it is good
+  std::vector<Oddity> odd;
+  std::uint64_t key = 0;  // equal for equal bytes
+};
+
+// The folder that says of which split a file is: the last one that can.
+std::string split_of(const Item& item) {
+  const std::string own = item.pack ? item.pack->view.split() : "";
+  const fs::path path = own.empty() ? fs::path(item.file) : fs::path(own);
+  std::string split;
+  for (const fs::path& part : path) {
+    const std::string stem = part.extension() == ".pack" ? part.stem() : part;
+    if (stem == "train") split = "train";
+    if (stem == "val" || stem == "test" || stem == "validation") split = "held out";
+  }
+  return split;
+}
+
+class Listing {
+ public:
+  explicit Listing(const fs::path& passed_over) {
+    std::error_code error;
+    if (!passed_over.empty()) passed_over_ = fs::weakly_canonical(passed_over, error);
+  }
+
+  void add(const fs::path& path) {
+    const std::size_t before = items_.size();
+    const fs::file_status status = fs::status(path);
+    if (!fs::exists(status))
+      fail_data("{}: expected a file or a folder, found nothing", path.string());
+    if (!fs::is_directory(status)) return add_file(path, path.filename().string());
+    for (const fs::path& file : files_below(path)) {
+      add_file(file, file.lexically_relative(path).string());
+    }
+    if (items_.size() == before && !repeated_) {
+      fail_data("{}: expected pictures, found none", path.string());
+    }
+  }
+
+  std::vector<Item> take() { return std::move(items_); }
+
+ private:
+  std::vector<fs::path> files_below(const fs::path& folder) const {
+    std::vector<fs::path> files;
+    for (auto it = fs::recursive_directory_iterator(folder); it != fs::end(it); ++it) {
+      std::error_code error;
+      if (it->is_directory(error)) {
+        const bool hidden = it->path().filename().string().front() == '.';
+        if (hidden || fs::weakly_canonical(it->path(), error) == passed_over_) {
+          it.disable_recursion_pending();
+        }
+        continue;
+      }
+      // A link that leads nowhere is a picture that is missing.
+      const bool picture = it->is_regular_file(error) || it->is_symlink(error);
+      if (picture && may_be_picture(it->path())) files.push_back(it->path());
+    }
+    std::sort(files.begin(), files.end(),
+              [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+    return files;
+  }
+
+  void add_file(const fs::path& path, const std::string& relative) {
+    if (!seen_.insert(path.lexically_normal().string()).second) {
+      repeated_ = true;
+      return;
+    }
+    if (!is_pack(path) && path.extension() != ".pack") {
+      items_.push_back({path.string(), relative});
+      return;
+    }
+    try {
+      const auto pack = std::make_shared<const OpenPack>(path);
+      for (std::int64_t i = 0; i < pack->view.size(); ++i) {
+        items_.push_back({path.string(), relative, pack, i});
+      }
+    } catch (const Error& error) {
+      items_.push_back({path.string(), relative, nullptr, 0, error.what()});
+    }
+  }
+
+  fs::path passed_over_;
+  std::vector<Item> items_;
+  std::unordered_set<std::string> seen_;
+  bool repeated_ = false;
+};
+
+// An error's text without the name that it starts with.
+std::string cause_of(const Error& error, const std::string& name) {
+  const std::string text = error.what();
+  return text.starts_with(name + ": ") ? text.substr(name.size() + 2) : text;
+}
+
+std::vector<std::uint8_t> bytes_of_item(const Item& item, const DecodeLimits& limits) {
+  if (!item.pack) return read_file(item.file, limits.max_file_bytes);
+  const Stored stored = item.pack->view.stored(item.record);
+  return {stored.bytes.begin(), stored.bytes.end()};
+}
+
+// The image is not kept; what a picture decodes to is its reader's business.
+void decode(std::span<const std::uint8_t> file, const std::string& name, DecodeLimits limits,
+            Looked& looked) try {
+  decode_image(file, name, limits);
+  looked.odd = oddities(file, name);
+} catch (const Error& error) {
+  looked.bad_text = cause_of(error, name);
+  const std::string format = format_by_content(file);
+  looked.bad_word = file.empty()       ? "empty"
+                    : format.empty()   ? "unsupported"
+                    : is_cut_off(file) ? "truncated"
+                                       : "corrupt";
+  if (format != "JPEG" || limits.damage == Damage::accept) return;
+  limits.damage = Damage::accept;
+  try {
+    decode_image(file, name, limits);
+    looked.bad_text += ", though a picture comes out";
+  } catch (const Error&) {
+  }
+}
+
+Looked look(const Item& item, const DecodeLimits& limits) {
+  Looked looked;
+  const std::string name = item.name();
+  if (!item.fault.empty()) {
+    looked.bad_word = "corrupt";
+    looked.bad_text = item.fault.substr(std::min(item.fault.size(), item.file.size() + 2));
+    return looked;
+  }
+  std::vector<std::uint8_t> bytes;
+  try {
+    if (item.pack) item.pack->view.check_record(item.record);
+    bytes = bytes_of_item(item, limits);
+  } catch (const Error& error) {
+    looked.bad_word = item.pack ? "corrupt" : "unreadable";
+    looked.bad_text = cause_of(error, item.file);
+    return looked;
+  }
+  looked.key = bytes.size() << 32 ^ crc_of(bytes);
+  const bool pixels = item.pack && !item.pack->view.stored(item.record).is_file();
+  if (!pixels) decode(bytes, name, limits, looked);
+  return looked;
+}
+
+// Files with the same bytes: by their keys, then byte for byte.
+class Twins {
+ public:
+  explicit Twins(const std::vector<Item>& items, const DecodeLimits& limits)
+      : items_(items), limits_(limits) {}
+
+  // An earlier item with the same bytes, if there is one, and one of another split before others.
+  const Item* of(const Item& item, std::uint64_t key) {
+    std::vector<std::size_t>& same_key = by_key_[key];
+    const auto index = static_cast<std::size_t>(&item - items_.data());
+    const Item* twin = nullptr;
+    for (const std::size_t other : same_key) {
+      const bool better =
+          twin == nullptr || (!is_leak(item, *twin) && is_leak(item, items_[other]));
+      if (better && are_equal(item, items_[other])) twin = &items_[other];
+    }
+    // Of a large group, each split's first is enough to compare with.
+    if (twin == nullptr || split_of(*twin) != split_of(item)) same_key.push_back(index);
+    return twin;
+  }
+
+  static bool is_leak(const Item& a, const Item& b) {
+    const std::string first = split_of(a), second = split_of(b);
+    return !first.empty() && !second.empty() && first != second;
+  }
+
+ private:
+  bool are_equal(const Item& a, const Item& b) const try {
+    return bytes_of_item(a, limits_) == bytes_of_item(b, limits_);
+  } catch (const Error&) {
+    return false;  // gone meanwhile
+  }
+
+  const std::vector<Item>& items_;
+  const DecodeLimits& limits_;
+  std::unordered_map<std::uint64_t, std::vector<std::size_t>> by_key_;
+};
+
+void report(const Item& item, const Looked& looked, Twins& twins, CheckCounts& counts,
+            const std::function<void(const Finding&)>& on_finding) {
+  const std::string name = item.name();
+  ++counts.images;
+  if (!looked.bad_word.empty()) {
+    ++counts.bad;
+    on_finding({FindingClass::bad, looked.bad_word, name, looked.bad_text,
+                item.pack ? "" : item.file, item.relative});
+  }
+  for (const Oddity& odd : looked.odd) {
+    ++counts.odd;
+    on_finding({FindingClass::odd, odd.kind, name, odd.text, "", ""});
+  }
+  if (looked.key == 0) return;  // nothing could be read
+  const Item* twin = twins.of(item, looked.key);
+  if (twin == nullptr) return;
+  const bool leak = Twins::is_leak(item, *twin);
+  if (!leak && item.pack != twin->pack) return;  // a pack and what it was made of
+  ++(leak ? counts.leaks : counts.duplicates);
+  on_finding(
+      {leak ? FindingClass::leak : FindingClass::duplicate, leak ? "leak" : "duplicate", name,
+       (leak ? "held out and trained on: the same bytes as " : "the same bytes as ") + twin->name(),
+       "", ""});
+}
+
+// rename() would replace what is there.
+bool move_if_free(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EEXIST) return false;
+  // Another file system, or one that cannot do this.
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(to))) return false;
+  fs::copy(from, to, fs::copy_options::copy_symlinks, error);
+  if (error) fail("{}: could not be moved to {}: {}", from.string(), to.string(), error.message());
+  fs::remove(from, error);
+  if (error) fail("{}: could not be removed: {}", from.string(), error.message());
+  return true;
+}
+
+}  // namespace
+
+CheckCounts check_images(const std::vector<fs::path>& paths, const CheckOptions& options,
+                         const std::function<void(const Finding&)>& on_finding) try {
+  Listing listing(options.passed_over);
+  for (const fs::path& path : paths) listing.add(path);
+  const std::vector<Item> items = listing.take();
+  const auto total = static_cast<std::int64_t>(items.size());
+  Twins twins(items, options.limits);
+  CheckCounts counts;
+  in_order(
+      total, options.workers,
+      [&](std::int64_t i) { return look(items[static_cast<std::size_t>(i)], options.limits); },
+      [&](std::int64_t i, const Looked& looked) {
+        report(items[static_cast<std::size_t>(i)], looked, twins, counts, on_finding);
+        if (options.progress) options.progress(i + 1, total);
+        return true;
+      });
+  return counts;
+} catch (const fs::filesystem_error& error) {
+  fail_data("{}: cannot be listed: {}", error.path1().string(), error.code().message());
+}
+
+fs::path set_aside(const fs::path& file, const fs::path& folder, const std::string& relative) {
+  const fs::path wanted = folder / relative;
+  std::error_code error;
+  fs::create_directories(wanted.parent_path(), error);
+  if (error) fail("{}: could not be made: {}", wanted.parent_path().string(), error.message());
+  fs::path to = wanted;
+  for (int i = 1; !move_if_free(file, to); ++i) {
+    to = wanted.parent_path() /
+         fmt::format("{}.{}{}", wanted.stem().string(), i, wanted.extension().string());
+  }
+  return to;
+}
+
+}  // namespace convoy::data
