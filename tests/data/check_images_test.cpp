@@ -105,6 +105,8 @@ TEST(CheckImages, FindsEqualFilesAndThoseOfBothSplits) {
                            "set/train/a/2.jpg"}));
   }
   EXPECT_EQ(check(folder, {"set/val", "set/train"}).counts.leaks, 1);
+  // One that equals both is told to be trained on.
+  EXPECT_EQ(check(folder, {"set/val/a", "set/train", "set/val/b"}).counts.leaks, 2);
 }
 
 // A change by the checksum's own polynomial, in the order in which bits are taken, leaves the

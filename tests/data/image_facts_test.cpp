@@ -40,7 +40,7 @@ TEST(ImageFacts, TellWhatIsOdd) {
   const Bytes cmyk = testing::write_jpeg(Image({9, 9, 4}), {.space = JCS_CMYK});
   EXPECT_EQ(words(cmyk, "a.jpg"), "cmyk ");
   EXPECT_EQ(words(of_text("P6 1 1 65535\nabcdef"), "a.ppm"), "16-bit ");
-  EXPECT_EQ(words(of_text("P5\n# 70000\n1 1\n255\na"), "a.pgm"), "");
+  EXPECT_EQ(words(of_text("P5\n1 1\n# 70000\n255\na"), "a.pgm"), "");
   EXPECT_EQ(words(of_text("P4 9 9000\n"), "a.pbm"), "");
   Bytes png = of_text("\x89PNG\r\n\x1a\n");
   png.resize(33);
