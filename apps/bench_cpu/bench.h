@@ -64,4 +64,12 @@ class TrainStep {
 double recorded_add(std::int64_t count);
 double recorded_chain(std::int64_t count, std::int64_t length);
 
+// Of the JPEG files below a folder, one thread, in turn: from a file's bytes to a random resized
+// crop of 224 x 224, against libjpeg-turbo decoding the whole picture at the same scale.
+struct DecodeSpeed {
+  std::int64_t files;
+  double framed, whole;  // pictures a second
+};
+DecodeSpeed decode_speed(const std::string& folder, double seconds);
+
 }  // namespace convoy::bench

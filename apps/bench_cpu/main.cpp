@@ -9,6 +9,7 @@
 //   step COUNT                     seconds of COUNT training steps of the last model, and its loss
 //   add COUNT                      seconds of one recorded add of one-element tensors
 //   chain COUNT LENGTH             the same in chains, with backward
+//   decode SECONDS FOLDER          JPEG files to crops, against decoding them whole
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -49,12 +50,24 @@ std::string step(std::istringstream& words, TrainStep& model) {
                      model.loss());
 }
 
+std::string decode(std::istringstream& words) {
+  double seconds = 5;
+  std::string folder;
+  words >> seconds >> std::ws;
+  std::getline(words, folder);
+  const DecodeSpeed s = decode_speed(folder, seconds);
+  return fmt::format(R"({{"files": {}, "framed_per_s": {:.1f}, "whole_per_s": {:.1f}, )"
+                     R"("ratio": {:.3f}}})",
+                     s.files, s.framed, s.whole, s.framed / s.whole);
+}
+
 std::string answer(const std::string& line, std::unique_ptr<TrainStep>& model) {
   std::istringstream words(line);
   std::string command, name;
   std::int64_t a = 1, b = 1;
   words >> command;
   if (command == "conv") return conv(words);
+  if (command == "decode") return decode(words);
   if (command == "model") {
     words >> name >> a >> b;
     model = std::make_unique<TrainStep>(name, a, b);

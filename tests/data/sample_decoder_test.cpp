@@ -67,8 +67,9 @@ TEST(SampleDecoder, AgreesWithTheWholePictureInEveryOrientation) {
       EXPECT_EQ(decoder.open({file}, "some"), upright.extent) << o;
       for (const Framing& f : framings(upright.extent)) {
         SCOPED_TRACE(o);
+        const bool copy = f.height == f.box.height && f.width == f.box.width;
         expect_near(framed(decoder, {file}, f, row, Scaling::exact),
-                    resize_bilinear(upright, f, 16, 24).pixels, 1);
+                    resize_bilinear(upright, f, 16, 24).pixels, copy ? 0 : 1);
       }
     }
   }
