@@ -64,17 +64,6 @@ std::unique_ptr<Dataset> open_folder(const fs::path& folder, const std::string& 
   return open_image_folder(folder, split, class_names);
 }
 
-// FOLDER itself, or SPLIT.pack in it; empty where there is neither.
-fs::path pack_of(const fs::path& folder, const std::string& split) {
-  if (is_pack(folder)) return folder;
-  std::vector<std::string> names{split};
-  if (is_held_out(split)) names.insert(names.end(), {"val", "test", "validation"});
-  for (const std::string& name : names) {
-    if (!name.empty() && is_pack(folder / (name + ".pack"))) return folder / (name + ".pack");
-  }
-  return {};
-}
-
 std::unique_ptr<Dataset> open_pack_of(const fs::path& folder, const fs::path& pack,
                                       const std::string& split,
                                       const std::vector<std::string>& class_names) {
@@ -87,6 +76,16 @@ std::unique_ptr<Dataset> open_pack_of(const fs::path& folder, const fs::path& pa
 }
 
 }  // namespace
+
+fs::path pack_of(const fs::path& folder, const std::string& split) {
+  if (is_pack(folder)) return folder;
+  std::vector<std::string> names{split};
+  if (is_held_out(split)) names.insert(names.end(), {"val", "test", "validation"});
+  for (const std::string& name : names) {
+    if (!name.empty() && is_pack(folder / (name + ".pack"))) return folder / (name + ".pack");
+  }
+  return {};
+}
 
 std::vector<std::string> dataset_names() {
   std::vector<std::string> names;

@@ -36,6 +36,10 @@ bool may_be_mirrored(const std::vector<std::string>& class_names);
 // What `folder` seems to hold by the files in it; "" if nothing that is known.
 std::string guess_dataset(const std::filesystem::path& folder);
 
+// The pack that open_dataset() takes: `folder` itself, or SPLIT.pack in it; empty where there is
+// none.
+std::filesystem::path pack_of(const std::filesystem::path& folder, const std::string& split);
+
 // `split` is "train" or the held-out one: "test", "val" and "validation" mean the same. For an
 // image folder it may be empty (the folder itself has the classes). A pack, or the pack SPLIT.pack
 // in the folder, goes before what else is there, whatever the name. `class_names`, if not empty,

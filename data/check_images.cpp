@@ -10,17 +10,18 @@
 #include <cstring>
 #include <memory>
 #include <system_error>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
+#include "data/catalog.h"
 #include "data/file.h"
 #include "data/image_facts.h"
 #include "data/image_folder.h"
 #include "data/in_order.h"
-#include "data/mapped_file.h"
 #include "data/pack.h"
-#include "data/pack_view.h"
+#include "data/pack_format.h"
 #include "kernels/require.h"
 
 namespace convoy::data {
@@ -28,22 +29,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct OpenPack {
-  explicit OpenPack(const fs::path& path) : file(path), view(file.bytes(), file.path()) {}
-  MappedFile file;
-  PackView view;
-};
-
-// A file, or a record of a pack.
+// A file, or a sample of a pack or of a data set in files of its own.
 struct Item {
   std::string file, relative;
-  std::shared_ptr<const OpenPack> pack = nullptr;
-  std::int64_t record = 0;
-  std::string fault = {};  // a pack that cannot be opened
+  std::shared_ptr<const Dataset> set = nullptr;
+  std::int64_t index = 0;  // in it
+  std::string split = {};  // of it
+  std::string fault = {};  // why a data set cannot be opened
+  bool is_file = true;     // and can be moved by itself
 
-  std::string name() const {
-    return pack ? file + ": " + std::string(pack->view.sample_name(record)) : file;
-  }
+  std::string name() const { return set ? set->sample_name(index) : file; }
 };
 
 struct Looked {
@@ -54,8 +49,7 @@ struct Looked {
 
 // The folder that says of which split a file is: the last one that can.
 std::string split_of(const Item& item) {
-  const std::string own = item.pack ? item.pack->view.split() : "";
-  const fs::path path = own.empty() ? fs::path(item.file) : fs::path(own);
+  const fs::path path = item.split.empty() ? item.file : item.split;
   std::string split;
   for (const fs::path& part : path) {
     const std::string stem = part.extension() == ".pack" ? part.stem() : part;
@@ -78,6 +72,10 @@ class Listing {
     if (!fs::exists(status))
       fail_data("{}: expected a file or a folder, found nothing", path.string());
     if (!fs::is_directory(status)) return add_file(path, path.filename().string());
+    const std::string dataset = guess_dataset(path);
+    const bool packed =
+        dataset.empty() || !pack_of(path, "train").empty() || !pack_of(path, "val").empty();
+    if (!packed && dataset != "image_folder") return add_known(dataset, path);
     for (const fs::path& file : files_below(path)) {
       add_file(file, file.lexically_relative(path).string());
     }
@@ -118,14 +116,28 @@ class Listing {
       items_.push_back({path.string(), relative});
       return;
     }
-    try {
-      const auto pack = std::make_shared<const OpenPack>(path);
-      for (std::int64_t i = 0; i < pack->view.size(); ++i) {
-        items_.push_back({path.string(), relative, pack, i});
-      }
-    } catch (const Error& error) {
-      items_.push_back({path.string(), relative, nullptr, 0, error.what()});
+    add_set({path.string(), relative},
+            [&path] { return std::pair(open_pack(path), pack_source(path).split); });
+  }
+
+  // MNIST, CIFAR: their files are no images, but hold them.
+  void add_known(const std::string& dataset, const fs::path& folder) {
+    const DatasetPreset& preset = dataset_preset(dataset);
+    for (const std::string& split : {preset.train_split, preset.val_split}) {
+      Item item{(folder / split).string(), ""};
+      item.is_file = false;
+      add_set(item, [&] { return std::pair(open_dataset(dataset, folder, split), split); });
     }
+  }
+
+  template <class Open>
+  void add_set(Item item, const Open& open) try {
+    std::tie(item.set, item.split) = open();
+    for (item.index = 0; item.index < item.set->size(); ++item.index) items_.push_back(item);
+  } catch (const Error& error) {
+    item.set = nullptr;
+    item.fault = error.what();
+    items_.push_back(item);
   }
 
   fs::path passed_over_;
@@ -135,15 +147,20 @@ class Listing {
 };
 
 // An error's text without the name that it starts with.
-std::string cause_of(const Error& error, const std::string& name) {
-  const std::string text = error.what();
+std::string cause_of(const std::string& text, const std::string& name) {
   return text.starts_with(name + ": ") ? text.substr(name.size() + 2) : text;
 }
 
-std::vector<std::uint8_t> bytes_of_item(const Item& item, const DecodeLimits& limits) {
-  if (!item.pack) return read_file(item.file, limits.max_file_bytes);
-  const Stored stored = item.pack->view.stored(item.record);
-  return {stored.bytes.begin(), stored.bytes.end()};
+struct ItemBytes {
+  std::vector<std::uint8_t> bytes;
+  bool encoded = true;  // an image file; else pixels
+};
+
+ItemBytes bytes_of_item(const Item& item, const DecodeLimits& limits) {
+  if (!item.set) return {read_file(item.file, limits.max_file_bytes)};
+  std::vector<std::uint8_t> scratch;
+  const Stored stored = item.set->stored(item.index, scratch);
+  return {{stored.bytes.begin(), stored.bytes.end()}, stored.is_file()};
 }
 
 // The image is not kept; what a picture decodes to is its reader's business.
@@ -152,7 +169,7 @@ void decode(std::span<const std::uint8_t> file, const std::string& name, DecodeL
   decode_image(file, name, limits);
   looked.odd = oddities(file, name);
 } catch (const Error& error) {
-  looked.bad_text = cause_of(error, name);
+  looked.bad_text = cause_of(error.what(), name);
   const std::string format = format_by_content(file);
   looked.bad_word = file.empty()       ? "empty"
                     : format.empty()   ? "unsupported"
@@ -172,21 +189,20 @@ Looked look(const Item& item, const DecodeLimits& limits) {
   const std::string name = item.name();
   if (!item.fault.empty()) {
     looked.bad_word = "corrupt";
-    looked.bad_text = item.fault.substr(std::min(item.fault.size(), item.file.size() + 2));
+    looked.bad_text = cause_of(item.fault, item.file);
     return looked;
   }
-  std::vector<std::uint8_t> bytes;
+  ItemBytes item_bytes;
   try {
-    if (item.pack) item.pack->view.check_record(item.record);
-    bytes = bytes_of_item(item, limits);
+    item_bytes = bytes_of_item(item, limits);
   } catch (const Error& error) {
-    looked.bad_word = item.pack ? "corrupt" : "unreadable";
-    looked.bad_text = cause_of(error, item.file);
+    looked.bad_word = item.set ? "corrupt" : "unreadable";
+    looked.bad_text = cause_of(error.what(), item.file);
     return looked;
   }
+  const std::vector<std::uint8_t>& bytes = item_bytes.bytes;
   looked.key = bytes.size() << 32 ^ crc_of(bytes);
-  const bool pixels = item.pack && !item.pack->view.stored(item.record).is_file();
-  if (!pixels) decode(bytes, name, limits, looked);
+  if (item_bytes.encoded) decode(bytes, name, limits, looked);
   return looked;
 }
 
@@ -218,7 +234,7 @@ class Twins {
 
  private:
   bool are_equal(const Item& a, const Item& b) const try {
-    return bytes_of_item(a, limits_) == bytes_of_item(b, limits_);
+    return bytes_of_item(a, limits_).bytes == bytes_of_item(b, limits_).bytes;
   } catch (const Error&) {
     return false;  // gone meanwhile
   }
@@ -235,7 +251,7 @@ void report(const Item& item, const Looked& looked, Twins& twins, CheckCounts& c
   if (!looked.bad_word.empty()) {
     ++counts.bad;
     on_finding({FindingClass::bad, looked.bad_word, name, looked.bad_text,
-                item.pack ? "" : item.file, item.relative});
+                !item.is_file || item.set ? "" : item.file, item.relative});
   }
   for (const Oddity& odd : looked.odd) {
     ++counts.odd;
@@ -245,7 +261,7 @@ void report(const Item& item, const Looked& looked, Twins& twins, CheckCounts& c
   const Item* twin = twins.of(item, looked.key);
   if (twin == nullptr) return;
   const bool leak = Twins::is_leak(item, *twin);
-  if (!leak && item.pack != twin->pack) return;  // a pack and what it was made of
+  if (!leak && item.set != twin->set) return;  // a pack and what it was made of
   ++(leak ? counts.leaks : counts.duplicates);
   on_finding(
       {leak ? FindingClass::leak : FindingClass::duplicate, leak ? "leak" : "duplicate", name,

@@ -167,6 +167,31 @@ TEST(CheckImages, LooksIntoPacks) {
   EXPECT_TRUE(c.lines[0].starts_with("corrupt set/train.pack: offset")) << c.lines[0];
 }
 
+// CIFAR's and MNIST's files hold images, and are none.
+TEST(CheckImages, LooksIntoKnownDataSets) {
+  const TempFolder folder;
+  Bytes records(2 * 3073, 7), test(3073, 9);
+  records[3073] = 1;
+  records[3074] = 8;
+  folder.write("cifar/data_batch_1.bin", records);
+  folder.write("cifar/test_batch.bin", test);
+  EXPECT_EQ(check(folder, {"cifar"}).lines.size(), 0u);
+  test = records;
+  test.resize(3073);
+  folder.write("cifar/test_batch.bin", test);
+  Checked c = check(folder, {"cifar"});
+  EXPECT_EQ(c.counts.images, 3);
+  ASSERT_EQ(c.counts.leaks, 1);
+  EXPECT_TRUE(c.lines[0].starts_with("leak cifar/test_batch.bin[0]: ")) << c.lines[0];
+  folder.write("cifar/test_batch.bin", Bytes(3000));
+  c = check(folder, {"cifar"});
+  EXPECT_EQ(c.counts.images, 3);
+  EXPECT_EQ(c.counts.bad, 1);
+  EXPECT_TRUE(
+      c.lines[0].starts_with("corrupt cifar/test: cifar/test_batch.bin: expected a multiple"))
+      << c.lines[0];
+}
+
 TEST(SetAside, KeepsThePathAndOverwritesNothing) {
   const TempFolder folder;
   const fs::path aside = folder.path() / "aside";
