@@ -12,8 +12,8 @@ using Table = std::array<std::uint8_t, 256>;
 using Histogram = std::array<std::int64_t, 256>;
 
 // Pillow cuts off what is behind the point.
-std::uint8_t to_level(double value) {
-  return static_cast<std::uint8_t>(std::clamp(value, 0.0, 255.0));
+std::uint8_t to_level(float value) {
+  return static_cast<std::uint8_t>(static_cast<int>(std::clamp(value, 0.0f, 255.0f)));
 }
 
 // Of the value and what it is without brightness, contrast … : factor 0 gives the latter, 1 the
@@ -62,46 +62,64 @@ int mean_grey(const ImageSpan& image) {
   return static_cast<int>((2 * sum + pixels) / (2 * pixels));
 }
 
-// Of six parts of the circle from red; 255 levels go once around.
+// Levels, 255 of them once around the circle from red. In Pillow's precision, since a level of hue
+// that is cut off differently is several levels of a colour.
 struct Hsv {
-  int hue;
-  double saturation;
-  int value;
+  int hue, saturation, value;
 };
 
 Hsv to_hsv(const std::uint8_t* rgb) {
   const int r = rgb[0], g = rgb[1], b = rgb[2];
   const int most = std::max({r, g, b}), range = most - std::min({r, g, b});
   if (range == 0) return {0, 0, most};
-  const auto part = [&](int from, int to) { return static_cast<double>(to - from) / range; };
-  double sixths = 0;
+  const auto below_most = [&](int level) {
+    return static_cast<float>(most - level) / static_cast<float>(range);
+  };
+  float sixths = 0;
   if (r == most) {
-    sixths = part(b, g);
+    sixths = below_most(b) - below_most(g);
   } else if (g == most) {
-    sixths = 2 + part(r, b);
+    sixths = static_cast<float>(2.0 + below_most(r) - below_most(b));
   } else {
-    sixths = 4 + part(g, r);
+    sixths = static_cast<float>(4.0 + below_most(g) - below_most(r));
   }
-  const double circle = std::fmod(sixths / 6 + 1, 1.0);
-  // Saturation is in whole levels too.
-  return {static_cast<int>(circle * 255), std::floor(255.0 * range / most) / 255, most};
+  const double turns = sixths / 6.0 + 1;
+  const auto circle = static_cast<float>(turns < 1 ? turns : turns - 1);
+  const float saturation = static_cast<float>(range) / static_cast<float>(most);
+  return {static_cast<int>(circle * 255.0), static_cast<int>(saturation * 255.0), most};
+}
+
+// Which of six parts of the circle a hue is in, and how far.
+struct Sector {
+  int part;
+  float along;
+};
+
+std::array<Sector, 256> make_sectors() {
+  std::array<Sector, 256> sectors;
+  for (std::size_t hue = 0; hue < 256; ++hue) {
+    const double sixths = static_cast<double>(hue) * 6 / 255, part = std::floor(sixths);
+    sectors[hue] = {static_cast<int>(part) % 6, static_cast<float>(sixths - part)};
+  }
+  return sectors;
 }
 
 void from_hsv(const Hsv& c, std::uint8_t* rgb) {
-  const double sixths = c.hue * 6 / 255.0, sector = std::floor(sixths), f = sixths - sector;
-  const auto level = [&](double part) {
-    return static_cast<std::uint8_t>(std::clamp(std::lround(c.value * (1 - part)), 0L, 255L));
+  static const std::array<Sector, 256> kSectors = make_sectors();
+  const auto [part, along] = kSectors[static_cast<std::size_t>(c.hue)];
+  const float saturation = static_cast<float>(c.saturation) / 255;
+  const auto without = [&](float colour) {
+    return to_level(static_cast<float>(c.value) * (1 - colour) + 0.5f);
   };
   const auto v = static_cast<std::uint8_t>(c.value);
-  const std::uint8_t low = level(c.saturation), falling = level(c.saturation * f),
-                     rising = level(c.saturation * (1 - f));
-  const std::array<std::array<std::uint8_t, 3>, 6> sectors = {{{v, rising, low},
-                                                               {falling, v, low},
-                                                               {low, v, rising},
-                                                               {low, falling, v},
-                                                               {rising, low, v},
-                                                               {v, low, falling}}};
-  std::copy_n(sectors[static_cast<std::size_t>(sector) % 6].data(), 3, rgb);
+  const std::uint8_t low = without(saturation), falling = without(saturation * along),
+                     rising = without(saturation * (1 - along));
+  // From red over yellow, green, cyan, blue and magenta.
+  static constexpr std::array<std::array<int, 3>, 6> kOrder = {
+      {{0, 3, 1}, {2, 0, 1}, {1, 0, 3}, {1, 2, 0}, {3, 1, 0}, {0, 1, 2}}};
+  const std::array<std::uint8_t, 4> levels = {v, low, falling, rising};
+  const auto& order = kOrder[static_cast<std::size_t>(part)];
+  for (std::size_t i = 0; i < 3; ++i) rgb[i] = levels[static_cast<std::size_t>(order[i])];
 }
 
 void keep(const ImageSpan& image, std::vector<std::uint8_t>& scratch) {
@@ -134,13 +152,14 @@ void adjust_sharpness(const ImageSpan& image, double factor, std::vector<std::ui
   keep(image, scratch);
   const std::int64_t channels = image.extent.channels, row = image.extent.width * channels;
   for (std::int64_t y = 1; y + 1 < image.extent.height; ++y) {
-    for (std::int64_t i = channels; i < row - channels; ++i) {
-      const std::uint8_t* at = scratch.data() + y * row + i;
-      int sum = 4 * at[0];
-      for (const std::int64_t line : {-row, std::int64_t{0}, row}) {
-        sum += at[line - channels] + at[line] + at[line + channels];
-      }
-      image.pixels[y * row + i] = to_level(blend((2 * sum + 13) / 26, at[0], factor));
+    const std::uint8_t* here = scratch.data() + y * row;
+    const std::uint8_t *above = here - row, *under = here + row;
+    std::uint8_t* __restrict to = image.pixels + y * row;
+    for (std::int64_t i = channels, left = 0, right = 2 * channels; right < row;
+         ++i, ++left, ++right) {
+      const int sum = above[left] + above[i] + above[right] + here[left] + 5 * here[i] +
+                      here[right] + under[left] + under[i] + under[right];
+      to[i] = to_level(blend((2 * sum + 13) / 26, here[i], factor));
     }
   }
 }
@@ -173,9 +192,11 @@ void autocontrast(const ImageSpan& image) {
     const auto high = 255 - (std::find_if(counts.rbegin(), counts.rend(), used) - counts.rbegin());
     if (high <= low) continue;
     const double scale = 255.0 / static_cast<double>(high - low);
-    look_up_channel(image, c, table_of([&](int v) {
-                      return to_level(v * scale - static_cast<double>(low) * scale);
-                    }));
+    const auto stretched = [&](int v) {
+      const double level = v * scale - static_cast<double>(low) * scale;
+      return static_cast<std::uint8_t>(std::clamp(level, 0.0, 255.0));
+    };
+    look_up_channel(image, c, table_of(stretched));
   }
 }
 
@@ -189,11 +210,12 @@ void equalize(const ImageSpan& image) {
     const std::int64_t step = (image.extent.height * image.extent.width - brightest) / 255;
     if (step == 0) continue;
     std::int64_t darker = step / 2;
-    look_up_channel(image, c, table_of([&](int v) {
-                      const std::int64_t level = darker / step;
-                      darker += counts[static_cast<std::size_t>(v)];
-                      return static_cast<std::uint8_t>(std::min<std::int64_t>(level, 255));
-                    }));
+    const auto flattened = [&](int v) {
+      const std::int64_t level = darker / step;
+      darker += counts[static_cast<std::size_t>(v)];
+      return static_cast<std::uint8_t>(std::min<std::int64_t>(level, 255));
+    };
+    look_up_channel(image, c, table_of(flattened));
   }
 }
 

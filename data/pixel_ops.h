@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What augmentation does to the pixels of a row of a batch, in place: Pillow's ImageEnhance and
-// ImageOps as torchvision calls them, within one level. Of one channel or three; a grey picture has
-// no saturation and no hue to change.
+// ImageOps as torchvision calls them, to the level (a rotation may take the other one of two pixels
+// that are equally near). Of one channel or three; a grey picture has no saturation and no hue to
+// change.
 //
 //   adjust_contrast({row, {224, 224, 3}}, 1.4);
 
