@@ -72,6 +72,9 @@ LoaderOptions completed(LoaderOptions o, const Dataset& dataset) {
   if (!(o.deadline_s >= 0)) {
     fail_usage("loader: deadline expects 0 seconds or more, found {}", o.deadline_s);
   }
+  if (o.shuffle_window < 0) {
+    fail_usage("loader: shuffle window expects 0 samples or more, found {}", o.shuffle_window);
+  }
   check(o.augmentation);
   if (!o.pixels) check_shifts_only(o, dataset.extent());
   return o;
@@ -86,6 +89,7 @@ LoadingPlan::LoadingPlan(std::shared_ptr<const Dataset> data, const LoaderOption
                .batch_size = options.batch_size,
                .shuffle = options.training,
                .drop_last = options.training,
-               .seed = options.seed}) {}
+               .seed = options.seed,
+               .window = options.shuffle_window}) {}
 
 }  // namespace convoy::data

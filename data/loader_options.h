@@ -25,6 +25,7 @@ struct LoaderOptions {
   Augmentation augmentation = {};  // used when training
   double crop_pct = 1;             // used when not: the part of the shorter side that is seen
   std::uint64_t seed = 0;
+  std::int64_t shuffle_window = 0;  // samples (data/shuffle_window.h); 0: the whole data set
   BadSamples bad_samples = BadSamples::error;
   int rank = 0, world = 1;  // this one's rows of each batch: [rank B / world, (rank + 1) B / world)
   int workers = 0;          // threads that read samples; 0: next() does

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -126,6 +127,7 @@ Prefetch::Prefetch(std::shared_ptr<const LoadingPlan> plan, std::int64_t epoch,
                    std::int64_t position)
     : shared_(std::make_shared<Shared>(std::move(plan), epoch, position)) {
   const LoaderOptions& options = shared_->plan->options;
+  used_.reserve(static_cast<std::size_t>(options.depth));
   const SignalsBlocked blocked;  // they are for the thread that asked for the batches
   try {
     for (std::size_t i = 0; i < static_cast<std::size_t>(options.workers); ++i) {
@@ -174,15 +176,15 @@ void Prefetch::give_back() {
       oldest.wait_until_free();
     }
     shared_->ring.release({static_cast<Ring::Count>(stats_.batches) - used_.size(), used_.front()});
-    used_.pop_front();
+    used_.erase(used_.begin());
   }
 }
 
 void Prefetch::fill_here() {
-  RowFiller filler(*shared_->plan, shared_->watches.back());
+  if (!own_) own_ = std::make_unique<RowFiller>(*shared_->plan, shared_->watches.back());
   const auto start = Clock::now();
   for (std::int64_t r = 0; r < shared_->plan->rows(); ++r) {
-    shared_->fill(filler, *shared_->ring.claim());
+    shared_->fill(*own_, *shared_->ring.claim());
   }
   shared_->filling_ns += nanoseconds_since(start);
 }

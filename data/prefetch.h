@@ -11,7 +11,6 @@
 // of a read that does not return: it is left behind with what it works on.
 
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <memory>
 #include <thread>
@@ -60,7 +59,8 @@ class Prefetch {
   void watch(const std::stop_token& stop);
 
   std::shared_ptr<Shared> shared_;  // with workers that are left behind
-  std::deque<int> used_;            // slots that are not given back yet, oldest first
+  std::vector<int> used_;           // slots that are not given back yet, oldest first
+  std::unique_ptr<RowFiller> own_;  // without workers
   LoaderStats stats_;
   std::vector<std::thread> workers_;
   std::jthread watchdog_;

@@ -55,7 +55,7 @@ void RowFiller::fill(const Batch& batch, int r, std::int64_t epoch, std::int64_t
   const auto at = static_cast<std::size_t>(r);
   const std::int64_t place = position + plan_.first_row() + r;
   if (place >= plan_.sampler.samples_per_epoch()) return clear(batch, at);
-  std::int64_t index = plan_.sampler.order(epoch)(place);
+  std::int64_t index = plan_.sampler.at(epoch, place);
   const std::int64_t samples = plan_.dataset->size();
   for (std::int64_t tries = 1;; ++tries) {
     try {

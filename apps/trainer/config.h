@@ -26,6 +26,7 @@ struct DataConfig {
   int workers = 2;
   int prefetch = 3;             // batches
   double loader_timeout = 120;  // seconds; 0: none
+  std::int64_t shuffle_window = 0;
   std::string on_bad_image = "error";
   std::string cache = "none";
   std::string cache_bytes = "4G";  // of each split
@@ -130,6 +131,8 @@ void describe_data(DataConfig& c, Visitor&& v) {
   v("cache", c.cache,
     "keep what was read in memory: none, ram (files as they are) or decoded (their pixels)");
   v("cache-bytes", c.cache_bytes, "of --cache, for each split; what does not fit is read again");
+  v("shuffle-window", c.shuffle_window,
+    "for slow disks: training images are read in stretches, shuffled within so many; 0: over all");
   v("on-bad-image", c.on_bad_image, "error: stop and name the file; skip: take another, count it");
 }
 

@@ -77,6 +77,7 @@ data::LoaderOptions train_loading(const TrainConfig& c, const InputFormat& input
   options.training = true;
   options.augmentation = augmentation_of(c, input);
   options.seed = c.seed;
+  options.shuffle_window = c.data.shuffle_window;
   options.pixels = !c.resident;
   return options;
 }

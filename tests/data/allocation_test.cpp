@@ -3,22 +3,24 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "data/augment.h"
+#include "data/loader.h"
 #include "data/sample_decoder.h"
 #include "data/transforms.h"
 #include "tests/data/jpeg_files.h"
 
 namespace {
 
-long allocations = 0;
-long live = 0, peak = 0;  // bytes
+std::atomic<long> allocations = 0;
+std::atomic<long> live = 0, peak = 0;  // bytes
 
 void* counted(void* memory) {
   ++allocations;
   live += static_cast<long>(malloc_usable_size(memory));
-  peak = std::max(peak, live);
+  peak = std::max(peak.load(), live.load());
   return memory;
 }
 
@@ -146,7 +148,7 @@ TEST(Allocations, DecodingTakesAFewTimesThePictureAtMost) {
       const DecodeLimits limits{.damage = damage};
       std::int64_t picture = stated_bytes(file, limits);
       const long before = live;
-      peak = live;
+      peak = live.load();
       try {
         picture = std::max(picture, decode_image(file, "x", limits).extent.count());
       } catch (const Error&) {
@@ -157,6 +159,48 @@ TEST(Allocations, DecodingTakesAFewTimesThePictureAtMost) {
     }
   }
   EXPECT_GT(files, 600);
+}
+
+// JPEG files of one size, so that each worker has soon seen the largest.
+class Files : public Dataset {
+ public:
+  std::int64_t size() const override { return 24; }
+  const std::vector<std::string>& class_names() const override { return names_; }
+  ImageExtent extent() const override { return {0, 0, 3}; }
+  Stored stored(std::int64_t, std::vector<std::uint8_t>& scratch) const override {
+    scratch.assign(file_.begin(), file_.end());
+    return {scratch};
+  }
+  std::int32_t label(std::int64_t) const override { return 0; }
+  void sample_name(std::int64_t, std::string& out) const override {
+    out = "a name that is longer than a string holds by itself";
+  }
+
+ private:
+  Bytes file_ = write_jpeg(speckled(240, 320));
+  std::vector<std::string> names_{"a"};
+};
+
+TEST(Allocations, ALoaderInSteadyStateAllocatesNothing) {
+  for (const int workers : {0, 2}) {
+    Loader loader(std::make_shared<Files>(),
+                  {.batch_size = 4,
+                   .row = {48, 48, 3},
+                   .training = true,
+                   .augmentation = {.padding = 4, .hflip = 0.5, .scale_min = 0.08},
+                   .shuffle_window = 16,
+                   .workers = workers,
+                   .depth = 3,
+                   .deadline_s = 60});
+    long before = 0;
+    for (std::int64_t epoch = 0; epoch < 60; ++epoch) {
+      if (epoch == 30) before = allocations;
+      loader.start(epoch);
+      while (loader.next() != nullptr) {
+      }
+    }
+    EXPECT_EQ(allocations - before, 0) << workers << " workers";
+  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "data/loader.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -130,7 +132,9 @@ std::ptrdiff_t entries(const char* name) {
 
 TEST(Loader, LeavesNothingBehindInAnyState) {
   const std::ptrdiff_t threads = entries("task"), files = entries("fd");
+  std::size_t memory = 0;
   for (int round = 0; round < 200; ++round) {
+    if (round == 30) memory = mallinfo2().uordblks;  // pools of page-locked memory are full now
     Loader loader(std::make_shared<Slow>(40, 1, round % 5 == 0 ? 17 : -1),
                   {.batch_size = 4,
                    .training = round % 2 == 0,
@@ -143,6 +147,7 @@ TEST(Loader, LeavesNothingBehindInAnyState) {
   }
   EXPECT_EQ(entries("task"), threads);
   EXPECT_EQ(entries("fd"), files);
+  EXPECT_LT(mallinfo2().uordblks, memory + 4096) << "the sanitizers show none, and see leaks";
 }
 
 TEST(Loader, SaysHowLongItWaited) {
@@ -245,6 +250,7 @@ TEST(Loader, RefusesBadOptions) {
   refused(10, {0, 0, 3}, {.batch_size = 1}, "differ in size");
   refused(10, {3, 2, 1}, {.row = {3, 2, 3}}, "1 channels");
   refused(10, {3, 2, 1}, {.row = {-3, 2, 1}}, "at least 1 x 1");
+  refused(10, {3, 2, 1}, {.shuffle_window = -1}, "shuffle window");
   refused(10, {3, 2, 1}, {.crop_pct = 0}, "crop_pct");
   refused(10, {3, 2, 1}, {.augmentation = {.padding = -1}}, "padding");
   refused(10, {3, 2, 1}, {.augmentation = {.hflip = 1.5}}, "hflip");
@@ -262,15 +268,28 @@ TEST(Sampler, OrdersArePermutationsAndEveryPlaceIsReached) {
   const Sampler sampler({.size = 5, .shuffle = true, .seed = 1});
   std::vector<int> at_first(5);
   for (std::int64_t epoch = 0; epoch < 2000; ++epoch) {
-    const Permutation at = sampler.order(epoch);
     std::vector<std::int64_t> order;
-    for (std::int64_t place = 0; place < 5; ++place) order.push_back(at(place));
+    for (std::int64_t place = 0; place < 5; ++place) order.push_back(sampler.at(epoch, place));
     ++at_first[static_cast<std::size_t>(order[0])];
     std::sort(order.begin(), order.end());
     EXPECT_EQ(order, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
   }
   // 400 each are expected; five standard deviations are 90.
   for (const int count : at_first) EXPECT_NEAR(count, 400, 90);
+}
+
+TEST(Sampler, AWindowShufflesWithinItAndVisitsAll) {
+  const Sampler sampler({.size = 1000, .shuffle = true, .seed = 1, .window = 64});
+  std::vector<std::int64_t> order;
+  for (std::int64_t place = 0; place < 1000; ++place) order.push_back(sampler.at(3, place));
+  // A window's 64 samples come from 16 stretches of 4 neighbours each; one may be cut in two.
+  std::vector<std::int64_t> window(order.begin(), order.begin() + 64);
+  std::sort(window.begin(), window.end());
+  int neighbours = 0;
+  for (std::size_t i = 1; i < 64; ++i) neighbours += window[i] == window[i - 1] + 1;
+  EXPECT_GE(neighbours, 47);
+  std::sort(order.begin(), order.end());
+  for (std::int64_t i = 0; i < 1000; ++i) ASSERT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
 TEST(MemoryDataset, RefusesWhatDisagrees) {
