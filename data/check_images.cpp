@@ -8,19 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <system_error>
-#include <tuple>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
-#include "data/catalog.h"
+#include "data/check_items.h"
 #include "data/file.h"
 #include "data/image_facts.h"
-#include "data/image_folder.h"
 #include "data/in_order.h"
-#include "data/pack.h"
 #include "data/pack_format.h"
 #include "kernels/require.h"
 
@@ -29,121 +24,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file, or a sample of a pack or of a data set in files of its own.
-struct Item {
-  std::string file, relative;
-  std::shared_ptr<const Dataset> set = nullptr;
-  std::int64_t index = 0;  // in it
-  std::string split = {};  // of it
-  std::string fault = {};  // why a data set cannot be opened
-  bool is_file = true;     // and can be moved by itself
-
-  std::string name() const { return set ? set->sample_name(index) : file; }
-};
-
 struct Looked {
   std::string bad_word, bad_text;  // empty: it is good
   std::vector<Oddity> odd;
   std::uint64_t key = 0;  // equal for equal bytes
-};
-
-// The folder that says of which split a file is: the last one that can.
-std::string split_of(const Item& item) {
-  const fs::path path = item.split.empty() ? item.file : item.split;
-  std::string split;
-  for (const fs::path& part : path) {
-    const std::string stem = part.extension() == ".pack" ? part.stem() : part;
-    if (stem == "train") split = "train";
-    if (stem == "val" || stem == "test" || stem == "validation") split = "held out";
-  }
-  return split;
-}
-
-class Listing {
- public:
-  explicit Listing(const fs::path& passed_over) {
-    std::error_code error;
-    if (!passed_over.empty()) passed_over_ = fs::weakly_canonical(passed_over, error);
-  }
-
-  void add(const fs::path& path) {
-    const std::size_t before = items_.size();
-    const fs::file_status status = fs::status(path);
-    if (!fs::exists(status))
-      fail_data("{}: expected a file or a folder, found nothing", path.string());
-    if (!fs::is_directory(status)) return add_file(path, path.filename().string());
-    const std::string dataset = guess_dataset(path);
-    const bool packed =
-        dataset.empty() || !pack_of(path, "train").empty() || !pack_of(path, "val").empty();
-    if (!packed && dataset != "image_folder") return add_known(dataset, path);
-    for (const fs::path& file : files_below(path)) {
-      add_file(file, file.lexically_relative(path).string());
-    }
-    if (items_.size() == before && !repeated_) {
-      fail_data("{}: expected pictures, found none", path.string());
-    }
-  }
-
-  std::vector<Item> take() { return std::move(items_); }
-
- private:
-  std::vector<fs::path> files_below(const fs::path& folder) const {
-    std::vector<fs::path> files;
-    for (auto it = fs::recursive_directory_iterator(folder); it != fs::end(it); ++it) {
-      std::error_code error;
-      if (it->is_directory(error)) {
-        const bool hidden = it->path().filename().string().front() == '.';
-        if (hidden || fs::weakly_canonical(it->path(), error) == passed_over_) {
-          it.disable_recursion_pending();
-        }
-        continue;
-      }
-      // A link that leads nowhere is a picture that is missing.
-      const bool picture = it->is_regular_file(error) || it->is_symlink(error);
-      if (picture && may_be_picture(it->path())) files.push_back(it->path());
-    }
-    std::sort(files.begin(), files.end(),
-              [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
-    return files;
-  }
-
-  void add_file(const fs::path& path, const std::string& relative) {
-    if (!seen_.insert(path.lexically_normal().string()).second) {
-      repeated_ = true;
-      return;
-    }
-    if (!is_pack(path) && path.extension() != ".pack") {
-      items_.push_back({path.string(), relative});
-      return;
-    }
-    add_set({path.string(), relative},
-            [&path] { return std::pair(open_pack(path), pack_source(path).split); });
-  }
-
-  // MNIST, CIFAR: their files are no images, but hold them.
-  void add_known(const std::string& dataset, const fs::path& folder) {
-    const DatasetPreset& preset = dataset_preset(dataset);
-    for (const std::string& split : {preset.train_split, preset.val_split}) {
-      Item item{(folder / split).string(), ""};
-      item.is_file = false;
-      add_set(item, [&] { return std::pair(open_dataset(dataset, folder, split), split); });
-    }
-  }
-
-  template <class Open>
-  void add_set(Item item, const Open& open) try {
-    std::tie(item.set, item.split) = open();
-    for (item.index = 0; item.index < item.set->size(); ++item.index) items_.push_back(item);
-  } catch (const Error& error) {
-    item.set = nullptr;
-    item.fault = error.what();
-    items_.push_back(item);
-  }
-
-  fs::path passed_over_;
-  std::vector<Item> items_;
-  std::unordered_set<std::string> seen_;
-  bool repeated_ = false;
 };
 
 // An error's text without the name that it starts with.
@@ -156,7 +40,7 @@ struct ItemBytes {
   bool encoded = true;  // an image file; else pixels
 };
 
-ItemBytes bytes_of_item(const Item& item, const DecodeLimits& limits) {
+ItemBytes bytes_of_item(const CheckItem& item, const DecodeLimits& limits) {
   if (!item.set) return {read_file(item.file, limits.max_file_bytes)};
   std::vector<std::uint8_t> scratch;
   const Stored stored = item.set->stored(item.index, scratch);
@@ -184,7 +68,7 @@ void decode(std::span<const std::uint8_t> file, const std::string& name, DecodeL
   }
 }
 
-Looked look(const Item& item, const DecodeLimits& limits) {
+Looked look(const CheckItem& item, const DecodeLimits& limits) {
   Looked looked;
   const std::string name = item.name();
   if (!item.fault.empty()) {
@@ -209,14 +93,14 @@ Looked look(const Item& item, const DecodeLimits& limits) {
 // Files with the same bytes: by their keys, then byte for byte.
 class Twins {
  public:
-  explicit Twins(const std::vector<Item>& items, const DecodeLimits& limits)
+  explicit Twins(const std::vector<CheckItem>& items, const DecodeLimits& limits)
       : items_(items), limits_(limits) {}
 
   // An earlier item with the same bytes, if there is one, and one of another split before others.
-  const Item* of(const Item& item, std::uint64_t key) {
+  const CheckItem* of(const CheckItem& item, std::uint64_t key) {
     std::vector<std::size_t>& same_key = by_key_[key];
     const auto index = static_cast<std::size_t>(&item - items_.data());
-    const Item* twin = nullptr;
+    const CheckItem* twin = nullptr;
     for (const std::size_t other : same_key) {
       const bool better =
           twin == nullptr || (!is_leak(item, *twin) && is_leak(item, items_[other]));
@@ -227,24 +111,24 @@ class Twins {
     return twin;
   }
 
-  static bool is_leak(const Item& a, const Item& b) {
+  static bool is_leak(const CheckItem& a, const CheckItem& b) {
     const std::string first = split_of(a), second = split_of(b);
     return !first.empty() && !second.empty() && first != second;
   }
 
  private:
-  bool are_equal(const Item& a, const Item& b) const try {
+  bool are_equal(const CheckItem& a, const CheckItem& b) const try {
     return bytes_of_item(a, limits_).bytes == bytes_of_item(b, limits_).bytes;
   } catch (const Error&) {
     return false;  // gone meanwhile
   }
 
-  const std::vector<Item>& items_;
+  const std::vector<CheckItem>& items_;
   const DecodeLimits& limits_;
   std::unordered_map<std::uint64_t, std::vector<std::size_t>> by_key_;
 };
 
-void report(const Item& item, const Looked& looked, Twins& twins, CheckCounts& counts,
+void report(const CheckItem& item, const Looked& looked, Twins& twins, CheckCounts& counts,
             const std::function<void(const Finding&)>& on_finding) {
   const std::string name = item.name();
   ++counts.images;
@@ -258,7 +142,7 @@ void report(const Item& item, const Looked& looked, Twins& twins, CheckCounts& c
     on_finding({FindingClass::odd, odd.kind, name, odd.text, "", ""});
   }
   if (looked.key == 0) return;  // nothing could be read
-  const Item* twin = twins.of(item, looked.key);
+  const CheckItem* twin = twins.of(item, looked.key);
   if (twin == nullptr) return;
   const bool leak = Twins::is_leak(item, *twin);
   if (!leak && item.set != twin->set) return;  // a pack and what it was made of
@@ -287,9 +171,7 @@ bool move_if_free(const fs::path& from, const fs::path& to) {
 
 CheckCounts check_images(const std::vector<fs::path>& paths, const CheckOptions& options,
                          const std::function<void(const Finding&)>& on_finding) try {
-  Listing listing(options.passed_over);
-  for (const fs::path& path : paths) listing.add(path);
-  const std::vector<Item> items = listing.take();
+  const std::vector<CheckItem> items = items_to_check(paths, options.passed_over);
   const auto total = static_cast<std::int64_t>(items.size());
   Twins twins(items, options.limits);
   CheckCounts counts;

@@ -9,7 +9,8 @@ TEST(Cli, HelpIsGroupedAndGoesToStandardOutput) {
   const Folder folder;
   const Outcome top = convoy_run(folder, "--help");
   EXPECT_EQ(top.code, 0);
-  for (const char* name : {"train", "eval", "predict", "pack", "synth", "models", "summary", "doctor"}) {
+  for (const char* name :
+       {"train", "eval", "predict", "pack", "synth", "models", "summary", "doctor"}) {
     EXPECT_NE(top.out.find(std::string("  ") + name), std::string::npos) << name;
   }
   const Outcome train = convoy_run(folder, "train --help");
