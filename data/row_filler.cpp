@@ -11,6 +11,7 @@ namespace {
 Framing framing_of(const ImageExtent& image, const LoaderOptions& options, const SampleDraw& draw) {
   if (!options.training) return centre_crop(image, options.row, options.crop_pct);
   if (!options.augmentation.crops()) return plain_resize(image, options.row);
+  if (options.augmentation.random_window) return random_window(image, options.row, draw);
   return random_resized_crop(image, options.row, options.augmentation, draw);
 }
 

@@ -114,6 +114,16 @@ Framing centre_crop(const ImageExtent& image, const ImageExtent& row, double cro
   return f;
 }
 
+Framing random_window(const ImageExtent& image, const ImageExtent& row, const SampleDraw& draw) {
+  const bool covers = image.height >= row.height && image.width >= row.width;
+  Framing f =
+      covers ? Framing{whole(image), image.height, image.width, 0, 0} : centre_crop(image, row, 1);
+  const PhiloxWords word = random_words(kAugmentStream, draw, 0);
+  f.top = below(word[2], f.height - row.height + 1);
+  f.left = below(word[3], f.width - row.width + 1);
+  return f;
+}
+
 Framing random_resized_crop(const ImageExtent& image, const ImageExtent& row, const Augmentation& a,
                             const SampleDraw& draw) {
   Framing f{middle_box(image, a), row.height, row.width, 0, 0};

@@ -54,6 +54,7 @@ struct Augmentation {
   double hflip = 0;                     // probability of a mirror image
   double scale_min = 1, scale_max = 1;  // area of the random crop, as a part of the picture
   double ratio_min = 1, ratio_max = 1;  // its width / height
+  bool random_window = false;           // a window of the row's size instead, not scaled
   // Each sample is seen mirrored and not in turns, from a first time that is drawn.
   bool alternate_flip = false;
   ColourJitter jitter = {};
@@ -63,7 +64,7 @@ struct Augmentation {
   std::array<std::uint8_t, 3> blank = {};  // what erasing and cutout leave
 
   bool crops() const {
-    return scale_min != 1 || scale_max != 1 || ratio_min != 1 || ratio_max != 1;
+    return random_window || scale_min != 1 || scale_max != 1 || ratio_min != 1 || ratio_max != 1;
   }
   bool changes_pixels() const {
     return jitter.any() || rand_augment.ops > 0 || erasing.probability > 0 || cutout > 0;
@@ -92,6 +93,9 @@ Framing plain_resize(const ImageExtent& image, const ImageExtent& row);
 // Shorter side to row / crop_pct, then the middle: what evaluation does (torchvision's Resize and
 // CenterCrop; timm's crop_pct).
 Framing centre_crop(const ImageExtent& image, const ImageExtent& row, double crop_pct);
+// The row's size at a random place (torchvision's RandomCrop). A picture that is smaller is scaled
+// up until it covers the row.
+Framing random_window(const ImageExtent& image, const ImageExtent& row, const SampleDraw& draw);
 // A random part of random area and proportions (torchvision's RandomResizedCrop: ten tries, then
 // the largest part in the middle that the proportions allow).
 Framing random_resized_crop(const ImageExtent& image, const ImageExtent& row,

@@ -49,6 +49,13 @@ data::ColourJitter colour_jitter_of(const std::vector<double>& jitter) {
   return {jitter[0], jitter[1], jitter[2], count == 4 ? jitter[3] : 0};
 }
 
+bool is_random_window(const std::string& train_crop_mode) {
+  if (train_crop_mode != "rrc" && train_crop_mode != "random") {
+    fail_usage("--train-crop-mode expects rrc or random, found '{}'", train_crop_mode);
+  }
+  return train_crop_mode == "random";
+}
+
 data::Augmentation augmentation_of(const TrainConfig& c, const InputFormat& input) {
   data::Augmentation a{.padding = c.crop_padding,
                        .hflip = c.hflip,
@@ -56,6 +63,7 @@ data::Augmentation augmentation_of(const TrainConfig& c, const InputFormat& inpu
                        .scale_max = c.scale[1],
                        .ratio_min = c.ratio[0],
                        .ratio_max = c.ratio[1],
+                       .random_window = is_random_window(c.train_crop_mode),
                        .alternate_flip = c.alternate_flip,
                        .jitter = colour_jitter_of(c.color_jitter),
                        .rand_augment = rand_augment_of(c.aa),

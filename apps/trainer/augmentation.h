@@ -13,6 +13,8 @@ namespace convoy::apps {
 // contrast and saturation, or one for each and a last one for the hue.
 data::RandAugment rand_augment_of(const std::string& aa);
 data::ColourJitter colour_jitter_of(const std::vector<double>& color_jitter);
+// --train-crop-mode expects rrc or random.
+bool is_random_window(const std::string& train_crop_mode);
 
 // What is blanked takes the data set's mean colour, which the model sees as 0.
 data::Augmentation augmentation_of(const TrainConfig& config, const InputFormat& input);

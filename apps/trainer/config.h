@@ -89,6 +89,7 @@ struct TrainConfig {
   double smoothing = 0;
   double hflip = 0;
   int crop_padding = 0;
+  std::string train_crop_mode = "rrc";
   std::vector<double> scale = {1, 1};
   std::vector<double> ratio = {1, 1};
   bool alternate_flip = false;
@@ -177,6 +178,8 @@ void describe_augmentation(TrainConfig& c, Visitor&& v) {
   v("hflip", c.hflip,
     "probability of a mirror image; below 0: 0.5, or 0 where the classes are digits");
   v("crop-padding", c.crop_padding, "shift images by up to this many pixels, zeros move in");
+  v("train-crop-mode", c.train_crop_mode,
+    "rrc: a random part, scaled; random: a window of the images' size, not scaled");
   v("scale", c.scale, "range of the random resized crop's area");
   v("ratio", c.ratio, "range of its width / height");
   v("alternate-flip", c.alternate_flip,

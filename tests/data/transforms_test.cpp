@@ -89,6 +89,27 @@ TEST(Transforms, RandomCropsKeepToTheirBounds) {
   EXPECT_GT(largest, 0.9);
 }
 
+TEST(Transforms, RandomWindowsReachEveryPlaceAndAreNotScaled) {
+  std::set<std::pair<std::int64_t, std::int64_t>> places;
+  for (std::int64_t index = 0; index < 400; ++index) {
+    const Framing f = random_window({8, 10, 3}, {6, 7, 3}, {.seed = 1, .index = index});
+    EXPECT_EQ(f.box, (Box{0, 0, 8, 10}));
+    EXPECT_EQ(f.height, 8);
+    EXPECT_EQ(f.width, 10);
+    places.insert({f.top, f.left});
+  }
+  EXPECT_EQ(places.size(), 3U * 4);  // tops 0 to 2, lefts 0 to 3
+  EXPECT_EQ(places.rbegin()->first, 2);
+}
+
+TEST(Transforms, SmallPicturesAreScaledToCoverARandomWindow) {
+  const Framing f = random_window({4, 10, 3}, {8, 8, 3}, {.seed = 1});
+  EXPECT_EQ(f.height, 8);
+  EXPECT_EQ(f.width, 20);
+  EXPECT_EQ(f.top, 0);
+  EXPECT_LE(f.left, 12);
+}
+
 TEST(Transforms, ImpossibleCropsTakeTheMiddle) {
   const Augmentation a{.scale_min = 0.9, .ratio_min = 0.75, .ratio_max = 4.0 / 3};
   EXPECT_EQ(random_resized_crop({10, 1000, 3}, {8, 8, 3}, a, {}).box, (Box{0, 493, 10, 13}));
