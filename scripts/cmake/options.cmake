@@ -12,8 +12,9 @@ else()
   target_compile_options(convoy_options INTERFACE -Wno-unknown-pragmas)
 endif()
 if(CONVOY_SANITIZE)
+  # -O1 finds the same and is built in half the time.
   target_compile_options(convoy_options INTERFACE
-    -fsanitize=${CONVOY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
+    -O1 -fsanitize=${CONVOY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
   target_link_options(convoy_options INTERFACE -fsanitize=${CONVOY_SANITIZE})
 endif()
 
