@@ -89,6 +89,8 @@ struct TrainConfig {
   double smoothing = 0;
   double hflip = 0;
   int crop_padding = 0;
+  double mixup = 0, cutmix = 0;
+  double mixup_prob = 1, mixup_switch_prob = 0.5;
   std::string train_crop_mode = "rrc";
   std::vector<double> scale = {1, 1};
   std::vector<double> ratio = {1, 1};
@@ -243,6 +245,11 @@ void describe(TrainConfig& c, Visitor&& v) {
   v.group("Regularisation");
   v("smoothing", c.smoothing, "label smoothing");
   describe_augmentation(c, v);
+  v("mixup", c.mixup,
+    "alpha of mixup: two images of a batch are blended, and their labels; 0: none");
+  v("cutmix", c.cutmix, "alpha of cutmix: a box of one image goes into another; 0: none");
+  v("mixup-prob", c.mixup_prob, "that a batch is mixed at all, by either");
+  v("mixup-switch-prob", c.mixup_switch_prob, "that it is by cutmix, where both are asked for");
 
   v.group("Mixed precision");
   describe_precision(c.precision, v);

@@ -69,6 +69,11 @@ void InputSlot::load(const data::Batch& batch) {
   batch.read_by(copies_);
 }
 
+std::int64_t InputSlot::place_of(const data::Batch& batch, std::int64_t row) const {
+  if (resident_) return batch.indices[static_cast<std::size_t>(row)];
+  return static_cast<std::int64_t>(part_) * batch.rows + row;
+}
+
 void InputSlot::enter() {
   const Stream stream = current_stream(device_);
   Part& part = parts_[part_];
@@ -105,6 +110,10 @@ DeviceBatch InputPipeline::operator()(const data::Batch& batch) const {
 DeviceBatch InputPipeline::operator()(const InputSlot& slot) const {
   return {normalize_images(slot.images(), slot.index(), slot.rows(), options_), slot.labels(),
           slot.labels().size(0)};
+}
+
+Tensor InputPipeline::images(const Tensor& images, const Tensor& index, const Tensor& rows) const {
+  return normalize_images(images, index, rows, options_);
 }
 
 }  // namespace convoy::apps

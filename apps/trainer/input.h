@@ -48,11 +48,13 @@ class InputSlot {
   // ... and this much of it reads the batch.
   void leave();
 
-  const Tensor& images() const {
-    return images_;
-  }                                               // u8 [parts rows or all, height, width, channels]
-  const Tensor& index() const { return index_; }  // i64 [rows], into images
-  const Tensor& rows() const { return rows_; }    // i32 [rows, 3]: data::ImageRow
+  // Where in images() the picture of a row of the batch that was loaded last lies.
+  std::int64_t place_of(const data::Batch& batch, std::int64_t row) const;
+
+  // u8 [parts rows, height, width, channels], or all pictures where they are resident.
+  const Tensor& images() const { return images_; }
+  const Tensor& index() const { return index_; }    // i64 [rows], into images
+  const Tensor& rows() const { return rows_; }      // i32 [rows, 3]: data::ImageRow
   const Tensor& labels() const { return labels_; }  // i32 [rows]
 
  private:
@@ -76,6 +78,8 @@ class InputPipeline {
   DeviceBatch operator()(const data::Batch& batch) const;
   // Of what the slot holds when the device comes to it.
   DeviceBatch operator()(const InputSlot& slot) const;
+  // Of any pictures u8 [count, height, width, channels], as normalize_images has them.
+  Tensor images(const Tensor& images, const Tensor& index, const Tensor& rows) const;
   const Device& device() const { return device_; }
 
  private:

@@ -88,6 +88,16 @@ data::LoaderOptions val_loading(const TrainConfig& c, const InputFormat& input) 
   return options;
 }
 
+MixConfig mix_of(const TrainConfig& c) {
+  const MixConfig mix{.options = {.mixup = c.mixup,
+                                  .cutmix = c.cutmix,
+                                  .probability = c.mixup_prob,
+                                  .switch_probability = c.mixup_switch_prob},
+                      .seed = c.seed};
+  data::check(mix.options);
+  return mix;
+}
+
 std::unique_ptr<nn::Module> make_model(const TrainConfig& c, int num_classes,
                                        const InputFormat& input) {
   auto model = nn::create_model(c.model, {.num_classes = num_classes,

@@ -6,6 +6,7 @@
 
 #include "apps/trainer/checkpoint.h"
 #include "apps/trainer/config.h"
+#include "apps/trainer/mix.h"
 #include "apps/trainer/open_data.h"
 #include "data/loader.h"
 #include "nn/grad_scaler.h"
@@ -32,6 +33,9 @@ data::LoaderOptions loading(const DataConfig& config, const InputFormat& input,
                             const Device& device);
 data::LoaderOptions train_loading(const TrainConfig& config, const InputFormat& input);
 data::LoaderOptions val_loading(const TrainConfig& config, const InputFormat& input);
+
+// Throws a usage error for flags out of range.
+MixConfig mix_of(const TrainConfig& config);
 
 // Initialised from the seed, or from --initial-checkpoint.
 std::unique_ptr<nn::Module> make_model(const TrainConfig& config, int num_classes,

@@ -69,6 +69,9 @@ TrainStep::Form& TrainStep::form_of(const data::Batch& batch) {
     for (int i = 0; i < batches_; ++i) {
       passing_->slots.emplace_back(input_.device(), copies_.get(), batch.rows, batch.extent,
                                    options_.resident);
+      if (options_.mix.options.any()) {
+        passing_->mixes.emplace_back(input_.device(), batch.rows, batch.extent);
+      }
     }
   }
   if (may_pass) return *passing_;
@@ -80,13 +83,16 @@ TrainStep::Form& TrainStep::form_of(const data::Batch& batch) {
 void TrainStep::load(const data::Batch& batch) {
   if (loaded_ == 0) form_ = &form_of(batch);
   require(loaded_ < batches_, "train step: expects {} batches, found another", batches_);
-  form_->slots[static_cast<std::size_t>(loaded_)].load(batch);
+  const auto at = static_cast<std::size_t>(loaded_);
+  form_->slots[at].load(batch);
+  if (!form_->mixes.empty()) form_->mixes[at].load(batch, form_->slots[at], options_.mix);
   ++loaded_;
 }
 
 void TrainStep::run() {
   require(loaded_ == batches_, "train step: expects {} batches, found {}", batches_, loaded_);
   for (InputSlot& slot : form_->slots) slot.enter();
+  for (MixSlot& mix : form_->mixes) mix.enter();
   run(*form_);
   for (InputSlot& slot : form_->slots) slot.leave();
 }
@@ -109,16 +115,20 @@ void TrainStep::run(Form& form) {
 }
 
 void TrainStep::enqueue(const Form& form) {
-  for (const InputSlot& slot : form.slots) enqueue_batch(slot);
+  for (std::size_t i = 0; i < form.slots.size(); ++i) {
+    enqueue_batch(form.slots[i], form.mixes.empty() ? nullptr : &form.mixes[i]);
+  }
   if (options_.clip_grad > 0) nn::clip_grad_norm(store_, options_.clip_grad);
   scaler_ != nullptr ? scaler_->step(optimizer_) : optimizer_.step();
 }
 
-void TrainStep::enqueue_batch(const InputSlot& slot) {
-  const DeviceBatch b = input_(slot);
+void TrainStep::enqueue_batch(const InputSlot& slot, const MixSlot* mix) {
+  const CrossEntropyOptions options{.label_smoothing = options_.label_smoothing};
+  DeviceBatch b = input_(slot);
+  if (mix != nullptr) b.x = mix->mixed(b.x, slot, input_);
   const Tensor logits = model_(b.x);
-  const Tensor loss =
-      cross_entropy(logits, b.target, {.label_smoothing = options_.label_smoothing});
+  Tensor loss = cross_entropy(logits, b.target, options);
+  if (mix != nullptr) loss = mix->mixed_loss(loss, logits, options);
   add_figures(logits, loss, b.target);
   scaler_ != nullptr ? scaler_->backward(loss) : loss.backward();
 }

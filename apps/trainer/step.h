@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "apps/trainer/input.h"
+#include "apps/trainer/mix.h"
 #include "nn/grad_scaler.h"
 #include "runtime/graph.h"
 
@@ -28,6 +29,7 @@ struct StepOptions {
   double label_smoothing = 0;
   double clip_grad = 0;  // largest gradient norm; 0: no clipping
   bool graph = false;
+  MixConfig mix = {};
   Tensor resident = {};  // all pictures of the data set, when they stay on the device
 };
 
@@ -50,6 +52,7 @@ class TrainStep {
     explicit Form(const Shape& s) : shape(s) {}
     Shape shape;  // [batches, rows, height, width, channels]
     std::vector<InputSlot> slots;
+    std::vector<MixSlot> mixes;  // one per slot, or none
     std::unique_ptr<Graph> graph;
     bool ran = false, captured = false;
   };
@@ -57,7 +60,7 @@ class TrainStep {
   Form& form_of(const data::Batch& batch);
   void run(Form& form);
   void enqueue(const Form& form);
-  void enqueue_batch(const InputSlot& slot);
+  void enqueue_batch(const InputSlot& slot, const MixSlot* mix);
 
   nn::Module& model_;
   nn::ParameterStore& store_;

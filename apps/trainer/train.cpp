@@ -103,6 +103,7 @@ Trainer::Trainer(const TrainConfig& config)
       StepOptions{.label_smoothing = config.smoothing,
                   .clip_grad = config.clip_grad,
                   .graph = use_graph(config, device_),
+                  .mix = mix_of(config),
                   .resident = config.resident ? upload_images(config.data, train_data_, device_)
                                               : Tensor()});
   optimizer_.set_steps(0);

@@ -57,7 +57,8 @@ class Batches {
           std::make_unique<data::BatchMemory>(device_, rows, data::ImageExtent{kSide, kSide, 1});
     }
     memory->wait_until_free();
-    const data::Batch& b = memory->batch();
+    data::Batch& b = memory->batch();
+    b.position = number;
     std::uint32_t state = 977u * static_cast<std::uint32_t>(number) + 1;
     const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 24; };
     for (std::uint8_t& value : b.images) value = static_cast<std::uint8_t>(next());
@@ -114,6 +115,7 @@ struct Settings {
   int batches = 1;
   std::optional<DType> half = DType::f16;
   nn::OptimizerKind optimizer = nn::OptimizerKind::adamw;
+  data::MixOptions mix = {};
   int breaks_at = 0;  // the step in front of which the second simulated device is lost
 };
 
@@ -135,7 +137,10 @@ Trace train(const Settings& settings) {
                             settings.device, settings.half.value_or(DType::f32));
   optimizer.set_steps(0);
   TrainStep step(*model, store, optimizer, scaler ? &*scaler : nullptr, input,
-                 {.label_smoothing = 0.1, .clip_grad = 0.5, .graph = settings.graph});
+                 {.label_smoothing = 0.1,
+                  .clip_grad = 0.5,
+                  .graph = settings.graph,
+                  .mix = {settings.mix, 5}});
   const nn::LrSchedule schedule{
       .kind = nn::LrKind::cosine, .learning_rate = 0.02, .epochs = 1, .warmup_epochs = 0.2};
   const nn::ForwardObserver observer([&](const nn::Module& module, const Tensor&) {
@@ -219,6 +224,17 @@ TEST_P(TrainStepOn, AccumulatedBatchesAreOneGraph) {
 
 // One error, from the first call that learns of it, and not a word from the destructors. The device
 // is lost to this process: no other test uses it.
+TEST_P(TrainStepOn, MixedBatchesReplayEqually) {
+  const data::MixOptions mix{.mixup = 0.4, .cutmix = 1};
+  const Trace eager = train({.device = GetParam(), .mix = mix});
+  EXPECT_NE(eager.tensors, train({.device = GetParam()}).tensors);
+  for (const auto& [async, seed] : kModes) {
+    const testing::ScopedMode mode(async, seed);
+    expect_same(eager, train({.device = GetParam(), .graph = true, .mix = mix}),
+                testing::to_text(async, seed));
+  }
+}
+
 TEST(TrainStep, ALostDeviceIsOneError) {
   const testing::ScopedMode mode(sim::Async::late);
   ::testing::internal::CaptureStderr();
