@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Sets of which a part is damaged, in every way, under every policy: what cannot be read is named
 // and counted, once, and the order does not depend on the workers.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <set>
 
+#include "data/image_folder.h"
 #include "tests/data/files.h"
 #include "tests/data/numbered.h"
 
@@ -136,6 +141,40 @@ TEST(LoaderDamage, OfAllIsOneClearErrorInTraining) {
     Loader evaluation(files, options_for(false, BadSamples::skip, workers));
     EXPECT_EQ(std::ranges::count(rest_of_epoch(evaluation).labels, kNoLabel), kSamples);
     EXPECT_EQ(evaluation.skipped().size(), static_cast<std::size_t>(kSamples));
+  }
+}
+
+// What happens to files after the folder was listed.
+TEST(LoaderDamage, OfFilesThatChangeUnderneathIsSkippedAndNamed) {
+  namespace fs = std::filesystem;
+  const testing::TempFolder folder;
+  const fs::path root = folder.path() / "a";
+  const Image image({12, 12, 3});
+  for (int i = 0; i < 20; ++i) folder.write(fmt::format("a/{:02}.jpg", i), encode_jpeg(image, 90));
+  const std::shared_ptr<const Dataset> files = open_image_folder(folder.path(), "");
+  std::set<std::int64_t> bad{3, 7, 11};
+  fs::remove(root / "03.jpg");
+  fs::remove(root / "07.jpg");
+  fs::create_directory(root / "07.jpg");
+  fs::remove(root / "11.jpg");
+  ASSERT_EQ(::mkfifo((root / "11.jpg").c_str(), 0600), 0);
+  if (::geteuid() != 0) {  // who may read everything
+    fs::permissions(root / "15.jpg", fs::perms::none);
+    bad.insert(15);
+  }
+  for (const int workers : {0, 3}) {
+    Loader loader(files, {.batch_size = 5,
+                          .row = {8, 8, 3},
+                          .training = true,
+                          .bad_samples = BadSamples::skip,
+                          .workers = workers});
+    rest_of_epoch(loader);
+    std::set<std::int64_t> skipped;
+    for (const auto& [index, why] : loader.skipped()) {
+      EXPECT_NE(why.find(fmt::format("{:02}.jpg", index)), std::string::npos) << why;
+      skipped.insert(index);
+    }
+    EXPECT_TRUE(skipped == bad);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "data/memory_dataset.h"
@@ -110,16 +111,20 @@ TEST(Loader, AnErrorComesAtItsBatchEachTime) {
   for (const int workers : {1, 4, 16}) {
     for (std::int64_t bad = 0; bad < 64; ++bad) {
       SCOPED_TRACE(::testing::Message() << workers << " workers, sample " << bad);
-      Loader loader(std::make_shared<Slow>(64, 1, bad),
-                    {.batch_size = 8, .workers = workers, .depth = 3});
+      std::optional<Loader> loader;
+      loader.emplace(std::make_shared<Slow>(64, 1, bad),
+                     LoaderOptions{.batch_size = 8, .workers = workers, .depth = 3});
       for (std::int64_t batch = 0; batch < bad / 8; ++batch) {
-        const Batch* b = loader.next();
+        const Batch* b = loader->next();
         ASSERT_NE(b, nullptr);
         EXPECT_EQ(b->position, 8 * batch);
       }
       for (int time = 0; time < 2; ++time) {
-        testing::expect_data_error([&] { loader.next(); }, {fmt::format("sample {} is bad", bad)});
+        testing::expect_data_error([&] { loader->next(); }, {fmt::format("sample {} is bad", bad)});
       }
+      const auto thrown = std::chrono::steady_clock::now();
+      loader.reset();  // joins the workers
+      EXPECT_LT(std::chrono::steady_clock::now() - thrown, std::chrono::seconds(2));
     }
   }
 }
