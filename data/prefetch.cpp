@@ -141,12 +141,16 @@ Prefetch::Prefetch(std::shared_ptr<const LoadingPlan> plan, std::int64_t epoch,
   }
 }
 
-// The watchdog goes on until all workers have ended or are given up.
+// The watchdog goes on until all workers have ended or are given up. What one that is left behind
+// works on stays for ever: it may come back as late as when the program ends, when no device is
+// there any more that memory could be given back to.
 Prefetch::~Prefetch() {
+  static auto& left_behind = *new std::vector<std::shared_ptr<Shared>>;
   shared_->ring.stop();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const bool ended = shared_->watches[i].wait_for_end() == WorkerWatch::ended;
     ended ? workers_[i].join() : workers_[i].detach();
+    if (!ended) left_behind.push_back(shared_);
   }
 }
 
