@@ -5,7 +5,16 @@
 
 namespace convoy::data {
 
-BatchMemory::Layout::Layout(std::int64_t rows) {
+namespace {
+
+// Where the parts of a batch lie in its memory, in bytes: first what says something about the rows,
+// then the pictures.
+struct Layout {
+  explicit Layout(std::int64_t rows);
+  std::size_t indices, labels, row, images;
+};
+
+Layout::Layout(std::int64_t rows) {
   constexpr std::size_t kLine = 256;  // where a copy starts best
   const auto n = static_cast<std::size_t>(rows);
   indices = 0;
@@ -14,10 +23,11 @@ BatchMemory::Layout::Layout(std::int64_t rows) {
   images = (row + n * sizeof(ImageRow) + kLine - 1) / kLine * kLine;
 }
 
+}  // namespace
+
 BatchMemory::BatchMemory(const Device& device, std::int64_t rows, const ImageExtent& extent,
                          bool pixels)
-    : device_(device),
-      memory_(device,
+    : memory_(device,
               Layout(rows).images + (pixels ? static_cast<std::size_t>(rows * extent.count()) : 0)),
       read_(device) {
   const Layout at(rows);
@@ -36,12 +46,6 @@ BatchMemory::BatchMemory(const Device& device, std::int64_t rows, const ImageExt
 }
 
 // A copy must not outlive what it reads from.
-BatchMemory::~BatchMemory() {
-  try {
-    read_.synchronize();
-  } catch (...) {
-    backend(device_).defer(std::current_exception());
-  }
-}
+BatchMemory::~BatchMemory() { read_.settle(); }
 
 }  // namespace convoy::data

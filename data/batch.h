@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A batch in host memory: page-locked where the device copies from it, in one piece, so that two
-// copies move all of it.
+// A batch in host memory, page-locked where the device copies from it.
 //
 //   BatchMemory memory(device, 32, {224, 224, 3});
 //   fill(memory.batch().images);
@@ -50,15 +49,7 @@ class BatchMemory {
   bool is_free() const { return read_.has_passed(); }
   void wait_until_free() const { read_.synchronize(); }
 
-  // Where the parts of a batch of so many rows lie in its memory, in bytes: first what says
-  // something about the rows, then the pictures.
-  struct Layout {
-    explicit Layout(std::int64_t rows);
-    std::size_t indices, labels, row, images;
-  };
-
  private:
-  Device device_;
   PinnedBuffer memory_;
   Event read_;
   Batch batch_;

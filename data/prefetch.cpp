@@ -13,19 +13,13 @@
 
 #include "data/prefetch_ring.h"
 #include "kernels/require.h"
+#include "runtime/seconds.h"
 
 namespace convoy::data {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using Ring = PrefetchRing<>;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-std::int64_t nanoseconds_since(Clock::time_point start) {
-  return std::chrono::nanoseconds(Clock::now() - start).count();
-}
 
 // Of threads that are started while it lives.
 class SignalsBlocked {
@@ -190,7 +184,7 @@ void Prefetch::fill_here() {
   for (std::int64_t r = 0; r < shared_->plan->rows(); ++r) {
     shared_->fill(*own_, *shared_->ring.claim());
   }
-  shared_->filling_ns += nanoseconds_since(start);
+  shared_->filling_ns += (Clock::now() - start) / std::chrono::nanoseconds(1);
 }
 
 PrefetchedBatch& Prefetch::next() {

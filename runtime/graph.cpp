@@ -18,11 +18,7 @@ Graph::Graph(DeviceBackend& backend, Allocator& memory)
       last_(backend) {}
 
 Graph::~Graph() {
-  try {
-    last_.synchronize();
-  } catch (...) {
-    backend_.defer(std::current_exception());
-  }
+  last_.settle();
   if (graph_ != nullptr) backend_.destroy_graph(graph_);
   memory_.drop_pool(pool_);
 }

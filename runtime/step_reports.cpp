@@ -14,11 +14,7 @@ StepReports::StepReports(const Device& device, std::size_t depth) : device_(devi
 
 // The copies must not outlive what they write to.
 StepReports::~StepReports() {
-  try {
-    for (const std::size_t slot : under_way_) slots_[slot].copied.synchronize();
-  } catch (...) {
-    backend(device_).defer(std::current_exception());
-  }
+  for (const std::size_t slot : under_way_) slots_[slot].copied.settle();
 }
 
 void StepReports::push(const Stream& stream) {

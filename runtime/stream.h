@@ -70,6 +70,15 @@ class Event {
   bool has_passed() const { return backend_->has_passed(handle_); }
   // The host waits for it.
   void synchronize() const { backend_->synchronize_event(handle_); }
+  // The same in a destructor, whose memory must outlive a copy: what goes wrong is left for the
+  // next call that may throw.
+  void settle() const noexcept {
+    try {
+      synchronize();
+    } catch (...) {
+      backend_->defer(std::current_exception());
+    }
+  }
 
  private:
   DeviceBackend* backend_;

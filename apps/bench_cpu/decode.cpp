@@ -8,6 +8,7 @@
 #include "data/sample_decoder.h"
 #include "data/transforms.h"
 #include "kernels/require.h"
+#include "runtime/seconds.h"
 
 namespace convoy::bench {
 namespace {
@@ -15,10 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using File = std::vector<std::uint8_t>;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // A damaged file is nothing to measure on.
 bool is_sound_jpeg(const File& file) try {

@@ -8,6 +8,7 @@
 #include "nn/optimizer.h"
 #include "nn/parameter_store.h"
 #include "runtime/ops.h"
+#include "runtime/seconds.h"
 
 namespace convoy::bench {
 namespace {
@@ -54,14 +55,6 @@ double TrainStep::run() {
   loss_ = loss.item();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
-
-namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-}  // namespace
 
 // As scripts/bench_cpu_torch.cpp does it.
 double recorded_add(std::int64_t count) {

@@ -13,15 +13,12 @@
 #include "data/loader.h"
 #include "data/sha256.h"
 #include "kernels/require.h"
+#include "runtime/seconds.h"
 
 namespace convoy::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct BenchConfig {
   TrainConfig train;

@@ -13,6 +13,7 @@
 #include "data/pack_writer.h"
 #include "kernels/require.h"
 #include "runtime/device.h"
+#include "runtime/seconds.h"
 
 namespace convoy::apps {
 namespace {
@@ -72,10 +73,6 @@ void complete(PackConfig& c) {
   c.options.split = c.split;
   c.options.dataset = c.dataset;
   c.options.skip_bad = c.on_bad_image == "skip";
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 std::string megabytes(std::uint64_t bytes) {

@@ -102,66 +102,68 @@ Problem describe(const Request& request, const ConvLayer& layer, const char* pas
           .memory = std::make_shared<Operands>(request.device)};
 }
 
-Problem forward(const Request& request, const ConvLayer& layer) {
-  const Conv2dGeometry g = layer.g;
-  Problem problem = describe(request, layer, "forward");
+// An element of the result, of both operands as they were drawn.
+using ElementOf = double (*)(const Conv2dGeometry&, const HostValues&, const HostValues&,
+                             std::int64_t);
+
+// From two operands to one result, each of whose elements sums so many products.
+struct Pass {
+  const char* name;
+  Shape first, second, result;
+  std::int64_t terms;
+  ElementOf element;
+};
+
+// `make_op(first, second, result)` of their memory.
+template <class MakeOp>
+Problem problem_of(const Request& request, const ConvLayer& layer, const Pass& pass,
+                   MakeOp make_op) {
+  Problem problem = describe(request, layer, pass.name);
   const auto memory = problem.memory;
-  const int x = memory->input(request.dtype, g.input_shape().count());
-  const int weight = memory->input(request.dtype, g.weight_shape().count());
-  const int y = memory->output(request.dtype, g.output_shape().count());
-  bind(problem, request.device, [=, dtype = request.dtype, m = memory.get()](int set) {
-    return Conv2dForward{g, m->data(x, set), m->data(weight, set), m->data(y, set), dtype};
+  const int first = memory->input(request.dtype, pass.first.count());
+  const int second = memory->input(request.dtype, pass.second.count());
+  const int result = memory->output(request.dtype, pass.result.count());
+  bind(problem, request.device, [=, m = memory.get()](int set) {
+    return make_op(m->data(first, set), m->data(second, set), m->data(result, set));
   });
-  problem.expected = [=] {
-    const HostValues &from = memory->drawn(x), &filters = memory->drawn(weight);
-    const auto terms = static_cast<double>(g.R * g.S * g.C / g.groups);
-    return std::vector<Expected>{{y, terms, 1, terms, [=, &from, &filters](std::int64_t i) {
-                                    return forward_at(g, from, filters, i);
-                                  }}};
+  const auto terms = static_cast<double>(pass.terms);
+  problem.expected = [=, g = layer.g, element = pass.element] {
+    const HostValues &a = memory->drawn(first), &b = memory->drawn(second);
+    return std::vector<Expected>{
+        {result, terms, 1, terms, [=, &a, &b](std::int64_t i) { return element(g, a, b, i); }}};
   };
   return problem;
+}
+
+Problem forward(const Request& request, const ConvLayer& layer) {
+  const Conv2dGeometry g = layer.g;
+  const Pass pass{
+      "forward", g.input_shape(), g.weight_shape(), g.output_shape(), g.R * g.S * g.C / g.groups,
+      forward_at};
+  return problem_of(request, layer, pass,
+                    [g, dtype = request.dtype](const void* x, const void* weight, void* y) {
+                      return Conv2dForward{g, x, weight, y, dtype};
+                    });
 }
 
 Problem backward_input(const Request& request, const ConvLayer& layer) {
   const Conv2dGeometry g = layer.g;
-  Problem problem = describe(request, layer, "backward_input");
-  const auto memory = problem.memory;
-  const int dy = memory->input(request.dtype, g.output_shape().count());
-  const int weight = memory->input(request.dtype, g.weight_shape().count());
-  const int dx = memory->output(request.dtype, g.input_shape().count());
-  bind(problem, request.device, [=, dtype = request.dtype, m = memory.get()](int set) {
-    return Conv2dBackwardInput{
-        g, m->data(dy, set), m->data(weight, set), m->data(dx, set), false, dtype};
-  });
-  problem.expected = [=] {
-    const HostValues &from = memory->drawn(dy), &filters = memory->drawn(weight);
-    const auto terms = static_cast<double>(g.R * g.S * g.K / g.groups);
-    return std::vector<Expected>{{dx, terms, 1, terms, [=, &from, &filters](std::int64_t i) {
-                                    return input_gradient_at(g, from, filters, i);
-                                  }}};
-  };
-  return problem;
+  const Pass pass{"backward_input", g.output_shape(),           g.weight_shape(),
+                  g.input_shape(),  g.R * g.S * g.K / g.groups, input_gradient_at};
+  return problem_of(request, layer, pass,
+                    [g, dtype = request.dtype](const void* dy, const void* weight, void* dx) {
+                      return Conv2dBackwardInput{g, dy, weight, dx, false, dtype};
+                    });
 }
 
 Problem backward_weight(const Request& request, const ConvLayer& layer) {
   const Conv2dGeometry g = layer.g;
-  Problem problem = describe(request, layer, "backward_weight");
-  const auto memory = problem.memory;
-  const int x = memory->input(request.dtype, g.input_shape().count());
-  const int dy = memory->input(request.dtype, g.output_shape().count());
-  const int dweight = memory->output(request.dtype, g.weight_shape().count());
-  bind(problem, request.device, [=, dtype = request.dtype, m = memory.get()](int set) {
-    return Conv2dBackwardWeight{
-        g, m->data(x, set), m->data(dy, set), m->data(dweight, set), false, nullptr, false, dtype};
-  });
-  problem.expected = [=] {
-    const HostValues &image = memory->drawn(x), &gradient = memory->drawn(dy);
-    const auto terms = static_cast<double>(g.N * g.P * g.Q);
-    return std::vector<Expected>{{dweight, terms, 1, terms, [=, &image, &gradient](std::int64_t i) {
-                                    return weight_gradient_at(g, image, gradient, i);
-                                  }}};
-  };
-  return problem;
+  const Pass pass{"backward_weight", g.input_shape(), g.output_shape(),
+                  g.weight_shape(),  g.N * g.P * g.Q, weight_gradient_at};
+  return problem_of(request, layer, pass,
+                    [g, dtype = request.dtype](const void* x, const void* dy, void* dweight) {
+                      return Conv2dBackwardWeight{g, x, dy, dweight, false, nullptr, false, dtype};
+                    });
 }
 
 }  // namespace

@@ -6,16 +6,13 @@
 #include <memory>
 
 #include "runtime/graph.h"
+#include "runtime/seconds.h"
 #include "runtime/tensor.h"
 
 namespace convoy::kbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 // Seconds that the work takes, by the clock that fits the device.
 class Stopwatch {

@@ -41,11 +41,7 @@ InputSlot::InputSlot(const Device& device, const Stream& copies, std::int64_t ro
 
 // A copy must not outlive what it writes to.
 InputSlot::~InputSlot() {
-  try {
-    for (const Part& part : parts_) part.copied.synchronize();
-  } catch (...) {
-    backend(device_).defer(std::current_exception());
-  }
+  for (const Part& part : parts_) part.copied.settle();
 }
 
 void InputSlot::load(const data::Batch& batch) {
@@ -103,13 +99,12 @@ DeviceBatch InputPipeline::operator()(const data::Batch& batch) const {
   const Tensor images =
       from_host(batch.images.data(), {batch.rows, height, width, channels}, {DType::u8, device_});
   const Tensor rows = from_host(batch.row.data(), {batch.rows, 3}, {DType::i32, device_});
-  return {normalize_images(images, Tensor(), rows, options_),
+  return {this->images(images, Tensor(), rows),
           from_host(batch.labels.data(), {batch.rows}, {DType::i32, device_}), batch.valid};
 }
 
 DeviceBatch InputPipeline::operator()(const InputSlot& slot) const {
-  return {normalize_images(slot.images(), slot.index(), slot.rows(), options_), slot.labels(),
-          slot.labels().size(0)};
+  return {images(slot.images(), slot.index(), slot.rows()), slot.labels(), slot.labels().size(0)};
 }
 
 Tensor InputPipeline::images(const Tensor& images, const Tensor& index, const Tensor& rows) const {

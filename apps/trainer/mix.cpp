@@ -49,11 +49,7 @@ MixSlot::MixSlot(const Device& device, std::int64_t rows, const data::ImageExten
 
 // A copy must not outlive what it reads from.
 MixSlot::~MixSlot() {
-  try {
-    for (const Staging& staging : staging_) staging.copied.synchronize();
-  } catch (...) {
-    backend(device_).defer(std::current_exception());
-  }
+  for (const Staging& staging : staging_) staging.copied.settle();
 }
 
 void MixSlot::load(const data::Batch& batch, const InputSlot& slot, const MixConfig& config) {

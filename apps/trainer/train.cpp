@@ -15,15 +15,12 @@
 #include "kernels/require.h"
 #include "nn/fusion.h"
 #include "runtime/profiler.h"
+#include "runtime/seconds.h"
 
 namespace convoy::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // First signal: finish the step and save. Second: the default action.
 enum : std::sig_atomic_t { kGoOn, kSignal, kTimeIsUp };

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "runtime/seconds.h"
 #include "tests/data/files.h"
 #include "tests/data/numbered.h"
 
@@ -11,10 +12,6 @@ namespace {
 
 using testing::Numbered;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // One sample is read only when it is let go.
 class Stuck : public Numbered {

@@ -2,10 +2,9 @@
 // Capture and replay on the stand-in for the CUDA runtime.
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <vector>
 
-#include "tests/kernels/sim/stream_modes.h"
+#include "tests/kernels/sim/stream_parts.h"
 
 namespace convoy::on_sim {
 namespace {
@@ -16,31 +15,15 @@ using convoy::testing::over_modes;
 
 constexpr const char* kFile = "tests/kernels/sim/graph_test.cpp";
 
-struct Parts {
-  Parts() {
-    cudaMalloc(reinterpret_cast<void**>(&x), 4);
-    cudaMalloc(reinterpret_cast<void**>(&y), 4);
-    cudaMallocHost(reinterpret_cast<void**>(&host), 4);
-    for (cudaStream_t* stream : {&a, &b}) {
-      cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
-    }
-    for (cudaEvent_t* event : {&fork, &join}) {
-      cudaEventCreateWithFlags(event, cudaEventDisableTiming);
-    }
-  }
-  ~Parts() {
+// A graph besides, and a second event: one forks, one joins.
+struct GraphParts : Parts {
+  GraphParts() { cudaEventCreateWithFlags(&join, cudaEventDisableTiming); }
+  ~GraphParts() {
     cudaDeviceSynchronize();
     if (exec != nullptr) cudaGraphExecDestroy(exec);
     if (graph != nullptr) cudaGraphDestroy(graph);
-    for (const cudaEvent_t event : {fork, join}) cudaEventDestroy(event);
-    cudaStreamDestroy(a);
-    cudaStreamDestroy(b);
-    cudaFree(x);
-    cudaFree(y);
-    cudaFreeHost(host);
+    cudaEventDestroy(join);
   }
-  Parts(const Parts&) = delete;
-  Parts& operator=(const Parts&) = delete;
 
   void add(cudaStream_t stream, int* to, int value) const {
     submit(stream, "kernel add", Where::current(), [to, value] { *to += value; });
@@ -56,16 +39,15 @@ struct Parts {
     return value;
   }
 
-  int *x = nullptr, *y = nullptr, *host = nullptr;
-  cudaStream_t a = nullptr, b = nullptr;
-  cudaEvent_t fork = nullptr, join = nullptr;
+  cudaEvent_t& fork = event;
+  cudaEvent_t join = nullptr;
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t exec = nullptr;
 };
 
 TEST(SimGraph, ReplaysWhatWasCapturedAndRunsNothingMeanwhile) {
   over_modes([](const std::string& mode) {
-    Parts p;
+    GraphParts p;
     *p.host = 5;
     cudaStreamBeginCapture(p.a, cudaStreamCaptureModeThreadLocal);
     cudaMemcpyAsync(p.x, p.host, 4, cudaMemcpyHostToDevice, p.a);
@@ -82,7 +64,7 @@ TEST(SimGraph, ReplaysWhatWasCapturedAndRunsNothingMeanwhile) {
 }
 
 // Fork by an event, work on both streams, join by another.
-void capture_fork(Parts& p) {
+void capture_fork(GraphParts& p) {
   cudaStreamBeginCapture(p.a, cudaStreamCaptureModeThreadLocal);
   p.add(p.a, p.x, 1);
   cudaEventRecord(p.fork, p.a);
@@ -95,7 +77,7 @@ void capture_fork(Parts& p) {
 
 TEST(SimGraph, KeepsTheOrderOfAForkAndAJoin) {
   over_modes([](const std::string& mode) {
-    Parts p;
+    GraphParts p;
     capture_fork(p);
     p.instantiate();
     cudaMemsetAsync(p.x, 0, 4, p.a);
@@ -107,7 +89,7 @@ TEST(SimGraph, KeepsTheOrderOfAForkAndAJoin) {
 
 TEST(SimGraph, TwoLaunchesNeverOverlap) {
   over_modes([](const std::string& mode) {
-    Parts p;
+    GraphParts p;
     capture_fork(p);
     p.instantiate();
     cudaMemsetAsync(p.x, 0, 4, p.a);
@@ -120,7 +102,7 @@ TEST(SimGraph, TwoLaunchesNeverOverlap) {
 
 TEST(SimGraph, AConflictOfAReplayedCopyIsSeen) {
   over_modes([](const std::string& mode) {
-    Parts p;
+    GraphParts p;
     cudaStreamBeginCapture(p.a, cudaStreamCaptureModeThreadLocal);
     cudaMemsetAsync(p.x, 0, 4, p.a);
     const int line = __LINE__ - 1;
@@ -133,7 +115,7 @@ TEST(SimGraph, AConflictOfAReplayedCopyIsSeen) {
 }
 
 TEST(SimGraphFaults, WhatACaptureForbids) {
-  Parts p;
+  GraphParts p;
   void* memory = nullptr;
   const auto forbidden = [&](const char* name, auto call) {
     cudaStreamBeginCapture(p.a, cudaStreamCaptureModeGlobal);
@@ -156,7 +138,7 @@ TEST(SimGraphFaults, WhatACaptureForbids) {
 }
 
 TEST(SimGraphFaults, ACaptureThatNobodyJoins) {
-  Parts p;
+  GraphParts p;
   cudaStreamBeginCapture(p.a, cudaStreamCaptureModeThreadLocal);
   cudaEventRecord(p.fork, p.a);
   cudaStreamWaitEvent(p.b, p.fork);
@@ -169,7 +151,7 @@ TEST(SimGraphFaults, ACaptureThatNobodyJoins) {
 }
 
 TEST(SimGraphFaults, AnEventFromOutsideInACapture) {
-  Parts p;
+  GraphParts p;
   cudaEventRecord(p.fork, p.b);
   cudaStreamBeginCapture(p.a, cudaStreamCaptureModeThreadLocal);
   const std::string error = error_of([&] { cudaStreamWaitEvent(p.a, p.fork); });
@@ -178,7 +160,7 @@ TEST(SimGraphFaults, AnEventFromOutsideInACapture) {
 }
 
 TEST(SimGraphFaults, ABlockRecycledAcrossStreamsOfACapture) {
-  Parts p;
+  GraphParts p;
   cudaStreamBeginCapture(p.a, cudaStreamCaptureModeThreadLocal);
   cudaEventRecord(p.fork, p.a);
   cudaStreamWaitEvent(p.b, p.fork);
