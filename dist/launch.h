@@ -13,7 +13,8 @@ struct Place {
   int world_size = 1;
   int local_rank = 0;        // on this machine
   int local_world_size = 1;  // ranks on this machine
-  std::string init;          // "tcp://host:port" or "file:///path"; empty with one rank
+  std::string init = "";     // "tcp://host:port" or "file:///path"; empty with one rank
+  std::string job = "";      // told apart from others by this; empty where the launcher has no name
 };
 
 // Throws Error of kind usage for values that contradict each other or are not numbers, naming the

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Waiting for another process, with an end. What counts is the time that this process has watched
+// go by: one that was stopped (SIGSTOP, a suspended machine) and goes on must not find at once that
+// all others have been silent for too long.
+//
+//   Patience patience(timeout);
+//   while (!ready()) {
+//     if (!patience.pause()) fail("…");
+//   }
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+namespace convoy::dist {
+
+class Patience {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kLongestGap{250};
+
+  explicit Patience(std::chrono::milliseconds limit) : limit_(limit) {}
+
+  // Takes account of the time since the last call; false once the limit has passed.
+  bool go_on() {
+    const Clock::time_point now = Clock::now();
+    waited_ += std::min<Clock::duration>(now - last_, kLongestGap);
+    last_ = now;
+    return waited_ < limit_;
+  }
+  // Sleeps for a while that doubles up to 16 ms; false, at once, when the limit has passed.
+  bool pause() {
+    if (!go_on()) return false;
+    std::this_thread::sleep_for(pause_);
+    pause_ = std::min(2 * pause_, std::chrono::milliseconds(16));
+    return true;
+  }
+
+ private:
+  Clock::duration limit_, waited_{};
+  Clock::time_point last_ = Clock::now();
+  std::chrono::milliseconds pause_{1};
+};
+
+inline double in_seconds(std::chrono::milliseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+}  // namespace convoy::dist

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "dist/store.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "kernels/require.h"
+#include "tests/support/temporary_folder.h"
+
+namespace convoy::dist {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::TemporaryFolder;
+
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// What each rank gave back or, where it threw, its error's text.
+std::vector<std::string> on_ranks(int world_size, const Place& like,
+                                  const std::function<std::string(int, Store&)>& body,
+                                  std::chrono::milliseconds timeout = 20s) {
+  std::vector<std::string> results(world_size);
+  std::vector<std::jthread> ranks;
+  for (int rank = 0; rank < world_size; ++rank) {
+    ranks.emplace_back([&, rank] {
+      Place place = like;
+      place.rank = rank;
+      place.world_size = world_size;
+      results[rank] = error_of([&] { throw Error(body(rank, *open_store(place, timeout))); });
+    });
+  }
+  ranks.clear();
+  return results;
+}
+
+Place file_place(const TemporaryFolder& folder, const std::string& job = "") {
+  return {.init = "file://" + folder.path().string(), .job = job};
+}
+
+// Every rank sets a value under its name and reads all others'.
+std::string exchange(int rank, int world_size, Store& store) {
+  std::string all;
+  store.set("value/" + std::to_string(rank), std::string(1, static_cast<char>('a' + rank)));
+  for (int other = 0; other < world_size; ++other) {
+    all += store.wait("value/" + std::to_string(other), 20s);
+  }
+  return all;
+}
+
+TEST(FileStore, GivesEachRankWhatTheOthersHaveSet) {
+  const TemporaryFolder folder;
+  for (int run = 0; run < 3; ++run) {
+    const auto seen = on_ranks(4, file_place(folder),
+                               [](int rank, Store& store) { return exchange(rank, 4, store); });
+    EXPECT_EQ(seen, std::vector<std::string>(4, "abcd"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "a run's files stayed behind";
+}
+
+TEST(FileStore, TakesAnyBytesAndReplacesThem) {
+  const TemporaryFolder folder;
+  on_ranks(1, file_place(folder), [](int, Store& store) {
+    EXPECT_EQ(store.get("absent"), std::nullopt);
+    const std::string keys[] = {"a",
+                                "a/b",
+                                "../up",
+                                ".",
+                                "a+b",
+                                std::string(256, '%'),
+                                std::string(256, 'x'),
+                                std::string("nul\0nul", 7)};
+    for (const std::string& value : {std::string(), std::string(65536, '\0'), std::string("\n")}) {
+      for (const std::string& key : keys) store.set(key, key + value.substr(0, 65000));
+      for (const std::string& key : keys) EXPECT_EQ(store.get(key), key + value.substr(0, 65000));
+    }
+    EXPECT_THROW(store.set("", ""), Error);
+    EXPECT_THROW(store.set(std::string(257, 'x'), ""), Error);
+    EXPECT_THROW(store.set("x", std::string(65537, 'x')), Error);
+    return "";
+  });
+}
+
+// A job that was killed leaves its values and questions; they must not reach the next one.
+TEST(FileStore, IsNotConfusedByWhatAnEarlierJobLeft) {
+  const TemporaryFolder folder;
+  testing::write_text(folder / "ask.1.0123456789abcdef", "");
+  testing::write_text(folder / "answer.0123456789abcdef", "run-old 2");
+  std::filesystem::create_directory(folder / "run-old");
+  testing::write_text(folder / "run-old" / "key.value%2f1", "z");
+  testing::write_text(folder / "notes.txt", "somebody's own");
+  const auto seen = on_ranks(2, file_place(folder),
+                             [](int rank, Store& store) { return exchange(rank, 2, store); });
+  EXPECT_EQ(seen, std::vector<std::string>(2, "ab"));
+  EXPECT_EQ(testing::file_text(folder / "notes.txt"), "somebody's own");
+}
+
+TEST(FileStore, TwoJobsOfDifferentNamesShareAFolder) {
+  const TemporaryFolder folder;
+  std::vector<std::string> first, second;
+  {
+    std::jthread one([&] {
+      first = on_ranks(2, file_place(folder, "one"),
+                       [](int rank, Store& store) { return exchange(rank, 2, store); });
+    });
+    second = on_ranks(3, file_place(folder, "two/.."),
+                      [](int rank, Store& store) { return exchange(rank, 3, store); });
+  }
+  EXPECT_EQ(first, std::vector<std::string>(2, "ab"));
+  EXPECT_EQ(second, std::vector<std::string>(3, "abc"));
+}
+
+TEST(FileStore, NamesTheRanksThatHaveNotCome) {
+  const TemporaryFolder folder;
+  Place place = file_place(folder);
+  place.world_size = 4;
+  const std::string rank0 = error_of([&] { open_store(place, 200ms); });
+  EXPECT_NE(rank0.find("within 0.2 s, found no rank 1, 2, 3"), std::string::npos) << rank0;
+  place.rank = 3;
+  const std::string rank3 = error_of([&] { open_store(place, 200ms); });
+  EXPECT_NE(rank3.find("rank 3 expects an answer of rank 0 in '" + folder.path().string()),
+            std::string::npos)
+      << rank3;
+}
+
+TEST(FileStore, RefusesAnotherNumberOfRanksAndTheSameRankTwice) {
+  const TemporaryFolder folder;
+  std::string wrong_size, second;
+  {
+    std::jthread rank0([&] {
+      Place place = file_place(folder);
+      place.world_size = 3;
+      error_of([&] { open_store(place, 1s); });
+    });
+    Place place = file_place(folder);
+    place.rank = 1;
+    place.world_size = 2;
+    wrong_size = error_of([&] { open_store(place, 20s); });
+    place.world_size = 3;
+    const auto first = open_store(place, 20s);
+    second = error_of([&] { open_store(place, 20s); });
+  }
+  EXPECT_NE(wrong_size.find("rank 1 expects 2 ranks, but rank 0 has been started with 3"),
+            std::string::npos)
+      << wrong_size;
+  EXPECT_NE(second.find("expects one process with rank 1"), std::string::npos) << second;
+}
+
+TEST(Store, WaitEndsAndNamesTheKey) {
+  const auto store = memory_store();
+  const std::string text = error_of([&] { store->wait("gloo/2", 50ms); });
+  EXPECT_NE(text.find("expects 'gloo/2' to be set within 0.05 s"), std::string::npos) << text;
+  std::jthread late([&] {
+    std::this_thread::sleep_for(30ms);
+    store->set("late", "value");
+  });
+  EXPECT_EQ(store->wait("late", 20s), "value");
+}
+
+TEST(Store, RefusesAnAddressThatIsNone) {
+  for (const char* init : {"", "file://relative", "http://host:1", "host:1"}) {
+    const Place place = {.world_size = 2, .init = init};
+    EXPECT_NE(error_of([&] { open_store(place, 100ms); }).find("--dist-init"), std::string::npos)
+        << init;
+  }
+}
+
+}  // namespace
+}  // namespace convoy::dist
