@@ -11,6 +11,7 @@ namespace convoy {
 namespace {
 
 thread_local bool recording = true;
+thread_local const OnGradient::Function* on_gradient = nullptr;
 std::atomic<void (*)(const char*)> record_observer{nullptr};
 
 std::uint64_t next_sequence() {
@@ -85,6 +86,10 @@ NoGrad::NoGrad() : before_(recording) { recording = false; }
 NoGrad::~NoGrad() { recording = before_; }
 bool grad_enabled() { return recording; }
 
+OnGradient::OnGradient(Function function)
+    : function_(std::move(function)), before_(std::exchange(on_gradient, &function_)) {}
+OnGradient::~OnGradient() { on_gradient = before_; }
+
 void set_record_observer(void (*observer)(const char*)) { record_observer = observer; }
 
 Node::Node(const char* op, const Tensor& output)
@@ -95,6 +100,7 @@ Node::~Node() {
   std::vector<std::shared_ptr<Node>> orphans;
   const auto adopt = [&orphans](std::vector<Edge>& edges) {
     for (Edge& edge : edges) {
+      if (edge.leaf) --edge.leaf->uses;
       if (!edge.producer) continue;
       --edge.producer->users;
       orphans.push_back(std::move(edge.producer));
@@ -110,10 +116,14 @@ Node::~Node() {
 }
 
 void Node::drop_inputs() {
+  std::vector<std::shared_ptr<TensorImpl>> complete;
   for (Edge& edge : inputs) {
     if (edge.producer) --edge.producer->users;
+    if (!edge.leaf || --edge.leaf->uses > 0) continue;
+    if (on_gradient != nullptr && edge.leaf->grad_written) complete.push_back(edge.leaf);
   }
   inputs.clear();
+  for (const auto& leaf : complete) (*on_gradient)(*leaf);
 }
 
 bool must_record(std::span<const Input> inputs) {
@@ -140,6 +150,7 @@ void attach(std::shared_ptr<Node> node, const Tensor& output, std::span<const In
       ++edge.producer->users;
     } else {
       edge.leaf = impl;
+      ++impl->uses;
     }
   }
   output.impl()->producer = std::move(node);

@@ -13,6 +13,7 @@
 // A backward function may capture numbers, shapes and Saved values. A captured Tensor would keep
 // the graph alive in a circle, so it does not compile. A node drops what it saved once it has run.
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -67,6 +68,22 @@ class NoGrad {
   bool before_;
 };
 bool grad_enabled();
+
+// While one is alive on this thread, backward() calls it with every leaf whose gradient is
+// complete: written, and used by no other node on the tape. So it may be sent on while backward()
+// goes on.
+class OnGradient {
+ public:
+  using Function = std::function<void(const TensorImpl& leaf)>;
+  explicit OnGradient(Function function);
+  ~OnGradient();
+  OnGradient(const OnGradient&) = delete;
+  OnGradient& operator=(const OnGradient&) = delete;
+
+ private:
+  Function function_;
+  const Function* before_;
+};
 
 // Where an input's gradient goes: dense memory of the input's shape. With `accumulate` it holds
 // another branch's gradient, to be added to; without, its contents are undefined.
@@ -133,7 +150,7 @@ class Node {
 
   virtual void run(const Tensor& dy, Grads& grads) = 0;
   virtual void drop_saves() = 0;
-  void drop_inputs();
+  void drop_inputs();  // and tells of leaves that nobody else uses
 
   const char* name;
   std::uint64_t sequence;  // order of recording; backward runs in the reverse

@@ -53,6 +53,7 @@ struct TensorImpl {
   // Autograd: a tensor either has a producer on the tape, or is a leaf that may want a gradient.
   bool requires_grad = false;
   bool grad_written = false;  // whether `grad` holds this step's gradient
+  int uses = 0;               // of a leaf: by nodes on the tape that have not run
   std::shared_ptr<Node> producer;
   std::shared_ptr<TensorImpl> grad;  // destination of a leaf's gradient; kept over steps
 };

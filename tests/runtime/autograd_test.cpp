@@ -170,6 +170,34 @@ TEST(Autograd, NothingIsRecordedWithoutALeafThatWantsIt) {
   EXPECT_NE(error_of([&] { y.backward(); }).find("no input"), std::string::npos);
 }
 
+TEST(Autograd, AGradientIsCompleteWhenNoNodeIsLeftThatUsesTheLeaf) {
+  const Tensor early = leaf({1, 2}), late = leaf({3, 4}), idle = leaf({5, 6});
+  Tensor unused = test_add(late, idle);  // its tape is never run, and keeps `late` in use
+  std::vector<const TensorImpl*> told;
+  const auto run = [&] {
+    const Tensor y = test_add(test_scale(early, 2), late);
+    told.clear();
+    early.impl()->grad_written = late.impl()->grad_written = false;
+    const OnGradient on([&](const TensorImpl& done) { told.push_back(&done); });
+    test_add(y, early).backward(from_vector<float>({1, 1}, {2}));
+  };
+  run();
+  EXPECT_EQ(told, (std::vector<const TensorImpl*>{early.impl().get()}));
+  unused = Tensor();
+  run();
+  EXPECT_EQ(told, (std::vector<const TensorImpl*>{late.impl().get(), early.impl().get()}));
+}
+
+TEST(Autograd, SomeoneWhoWaitsForGradientsMayThrow) {
+  const Tensor x = leaf({2});
+  {
+    const OnGradient on([](const TensorImpl&) { throw Error("nobody listens"); });
+    EXPECT_THROW(test_add(x, x).backward(), Error);
+  }
+  EXPECT_EQ(x.impl()->uses, 0);
+  test_add(x, x).backward();
+}
+
 TEST(Autograd, ADeepTapeIsFreedWithoutRecursion) {
   const Tensor x = leaf({1});
   Tensor y = x;
