@@ -8,6 +8,7 @@ packages=(
   libboost-context-dev  # the simulator's fibers
   libfmt-dev nlohmann-json3-dev libcli11-dev
   libjpeg62-turbo-dev libstb-dev zlib1g-dev
+  libgloo-dev  # ranks on hosts
   libgtest-dev
 )
 packages+=("$@")

@@ -3,10 +3,10 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/convoy)
 
-install(TARGETS convoy_kernels convoy_runtime convoy_nn convoy_data EXPORT convoy-targets
+install(TARGETS convoy_kernels convoy_runtime convoy_nn convoy_data convoy_dist EXPORT convoy-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS convoy_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(folder kernels runtime nn data)
+foreach(folder kernels runtime nn data dist)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/convoy
     FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE PATTERN "gpu" EXCLUDE PATTERN "sim" EXCLUDE PATTERN "vendor" EXCLUDE)
 endforeach()
@@ -26,7 +26,7 @@ if(CONVOY_TESTS)
   if(kind STREQUAL SHARED_LIBRARY)
     install(TARGETS convoy_kernels LIBRARY DESTINATION lib COMPONENT bundle EXCLUDE_FROM_ALL)
   endif()
-  foreach(name apps cuda data gpu_kernels kernels nn nn_sim runtime runtime_sim sim train_step)
+  foreach(name apps cuda data dist gpu_kernels kernels nn nn_sim runtime runtime_sim sim train_step)
     if(TARGET test_${name})
       install(TARGETS test_${name} RUNTIME DESTINATION tests COMPONENT bundle EXCLUDE_FROM_ALL OPTIONAL)
     endif()
