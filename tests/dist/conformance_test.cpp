@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+// One suite over every communicator: each operation, dtype and awkward count against sums in
+// double precision, and the same bits on all ranks and in every repetition.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/half.h"
+#include "tests/support/communicators.h"
+
+namespace convoy::dist {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+struct Engine {
+  std::string name;
+  MakeCommunicator make;
+  std::vector<Device> devices;
+  std::string why_not;  // it cannot run here
+  bool in_rank_order = true;
+};
+
+void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
+
+// A rank's contribution: numbers of both signs and many magnitudes, as the dtype holds them.
+double draw(DType dtype, int rank, std::int64_t index) {
+  std::uint64_t bits = (static_cast<std::uint64_t>(rank) << 40 | index) * 0x9e3779b97f4a7c15u;
+  bits = (bits ^ bits >> 29) * 0xbf58476d1ce4e5b9u;
+  bits ^= bits >> 32;
+  if (dtype == DType::i64) return static_cast<double>(static_cast<std::int64_t>(bits) >> 12);
+  const double fraction = static_cast<double>(bits >> 40) / (1 << 24) - 0.5;
+  return std::ldexp(fraction, static_cast<int>(bits % 13) - 6);
+}
+
+void put(DType dtype, double value, std::byte* at) {
+  const auto store = [&](auto stored) { std::memcpy(at, &stored, sizeof stored); };
+  if (dtype == DType::f32) store(static_cast<float>(value));
+  if (dtype == DType::f16) store(from_double<F16>(value));
+  if (dtype == DType::bf16) store(from_double<BF16>(value));
+  if (dtype == DType::i64) store(static_cast<std::int64_t>(value));
+}
+
+double take(DType dtype, const std::byte* at) {
+  const auto load = [&](auto stored) {
+    std::memcpy(&stored, at, sizeof stored);
+    return stored;
+  };
+  if (dtype == DType::f32) return load(0.0f);
+  if (dtype == DType::f16) return to_float(load(F16{}));
+  if (dtype == DType::bf16) return to_float(load(BF16{}));
+  return static_cast<double>(load(std::int64_t{}));
+}
+
+double eps(DType dtype) {
+  if (dtype == DType::f16) return 0x1p-11;
+  return dtype == DType::bf16 ? 0x1p-8 : 0x1p-24;
+}
+
+// Half of the smallest step of the subnormals: what rounding may lose where |value| is tiny.
+double tiny(DType dtype) { return dtype == DType::f16 ? 0x1p-25 : 0x1p-134; }
+
+Bytes values_of(DType dtype, int rank, std::int64_t count) {
+  Bytes bytes(count * size_of(dtype));
+  for (std::int64_t i = 0; i < count; ++i) {
+    put(dtype, draw(dtype, rank, i), bytes.data() + i * size_of(dtype));
+  }
+  return bytes;
+}
+
+Tensor tensor_of(const Bytes& bytes, DType dtype, const Device& device) {
+  return from_host(bytes.data(), {static_cast<std::int64_t>(bytes.size() / size_of(dtype))},
+                   {dtype, device});
+}
+Bytes bytes_of(const Tensor& tensor) {
+  Bytes bytes(tensor.count() * size_of(tensor.dtype()));
+  to_host(tensor, bytes.data());
+  return bytes;
+}
+Tensor part_of(const Tensor& whole, const Range& part) {
+  return make_view(whole, part.begin, {part.count()}, {1});
+}
+
+// |found - Σ| ≤ one rounding to the dtype and W - 1 f32 additions of what the ranks have given.
+// Over i64 the numbers stay below 2^53, and nothing is rounded.
+void expect_sums(DType dtype, int world_size, std::int64_t begin, const Bytes& found) {
+  const std::int64_t count = static_cast<std::int64_t>(found.size() / size_of(dtype));
+  for (std::int64_t i = 0; i < count; ++i) {
+    double sum = 0, magnitude = 0;
+    for (int rank = 0; rank < world_size; ++rank) {
+      std::byte stored[8] = {};
+      put(dtype, draw(dtype, rank, begin + i), stored);
+      sum += take(dtype, stored);
+      magnitude += std::fabs(take(dtype, stored));
+    }
+    const double bound = dtype == DType::i64
+                             ? 0.0
+                             : eps(dtype) * std::fabs(sum) + tiny(dtype) +
+                                   (world_size - 1) * 0x1p-24 * magnitude * (1 + eps(dtype));
+    const double value = take(dtype, found.data() + i * size_of(dtype));
+    ASSERT_LE(std::fabs(value - sum), bound)
+        << name(dtype) << " element " << begin + i << ": " << value << " for " << sum;
+  }
+}
+
+// Each rank leaves its result; all compare theirs with rank 0's, or with the bytes given.
+class Conformance : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    if (!GetParam().why_not.empty()) GTEST_SKIP() << GetParam().why_not;
+  }
+
+  void each_rank(int world_size, const std::function<void(Communicator&)>& run) {
+    const auto errors = errors_of_ranks(world_size, GetParam().make,
+                                        [&](std::unique_ptr<Communicator>& ranks) { run(*ranks); });
+    for (const std::string& error : errors) EXPECT_EQ(error, "");
+  }
+
+  // For 1 to 8 ranks, all dtypes and counts; on a second device for 2 and 5.
+  void each_case(
+      const std::function<void(Communicator&, DType, std::int64_t, const Device&)>& run) {
+    for (int world_size = 1; world_size <= 8; ++world_size) {
+      each_rank(world_size, [&](Communicator& ranks) {
+        for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::i64}) {
+          for (const Device& device : GetParam().devices) {
+            if (device != GetParam().devices[0] && world_size != 2 && world_size != 5) continue;
+            const std::int64_t w = world_size;
+            for (const std::int64_t count :
+                 {std::int64_t{0}, std::int64_t{1}, w - 1, w, w + 1, std::int64_t{1009}}) {
+              run(ranks, dtype, count, device);
+            }
+          }
+        }
+        if (world_size % 3 == 2) run(ranks, DType::f32, 1000000, GetParam().devices[0]);
+        if (world_size == 3) run(ranks, DType::bf16, 1000000, GetParam().devices[0]);
+      });
+    }
+  }
+};
+
+TEST_P(Conformance, AllReduceSums) {
+  each_case([&](Communicator& ranks, DType dtype, std::int64_t count, const Device& device) {
+    const Partition parts(count, ranks.world_size());
+    const Bytes mine = values_of(dtype, ranks.rank(), count);
+    const Tensor in = tensor_of(mine, dtype, device);
+    const Tensor out = full({count}, 7, {dtype, device});
+    ranks.all_reduce(in, out, parts).wait();
+    const Bytes sums = bytes_of(out);
+    expect_sums(dtype, ranks.world_size(), 0, sums);
+    EXPECT_EQ(bytes_of(in), mine);
+    ranks.all_reduce(in).wait();
+    EXPECT_EQ(bytes_of(in), sums) << "in place";
+  });
+}
+
+TEST_P(Conformance, ReduceScatterSumsThisRanksPart) {
+  each_case([&](Communicator& ranks, DType dtype, std::int64_t count, const Device& device) {
+    for (const std::int64_t unit : {1, 5}) {
+      const Partition parts(count, ranks.world_size(), unit);
+      const Range part = parts.of(ranks.rank());
+      const Tensor in = tensor_of(values_of(dtype, ranks.rank(), count), dtype, device);
+      const Tensor out = full({part.count()}, 7, {dtype, device});
+      ranks.reduce_scatter(in, out, parts).wait();
+      const Bytes sums = bytes_of(out);
+      expect_sums(dtype, ranks.world_size(), part.begin, sums);
+      const Tensor inside = part_of(in, part);
+      ranks.reduce_scatter(in, inside, parts).wait();
+      EXPECT_EQ(bytes_of(inside), sums) << "in place";
+    }
+  });
+}
+
+TEST_P(Conformance, AllGatherPutsPartsInOrder) {
+  each_case([&](Communicator& ranks, DType dtype, std::int64_t count, const Device& device) {
+    for (const std::int64_t unit : {1, 5}) {
+      const Partition parts(count, ranks.world_size(), unit);
+      const Range part = parts.of(ranks.rank());
+      const Bytes whole = values_of(dtype, 99, count);
+      const Tensor in = part_of(tensor_of(whole, dtype, device), part).clone();
+      const Tensor out = full({count}, 7, {dtype, device});
+      ranks.all_gather(in, out, parts).wait();
+      EXPECT_EQ(bytes_of(out), whole);
+      const Tensor again = full({count}, 7, {dtype, device});
+      part_of(again, part).copy_(in);
+      ranks.all_gather(part_of(again, part), again, parts).wait();
+      EXPECT_EQ(bytes_of(again), whole) << "in place";
+    }
+  });
+}
+
+TEST_P(Conformance, BroadcastGivesTheRootsNumbers) {
+  each_case([&](Communicator& ranks, DType dtype, std::int64_t count, const Device& device) {
+    for (const int root : {0, ranks.world_size() - 1}) {
+      const Tensor data = tensor_of(values_of(dtype, ranks.rank(), count), dtype, device);
+      ranks.broadcast(data, root).wait();
+      EXPECT_EQ(bytes_of(data), values_of(dtype, root, count));
+    }
+  });
+}
+
+TEST_P(Conformance, AllRanksHaveTheSameBits) {
+  for (const int world_size : {2, 3, 5, 8}) {
+    std::vector<Bytes> results(world_size);
+    each_rank(world_size, [&](Communicator& ranks) {
+      const Device& device = GetParam().devices[0];
+      const Bytes mine = values_of(DType::f32, ranks.rank(), 100003);
+      for (int repetition = 0; repetition < 20; ++repetition) {
+        const Tensor data = tensor_of(mine, DType::f32, device);
+        ranks.all_reduce(data).wait();
+        Bytes sums = bytes_of(data);
+        if (repetition == 0) results[ranks.rank()] = sums;
+        ASSERT_EQ(sums, results[ranks.rank()]) << "repetition " << repetition;
+      }
+    });
+    for (const Bytes& result : results) EXPECT_EQ(result, results[0]);
+  }
+}
+
+// However a range is cut, and by whichever operation: plain data parallel and sharded optimizers
+// must agree.
+TEST_P(Conformance, AllReduceIsReduceScatterAndAllGather) {
+  each_rank(3, [&](Communicator& ranks) {
+    const Device& device = GetParam().devices[0];
+    const Bytes mine = values_of(DType::bf16, ranks.rank(), 10007);
+    const Partition parts(10007, 3, 64);
+    const Tensor once = tensor_of(mine, DType::bf16, device);
+    ranks.all_reduce(once, once, parts).wait();
+    const Tensor twice = tensor_of(mine, DType::bf16, device);
+    const Tensor part = part_of(twice, parts.of(ranks.rank()));
+    ranks.reduce_scatter(twice, part, parts).wait();
+    ranks.all_gather(part, twice, parts).wait();
+    EXPECT_EQ(bytes_of(once), bytes_of(twice));
+    if (!GetParam().in_rank_order) return;
+    const Tensor otherwise = tensor_of(mine, DType::bf16, device);
+    ranks.all_reduce(otherwise).wait();
+    EXPECT_EQ(bytes_of(once), bytes_of(otherwise));
+  });
+}
+
+// 1e8, 1 and -1e8 sum to 0 in this order, to 1 in another.
+TEST_P(Conformance, SumsAreTakenInTheOrderOfTheRanks) {
+  if (!GetParam().in_rank_order) GTEST_SKIP() << "the engine's order is its own";
+  const std::vector<std::vector<float>> orders = {
+      {1e8f, 1, -1e8f, 1}, {1e8f, -1e8f, 1, 1}, {1, 1e8f, -1e8f, 1}, {1, 1, 1e8f, -1e8f}};
+  for (const std::vector<float>& order : orders) {
+    float sum = 0;
+    for (const float value : order) sum += value;
+    each_rank(4, [&](Communicator& ranks) {
+      const Tensor data = full({37}, order[ranks.rank()], {DType::f32, GetParam().devices[0]});
+      ranks.all_reduce(data).wait();
+      EXPECT_EQ(to_vector<float>(data), std::vector<float>(37, sum));
+    });
+  }
+}
+
+// 2048 + 1 + 1 in f16: 2050 when the sum is rounded once, 2048 when each step is.
+TEST_P(Conformance, HalfTypesAreRoundedOnce) {
+  if (!GetParam().in_rank_order) GTEST_SKIP() << "the engine rounds as it likes";
+  each_rank(3, [&](Communicator& ranks) {
+    const Tensor data =
+        full({5}, ranks.rank() == 0 ? 2048 : 1, {DType::f16, GetParam().devices[0]});
+    ranks.all_reduce(data).wait();
+    const Bytes sums = bytes_of(data);
+    EXPECT_EQ(take(DType::f16, sums.data()), 2050);
+  });
+}
+
+TEST_P(Conformance, OperationsRunInOrderBesideTheCaller) {
+  each_rank(4, [&](Communicator& ranks) {
+    const Device& device = GetParam().devices.back();
+    std::vector<Tensor> data;
+    std::vector<Work> work;
+    for (int i = 0; i < 30; ++i) {
+      data.push_back(full({i * 100}, i, {DType::f32, device}));
+      work.push_back(ranks.all_reduce(data.back()));
+    }
+    for (int i = 29; i >= 0; --i) {
+      work[i].wait();
+      EXPECT_TRUE(work[i].has_passed());
+      EXPECT_EQ(to_vector<float>(data[i]),
+                std::vector<float>(i * 100, 4.0f * static_cast<float>(i)));
+    }
+  });
+}
+
+TEST_P(Conformance, NobodyPassesABarrierBeforeAllHaveCome) {
+  std::atomic<int> come = 0;
+  each_rank(5, [&](Communicator& ranks) {
+    for (int round = 1; round <= 20; ++round) {
+      std::this_thread::sleep_for(std::chrono::microseconds(ranks.rank() * 100));
+      ++come;
+      ranks.barrier();
+      EXPECT_GE(come, 5 * round);
+      ranks.barrier();
+    }
+  });
+}
+
+TEST_P(Conformance, OperandsThatDoNotFitAreRefused) {
+  each_rank(2, [&](Communicator& ranks) {
+    const Device& device = GetParam().devices[0];
+    const auto tensor = [&](std::int64_t count, DType dtype = DType::f32) {
+      return zeros({count}, {dtype, device});
+    };
+    const auto error = [](const auto& call) -> std::string {
+      try {
+        call();
+      } catch (const Error& refused) {
+        return refused.what();
+      }
+      return "nothing was thrown";
+    };
+    const Partition parts(10, 2);
+    const auto expect = [&](const std::string& found, const char* text) {
+      EXPECT_NE(found.find(text), std::string::npos) << found;
+    };
+    expect(error([&] { ranks.all_reduce(tensor(10), tensor(9), parts); }),
+           "all_reduce: out expects 10 elements, found 9");
+    expect(error([&] { ranks.reduce_scatter(tensor(9), tensor(5), parts); }),
+           "reduce_scatter: in expects 10 elements, found 9");
+    expect(error([&] { ranks.all_gather(tensor(10), tensor(10), parts); }),
+           "all_gather: in expects 5 elements, found 10");
+    expect(error([&] { ranks.all_reduce(tensor(10), tensor(10, DType::f16), parts); }),
+           "all_reduce: out expects f32, as in is, found f16");
+    expect(error([&] { ranks.all_reduce(tensor(10, DType::u8)); }),
+           "all_reduce: in expects f32, f16, bf16 or i64, found u8");
+    expect(error([&] { ranks.all_reduce(tensor(10), tensor(10), Partition(10, 3)); }),
+           "all_reduce: expects 2 parts, one for each rank, found 3");
+    expect(error([&] { ranks.broadcast(tensor(10), 2); }),
+           "broadcast: root expects a rank from 0 to 1, found 2");
+    expect(error([&] { ranks.broadcast(make_view(tensor(10), 0, {5}, {2}), 0); }),
+           "broadcast: data expects a dense tensor");
+    const Tensor fine = full({4}, 1, {DType::f32, device});
+    ranks.all_reduce(fine).wait();
+    EXPECT_EQ(to_vector<float>(fine), std::vector<float>(4, 2.0f)) << "afterwards all is well";
+  });
+}
+
+std::vector<Engine> engines() {
+  std::vector<Engine> all = {{"gloo", gloo(), {{DeviceType::cpu}}, ""}};
+  if (kHasSim) all[0].devices.push_back({DeviceType::sim});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Conformance, testing::ValuesIn(engines()),
+                         [](const auto& engine) { return engine.param.name; });
+
+}  // namespace
+}  // namespace convoy::dist
