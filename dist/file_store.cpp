@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dist/patience.h"
+#include "dist/store_entry.h"
 #include "kernels/require.h"
 
 namespace convoy::dist {

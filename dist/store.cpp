@@ -6,6 +6,8 @@
 
 #include "dist/file_store.h"
 #include "dist/patience.h"
+#include "dist/store_entry.h"
+#include "dist/tcp_store.h"
 #include "kernels/require.h"
 
 namespace convoy::dist {
@@ -42,14 +44,6 @@ std::string Store::wait(const std::string& key, std::chrono::milliseconds timeou
        in_seconds(timeout));
 }
 
-void check_store_entry(const std::string& key, std::size_t value_bytes) {
-  require(!key.empty() && key.size() <= kMaxKeyBytes,
-          "store: expects a key of 1 to {} characters, found {}", kMaxKeyBytes, key.size());
-  require(value_bytes <= kMaxValueBytes,
-          "store: expects a value of up to {} bytes for '{}', found {}", kMaxValueBytes, key,
-          value_bytes);
-}
-
 std::unique_ptr<Store> memory_store() { return std::make_unique<MemoryStore>(); }
 
 std::unique_ptr<Store> open_store(const Place& place, std::chrono::milliseconds timeout) {
@@ -58,7 +52,7 @@ std::unique_ptr<Store> open_store(const Place& place, std::chrono::milliseconds 
   if (place.init.starts_with(file + "/")) {
     return std::make_unique<FileStore>(place.init.substr(file.size()), place, timeout);
   }
-  fail_usage("--dist-init: expects file:///path, found '{}'", place.init);
+  return std::make_unique<TcpStore>(tcp_endpoint(place.init), place, timeout);
 }
 
 }  // namespace convoy::dist

@@ -27,11 +27,6 @@ class Store {
   std::string wait(const std::string& key, std::chrono::milliseconds timeout);
 };
 
-inline constexpr std::size_t kMaxKeyBytes = 256, kMaxValueBytes = 64 * 1024;
-
-// Throws Error for a key or a value that no store takes.
-void check_store_entry(const std::string& key, std::size_t value_bytes);
-
 // The store that place.init names; of one rank without an `init`, one in memory. Throws Error when
 // rank 0 has not been found within `timeout`.
 std::unique_ptr<Store> open_store(const Place& place, std::chrono::milliseconds timeout);

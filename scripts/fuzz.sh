@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes what reads files from outside, with clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
-#   ./scripts/fuzz.sh [SECONDS [TARGET...]]     60 seconds each; targets: bitmap cifar idx jpeg pack png safetensors
+#   ./scripts/fuzz.sh [SECONDS [TARGET...]]     60 seconds each; targets: bitmap cifar idx jpeg pack png safetensors store
 # Starts from tests/fuzz/corpus and, where they are, the images of CONVOY_DATA/torture; what it learns stays in
 # build/fuzz/corpus. A finding's input is put beside it and named; mended, it belongs into tests/fuzz/corpus, where
 # the tests read it.
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(bitmap cifar idx jpeg pack png safetensors)
+[ ${#targets[@]} -gt 0 ] || targets=(bitmap cifar idx jpeg pack png safetensors store)
 data=${CONVOY_DATA:-$PWD/../shared/data}
 
 ./scripts/setup.sh clang

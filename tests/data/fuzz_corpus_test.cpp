@@ -20,6 +20,7 @@ const std::map<std::string, void (*)(fuzz::Bytes)> kTargets = {
     {"pack", fuzz::pack},
     {"png", fuzz::png},
     {"safetensors", fuzz::safetensors},
+    {"store", fuzz::store},
 };
 
 TEST(FuzzCorpus, EveryInputIsTakenOrRefused) {

@@ -3,58 +3,24 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <thread>
 #include <vector>
 
 #include "kernels/require.h"
+#include "tests/dist/on_ranks.h"
 #include "tests/support/temporary_folder.h"
 
 namespace convoy::dist {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::error_of;
+using testing::exchange;
+using testing::on_ranks;
 using testing::TemporaryFolder;
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-// What each rank gave back or, where it threw, its error's text.
-std::vector<std::string> on_ranks(int world_size, const Place& like,
-                                  const std::function<std::string(int, Store&)>& body,
-                                  std::chrono::milliseconds timeout = 20s) {
-  std::vector<std::string> results(world_size);
-  std::vector<std::jthread> ranks;
-  for (int rank = 0; rank < world_size; ++rank) {
-    ranks.emplace_back([&, rank] {
-      Place place = like;
-      place.rank = rank;
-      place.world_size = world_size;
-      results[rank] = error_of([&] { throw Error(body(rank, *open_store(place, timeout))); });
-    });
-  }
-  ranks.clear();
-  return results;
-}
 
 Place file_place(const TemporaryFolder& folder, const std::string& job = "") {
   return {.init = "file://" + folder.path().string(), .job = job};
-}
-
-// Every rank sets a value under its name and reads all others'.
-std::string exchange(int rank, int world_size, Store& store) {
-  std::string all;
-  store.set("value/" + std::to_string(rank), std::string(1, static_cast<char>('a' + rank)));
-  for (int other = 0; other < world_size; ++other) {
-    all += store.wait("value/" + std::to_string(other), 20s);
-  }
-  return all;
 }
 
 TEST(FileStore, GivesEachRankWhatTheOthersHaveSet) {

@@ -12,6 +12,7 @@
 #include "data/idx.h"
 #include "data/pack_view.h"
 #include "data/sample_decoder.h"
+#include "dist/store_session.h"
 #include "kernels/require.h"
 #include "nn/safetensors_header.h"
 
@@ -87,6 +88,17 @@ void put_pack_checksums_right(std::vector<std::uint8_t>& file) {
   put(file, at, footer);
 }
 
+// As the server does: bytes come in pieces, answers are taken one by one.
+void talk(dist::StoreSession& session, std::string_view bytes, std::size_t piece) {
+  for (std::size_t at = 0; at < bytes.size() && !session.is_over(); at += piece) {
+    session.take(bytes.substr(at, piece));
+    while (const auto answer = session.answer()) {
+      if (answer->size() > 5 + dist::kMaxFrameBytes) throw std::logic_error("answer");
+    }
+  }
+  session.disconnected();
+}
+
 }  // namespace
 
 // What part is wanted comes from the input's end, where a file's own bytes matter least.
@@ -155,6 +167,22 @@ void safetensors(Bytes file) {
   for (const auto strictness : {nn::Strictness::lenient, nn::Strictness::strict}) {
     expect_data_errors([&] { nn::parse_safetensors(std::as_bytes(file), "input", strictness); });
   }
+}
+
+void store(Bytes stream) {
+  const std::string_view bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
+  dist::StoreValues values(3, "job");
+  dist::StoreSession stranger(values), rank(values);
+  talk(stranger, bytes, 7);
+  rank.take(dist::hello_frame({2, 3, "job"}));
+  rank.answer();
+  talk(rank, bytes, 1000);
+  expect_data_errors([&] {
+    dist::FrameReader answers(dist::kMaxFrameBytes);
+    answers.take(bytes);
+    while (answers.next()) {
+    }
+  });
 }
 
 }  // namespace convoy::fuzz

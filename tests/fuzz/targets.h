@@ -18,5 +18,6 @@ void idx(Bytes file);
 void cifar(Bytes file);
 void pack(Bytes file);  // its checksums are put right first
 void safetensors(Bytes file);
+void store(Bytes stream);  // what a stranger, a rank and rank 0 send
 
 }  // namespace convoy::fuzz
