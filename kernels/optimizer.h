@@ -170,10 +170,20 @@ CONVOY_KERNEL_OP(SquaredNorm)
 // loss_scale, and clip_factor = min(1, max_norm / (norm + 1e-6)), as PyTorch's clip_grad_norm_. A
 // norm that is not finite sets found_inf.
 struct ClipFactor {
-  const double* squared_norm;  // one value
+  const double* squared_norm;  // [parts], to be added up in this order
   double max_norm;
   StepState* state;
+  std::int64_t parts = 1;
 };
 CONVOY_KERNEL_OP(ClipFactor)
+
+// What CheckFinite found on each of several ranks: found_inf where one did, and the lowest
+// first_bad.
+struct AgreeOnFinite {
+  std::int64_t ranks;
+  const std::int32_t* each;  // [ranks, 2]: found_inf, first_bad
+  StepState* state;
+};
+CONVOY_KERNEL_OP(AgreeOnFinite)
 
 }  // namespace convoy

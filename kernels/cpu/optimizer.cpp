@@ -285,13 +285,24 @@ void run(const SquaredNorm& op, const Plan&, void* workspace, const Stream&) {
 Plan plan(const ClipFactor&, const Device&) { return {}; }
 
 void run(const ClipFactor& op, const Plan&, void*, const Stream&) {
-  const double norm = std::sqrt(*op.squared_norm) * std::abs(double{unscale_factor(*op.state)});
+  double squared = op.squared_norm[0];
+  for (std::int64_t i = 1; i < op.parts; ++i) squared += op.squared_norm[i];
+  const double norm = std::sqrt(squared) * std::abs(double{unscale_factor(*op.state)});
   if (!std::isfinite(norm)) {
     op.state->found_inf = 1;
     return;
   }
   op.state->gradient_norm = static_cast<float>(norm);
   op.state->clip_factor = static_cast<float>(std::min(1.0, op.max_norm / (norm + 1e-6)));
+}
+
+Plan plan(const AgreeOnFinite&, const Device&) { return {}; }
+
+void run(const AgreeOnFinite& op, const Plan&, void*, const Stream&) {
+  for (std::int64_t r = 0; r < op.ranks; ++r) {
+    if (op.each[2 * r] != 0) op.state->found_inf = 1;
+    op.state->first_bad = std::min(op.state->first_bad, op.each[2 * r + 1]);
+  }
 }
 
 }  // namespace convoy::on_cpu

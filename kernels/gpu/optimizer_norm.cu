@@ -99,8 +99,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(1)
-    clip_once(const double* squared_norm, double max_norm, StepState* state) {
-  const double norm = sqrt(*squared_norm) * fabs(static_cast<double>(unscale_factor(*state)));
+    clip_once(const double* squared_norm, std::int64_t parts, double max_norm, StepState* state) {
+  double squared = squared_norm[0];
+  for (std::int64_t i = 1; inside(i, parts); ++i) squared += squared_norm[i];
+  const double norm = sqrt(squared) * fabs(static_cast<double>(unscale_factor(*state)));
   if (!(norm <= std::numeric_limits<double>::max())) {
     state->found_inf = 1;
     return;
@@ -108,6 +110,14 @@ __global__ void __launch_bounds__(1)
   state->gradient_norm = static_cast<float>(norm);
   const double factor = max_norm / (norm + 1e-6);
   state->clip_factor = factor < 1 ? static_cast<float>(factor) : 1.0f;
+}
+
+__global__ void __launch_bounds__(1)
+    agree_once(std::int64_t ranks, const std::int32_t* each, StepState* state) {
+  for (std::int64_t r = 0; inside(r, ranks); ++r) {
+    if (each[2 * r] != 0) state->found_inf = 1;
+    if (each[2 * r + 1] < state->first_bad) state->first_bad = each[2 * r + 1];
+  }
 }
 
 }  // namespace
@@ -145,8 +155,14 @@ void run(const SquaredNorm& op, const Plan&, void* workspace, const Stream& stre
 Plan plan(const ClipFactor&, const Device&) { return {.variant = "one_thread"}; }
 
 void run(const ClipFactor& op, const Plan&, void*, const Stream& stream) {
-  launch({.grid = 1, .block = 1, .stream = stream}, clip_once, op.squared_norm, op.max_norm,
-         op.state);
+  launch({.grid = 1, .block = 1, .stream = stream}, clip_once, op.squared_norm, op.parts,
+         op.max_norm, op.state);
+}
+
+Plan plan(const AgreeOnFinite&, const Device&) { return {.variant = "one_thread"}; }
+
+void run(const AgreeOnFinite& op, const Plan&, void*, const Stream& stream) {
+  launch({.grid = 1, .block = 1, .stream = stream}, agree_once, op.ranks, op.each, op.state);
 }
 
 }  // namespace convoy::CONVOY_TARGET

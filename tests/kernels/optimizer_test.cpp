@@ -256,6 +256,28 @@ TEST(ClipFactor, FollowsPyTorch) {
   EXPECT_EQ(state.found_inf, 1);
 }
 
+TEST(ClipFactor, AddsPartsInTheirOrder) {
+  StepState state;
+  const double parts[] = {0x1p1000, -0x1p1000, 4};
+  run(ClipFactor{parts, 1.0, &state, 3}, {}, nullptr, {});
+  EXPECT_EQ(state.gradient_norm, 2);
+  EXPECT_EQ(state.clip_factor, static_cast<float>(1 / (2 + 1e-6)));
+}
+
+TEST(AgreeOnFinite, OneRankIsEnoughAndTheLowestParameterIsNamed) {
+  StepState state;
+  const std::int32_t fine[] = {0, kNoParameter, 0, kNoParameter};
+  run(AgreeOnFinite{2, fine, &state}, {}, nullptr, {});
+  EXPECT_EQ(state.found_inf, 0);
+  EXPECT_EQ(state.first_bad, kNoParameter);
+  const std::int32_t bad[] = {0, kNoParameter, 1, 9, 1, 7};
+  run(AgreeOnFinite{3, bad, &state}, {}, nullptr, {});
+  EXPECT_EQ(state.found_inf, 1);
+  EXPECT_EQ(state.first_bad, 7);
+  run(AgreeOnFinite{2, fine, &state}, {}, nullptr, {});
+  EXPECT_EQ(state.found_inf, 1) << "is never cleared";
+}
+
 TEST(ScaleGradients, AppliesBothFactors) {
   const StepState state = state_of(0);
   std::vector<double> g(1009, 16);

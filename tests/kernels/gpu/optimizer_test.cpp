@@ -335,5 +335,36 @@ GPU_CASE(ClipFactorKernel, FollowsPyTorch) {
   }
 }
 
+GPU_CASE(ClipFactorKernel, AddsPartsInTheirOrder) {
+  const auto norm = [](const std::vector<double>& squares, std::int64_t parts) {
+    const DeviceValues<StepState> state({StepState{}});
+    const DeviceValues<double> each(squares);
+    run_on_device(ClipFactor{each.data(), 1, state.data(), parts});
+    return state.values()[0].clip_factor;
+  };
+  EXPECT_EQ(norm({16, 9, 11}, 2), static_cast<float>(1 / (5 + 1e-6)));
+  EXPECT_EQ(norm({16, 9, 11}, 3), static_cast<float>(1 / (6 + 1e-6)));
+  EXPECT_EQ(norm({0x1p1000, -0x1p1000, 4}, 3), static_cast<float>(1 / (2 + 1e-6)));
+}
+
+GPU_CASE(AgreeOnFiniteKernel, OneRankIsEnoughAndTheLowestParameterIsNamed) {
+  const auto agreed = [](const std::vector<std::int32_t>& each, StepState before = {}) {
+    const DeviceValues<std::int32_t> values(each);
+    const DeviceValues<StepState> state({before});
+    run_on_device(
+        AgreeOnFinite{static_cast<std::int64_t>(each.size()) / 2, values.data(), state.data()});
+    const StepState after = state.values()[0];
+    return std::pair(after.found_inf, after.first_bad);
+  };
+  using Pair = std::pair<std::int32_t, std::int32_t>;
+  EXPECT_EQ(agreed({0, kNoParameter, 0, kNoParameter}), Pair(0, kNoParameter));
+  EXPECT_EQ(agreed({0, kNoParameter, 1, 7, 0, kNoParameter}), Pair(1, 7));
+  EXPECT_EQ(agreed({1, 9, 1, 7, 1, 8}), Pair(1, 7));
+  EXPECT_EQ(agreed({0, kNoParameter, 0, kNoParameter, 1, 0}), Pair(1, 0));
+  StepState before;
+  before.found_inf = 1, before.first_bad = 3;
+  EXPECT_EQ(agreed({0, kNoParameter, 1, 7}, before), Pair(1, 3)) << "is never cleared";
+}
+
 }  // namespace
 }  // namespace convoy::testing
