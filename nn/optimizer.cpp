@@ -2,7 +2,9 @@
 #include "nn/optimizer.h"
 
 #include <algorithm>
+#include <cstddef>
 
+#include "kernels/copy.h"
 #include "kernels/optimizer.h"
 #include "runtime/autograd.h"
 #include "runtime/run.h"
@@ -29,20 +31,13 @@ std::array<const char*, 2> state_names(const OptimizerOptions& options) {
   fail("optimizer: unknown kind {}", static_cast<int>(options.kind));
 }
 
-Tensor slice_table(const ParameterGroup& group) {
-  std::vector<ParameterSlice> table;
-  for (const NamedSlice& slice : group.slices) table.push_back({slice.offset, slice.count});
-  const auto bytes = static_cast<std::int64_t>(table.size() * sizeof(ParameterSlice));
-  return from_host(table.data(), {bytes}, {DType::u8, group.values.device()});
+void append(std::vector<NamedTensor>& all, std::vector<NamedTensor> more) {
+  all.insert(all.end(), more.begin(), more.end());
 }
 
-// The model's weights, where those are not the masters themselves.
-HalfCopy half_copy(const ParameterGroup& group) {
-  if (group.values.impl() == group.masters.impl()) return {};
-  return {group.values.data(), group.values.dtype()};
+bool has_masters(const ParameterGroup& group) {
+  return group.values.impl() != group.masters.impl();
 }
-
-void* data_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.data() : nullptr; }
 
 }  // namespace
 
@@ -64,11 +59,14 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
           "optimizer: at most {} parameter groups are supported, found {}", kMaxParameterGroups,
           store.groups().size());
   const auto names = state_names(options);
+  std::int32_t parameters = 0;
   for (std::size_t g = 0; g < store.groups().size(); ++g) {
     GroupState state;
     if (names[0]) state.first = store.state_like(g);
     if (names[1]) state.second = store.state_like(g);
-    state.slices = slice_table(store.groups()[g]);
+    state.pieces = cut_into_pieces(store, g);
+    state.first_parameter = parameters;
+    parameters += static_cast<std::int32_t>(store.groups()[g].slices.size());
     states_.push_back(state);
   }
 }
@@ -94,22 +92,44 @@ void Optimizer::begin_step(double learning_rate, double gradient_factor) {
 
 void Optimizer::check_finite() {
   store_.finish_gradients();
-  std::int32_t first_parameter = 0;
+  StepState* const state = step_state().device_pointer();
   for (std::size_t g = 0; g < states_.size(); ++g) {
-    const ParameterGroup& group = store_.groups()[g];
-    const auto slices = static_cast<std::int64_t>(group.slices.size());
-    run(CheckFinite{group.gradients.count(), group.gradients.data(), step_state().device_pointer(),
-                    group.gradients.dtype(),
-                    static_cast<const ParameterSlice*>(states_[g].slices.data()), slices,
-                    first_parameter},
-        stream());
-    first_parameter += static_cast<std::int32_t>(slices);
+    const Tensor& gradients = store_.groups()[g].gradients;
+    const Pieces& pieces = states_[g].pieces;
+    for (const Piece& piece : pieces.list) {
+      run(CheckFinite{piece.count, element_at(gradients, piece.begin), state, gradients.dtype(),
+                      pieces.slices_of(piece), piece.slices,
+                      states_[g].first_parameter + piece.first_parameter},
+          stream());
+    }
   }
+  if (store_.is_sharded()) agree_on_finite();
+}
+
+// Without shards every rank has looked at the same gradients.
+void Optimizer::agree_on_finite() {
+  RankExchange& ranks = *store_.shards()->exchange;
+  StepState* const state = step_state().device_pointer();
+  static_assert(offsetof(StepState, first_bad) == offsetof(StepState, found_inf) + sizeof(int));
+  const TensorOptions options{DType::i32, store_.groups().front().values.device()};
+  const Tensor own = empty({2}, options), each = empty({ranks.world_size(), 2}, options);
+  run(Copy{.shape = {2},
+           .x_strides = contiguous_strides({2}),
+           .y_strides = contiguous_strides({2}),
+           .x = &state->found_inf,
+           .y = own.data(),
+           .dtype = DType::i32},
+      stream());
+  ranks.gather(own, each);
+  run(AgreeOnFinite{ranks.world_size(), each.as<std::int32_t>(), state}, stream());
 }
 
 void Optimizer::step(const LossScaling& scaling) {
   store_.finish_gradients();
-  for (std::size_t g = 0; g < states_.size(); ++g) step_group(g);
+  for (std::size_t g = 0; g < states_.size(); ++g) {
+    for (const Piece& piece : states_[g].pieces.list) step_piece(g, piece);
+    store_.groups()[g].values.bump_version();
+  }
   run(LossScaleStep{step_state().device_pointer(), scaling}, stream());
   count_step();
 }
@@ -128,20 +148,22 @@ void Optimizer::set_steps(std::int64_t steps, std::int64_t skipped) {
   step_state().upload_all(stream());
 }
 
-void Optimizer::step_group(std::size_t index) {
+void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const ParameterGroup& group = store_.groups()[index];
   const GroupState& own = states_[index];
   const OptimizerOptions& o = options_;
-  const std::int64_t count = group.values.count();
+  const std::int64_t count = piece.count;
   const int id = static_cast<int>(index);
   const double decay = group.weight_decay ? o.weight_decay : 0;
-  void* const p = group.masters.data();
-  const void* const g = group.gradients.data();
-  void* const first = data_or_null(own.first);
-  void* const second = data_or_null(own.second);
+  const bool masters = has_masters(group);
+  void* const values = element_at(group.values, piece.begin);
+  void* const p = masters ? element_at(group.masters, piece.position) : values;
+  const void* const g = element_at(group.gradients, piece.begin);
+  void* const first = element_at(own.first, piece.position);
+  void* const second = element_at(own.second, piece.position);
   const StepState* const state = step_state().device_pointer();
   const DType dtype = group.masters.dtype();
-  const HalfCopy half = half_copy(group);
+  const HalfCopy half = masters ? HalfCopy{values, group.values.dtype()} : HalfCopy{};
   const Stream stream = group.values.stream();
   switch (o.kind) {
     case OptimizerKind::sgd:
@@ -177,8 +199,8 @@ void Optimizer::step_group(std::size_t index) {
           stream);
       break;
     case OptimizerKind::lars:
-      run(LarsStep{static_cast<const ParameterSlice*>(own.slices.data()),
-                   static_cast<std::int64_t>(group.slices.size()),
+      run(LarsStep{own.pieces.slices_of(piece),
+                   piece.slices,
                    p,
                    g,
                    first,
@@ -190,37 +212,55 @@ void Optimizer::step_group(std::size_t index) {
           stream);
       break;
   }
-  group.values.bump_version();
 }
 
-std::vector<NamedTensor> Optimizer::state() const {
+std::vector<NamedTensor> Optimizer::named(std::size_t index, const FlatState& flat) const {
   std::vector<NamedTensor> out;
   const auto names = state_names(options_);
-  for (std::size_t g = 0; g < states_.size(); ++g) {
-    const std::array<const Tensor*, 2> flat{&states_[g].first, &states_[g].second};
-    for (std::size_t i = 0; i < flat.size(); ++i) {
-      if (!flat[i]->defined()) continue;
-      for (const NamedSlice& slice : store_.groups()[g].slices) {
-        out.push_back(
-            {fmt::format("{}.{}", names[i], slice.name), ParameterStore::view(*flat[i], slice)});
-      }
+  for (std::size_t i = 0; i < flat.size(); ++i) {
+    if (!flat[i].defined()) continue;
+    for (const NamedSlice& slice : store_.groups()[index].slices) {
+      out.push_back(
+          {fmt::format("{}.{}", names[i], slice.name), ParameterStore::view(flat[i], slice)});
     }
   }
   return out;
 }
 
-void clip_grad_norm(ParameterStore& store, double max_norm) {
-  require(max_norm > 0, "clip_grad_norm: expects a norm above 0, found {}", max_norm);
-  store.finish_gradients();
-  const Device device = store.groups().front().values.device();
-  const Stream stream = current_stream(device);
-  const Tensor squared = zeros({1}, {DType::f64, device});
-  for (const ParameterGroup& group : store.groups()) {
-    run(SquaredNorm{group.gradients.count(), group.gradients.data(), squared.as<double>(),
-                    group.gradients.dtype(), true},
-        stream);
+std::vector<NamedTensor> Optimizer::state() const {
+  std::vector<NamedTensor> all;
+  for (std::size_t g = 0; g < states_.size(); ++g) {
+    FlatState flat{states_[g].first, states_[g].second};
+    for (Tensor& t : flat) t = t.defined() ? store_.whole(g, t) : t;
+    append(all, named(g, flat));
   }
-  run(ClipFactor{squared.as<double>(), max_norm, step_state(device).device_pointer()}, stream);
+  return all;
+}
+
+void Optimizer::load_state(const ParameterStore::Fill& fill) {
+  std::vector<NamedTensor> all;
+  std::vector<FlatState> whole;
+  for (std::size_t g = 0; g < states_.size(); ++g) {
+    FlatState flat{states_[g].first, states_[g].second};
+    for (Tensor& t : flat) t = t.defined() ? store_.place_for_whole(g, t) : t;
+    append(all, named(g, flat));
+    whole.push_back(flat);
+  }
+  fill(all);
+  for (std::size_t g = 0; g < states_.size(); ++g) {
+    if (whole[g][0].defined()) store_.take(g, whole[g][0], states_[g].first);
+    if (whole[g][1].defined()) store_.take(g, whole[g][1], states_[g].second);
+  }
+}
+
+std::int64_t Optimizer::optimizer_bytes() const {
+  std::int64_t bytes = store_.master_bytes();
+  for (const GroupState& state : states_) {
+    for (const Tensor& t : {state.first, state.second}) {
+      if (t.defined()) bytes += t.count() * static_cast<std::int64_t>(size_of(t.dtype()));
+    }
+  }
+  return bytes;
 }
 
 }  // namespace convoy::nn

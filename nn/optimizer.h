@@ -8,6 +8,9 @@
 //   cross_entropy(model(x), y).backward();
 //   clip_grad_norm(store, 1.0);                     // if wanted
 //   optimizer.step();
+//
+// Over a store that is one rank's (nn/shards.h) all of this is collective. With ZeRO stage 1 state
+// is kept, and values are stepped, in this rank's ranges alone.
 
 #include <array>
 #include <cstdint>
@@ -16,7 +19,7 @@
 #include <vector>
 
 #include "kernels/loss_scale.h"
-#include "nn/parameter_store.h"
+#include "nn/pieces.h"
 #include "runtime/step_state.h"
 
 namespace convoy::nn {
@@ -60,17 +63,25 @@ class Optimizer {
   const OptimizerOptions& options() const { return options_; }
 
   // What a checkpoint holds, by parameter and without padding: "momentum_buffer.conv1.weight".
-  // Views of the state: loading into them (load_tensors) restores it.
+  // Views of the state; of sharded state copies in host memory, whole on every rank.
   std::vector<NamedTensor> state() const;
+  // Lets `fill` write such a state, whatever number of ranks it was saved by.
+  void load_state(const ParameterStore::Fill& fill);
+  // What ZeRO cuts into shards: state, and masters of half parameters, as this rank holds them.
+  std::int64_t optimizer_bytes() const;
 
  private:
   struct GroupState {
     Tensor first, second;  // momentum_buffer; exp_avg, exp_avg_sq; square_avg, momentum_buffer
-    Tensor slices;         // where the parameters stand, for kernels that tell them apart
+    Pieces pieces;         // what is stepped
+    std::int32_t first_parameter;  // of all groups' in order
   };
   StepStateBuffer& step_state() const;
   Stream stream() const;
-  void step_group(std::size_t index);
+  void agree_on_finite();
+  void step_piece(std::size_t index, const Piece& piece);
+  using FlatState = std::array<Tensor, 2>;  // first and second
+  std::vector<NamedTensor> named(std::size_t group, const FlatState& flat) const;
 
   ParameterStore& store_;
   OptimizerOptions options_;

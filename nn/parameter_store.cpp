@@ -62,6 +62,14 @@ ParameterGroup make_group(const std::vector<NamedTensor>& parameters, bool weigh
   return group;
 }
 
+// Half values of f32 masters, which may be in host memory.
+void round_into(const Tensor& values, const Tensor& masters) {
+  const Tensor from = masters.to(values.device());
+  run(Cast{from.count(), from.data(), from.dtype(), values.data(), values.dtype()},
+      values.stream());
+  values.bump_version();
+}
+
 void move_buffer(const Tensor& buffer, const Device& device) {
   const Tensor moved = buffer.to(device);
   *buffer.impl() = *moved.impl();
@@ -83,32 +91,88 @@ ParameterStore::ParameterStore(Module& model, const Device& device, Grouping gro
   if (!decayed.empty()) groups_.push_back(make_group(decayed, true, device, half));
   if (!rest.empty()) groups_.push_back(make_group(rest, false, device, half));
   for (const NamedTensor& b : model.buffers()) move_buffer(b.tensor, device);
-  round_masters();
+  for (const ParameterGroup& group : groups_) {
+    if (has_masters(group)) round_into(group.values, group.masters);
+  }
 }
 
-std::vector<NamedTensor> ParameterStore::weights(const Module& model) const {
-  std::map<std::string_view, Tensor> masters;
-  for (const ParameterGroup& group : groups_) {
-    for (const NamedSlice& slice : group.slices) {
-      masters.emplace(slice.name, view(group.masters, slice));
+bool ParameterStore::has_masters(const ParameterGroup& group) const {
+  return group.values.impl() != group.masters.impl();
+}
+
+void ParameterStore::share(std::shared_ptr<const Shards> shards) {
+  require(shards_ == nullptr, "parameter store: expects to be shared once, found a second time");
+  std::vector<std::int64_t> counts;
+  for (const ParameterGroup& group : groups_) counts.push_back(group.values.count());
+  require_partition(*shards, counts);
+  shards_ = std::move(shards);
+  for (std::size_t g = 0; g < groups_.size() && is_sharded(); ++g) {
+    if (has_masters(groups_[g])) groups_[g].masters = take_own(shards_->own(g), groups_[g].masters);
+  }
+}
+
+Tensor ParameterStore::whole(std::size_t group, const Tensor& flat) const {
+  if (!is_sharded()) return flat;
+  return gather_whole(*shards_, group, flat, groups_.at(group).values.count());
+}
+
+Tensor ParameterStore::place_for_whole(std::size_t group, const Tensor& flat) const {
+  return is_sharded() ? zeros(groups_.at(group).values.shape(), {.dtype = flat.dtype()}) : flat;
+}
+
+void ParameterStore::take(std::size_t group, const Tensor& whole, Tensor flat) const {
+  const NoGrad inference;
+  if (whole.impl() == flat.impl()) return;
+  flat.copy_(is_sharded() ? take_own(shards_->own(group), whole) : whole);
+}
+
+std::vector<NamedTensor> ParameterStore::with_masters(const Module& model,
+                                                      const std::vector<Tensor>& masters) const {
+  std::map<std::string_view, Tensor> by_name;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    for (const NamedSlice& slice : groups_[g].slices) {
+      by_name.emplace(slice.name, view(masters[g], slice));
     }
   }
   std::vector<NamedTensor> all = model.state();
   for (NamedTensor& entry : all) {
-    const auto at = masters.find(entry.name);
-    if (at != masters.end()) entry.tensor = at->second;
+    const auto at = by_name.find(entry.name);
+    if (at != by_name.end()) entry.tensor = at->second;
   }
   return all;
 }
 
-void ParameterStore::round_masters() {
-  for (const ParameterGroup& group : groups_) {
-    if (group.values.impl() == group.masters.impl()) continue;
-    run(Cast{group.masters.count(), group.masters.data(), group.masters.dtype(),
-             group.values.data(), group.values.dtype()},
-        group.values.stream());
-    group.values.bump_version();
+std::vector<NamedTensor> ParameterStore::weights(const Module& model) const {
+  std::vector<Tensor> masters;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const Tensor& own = groups_[g].masters;
+    masters.push_back(has_masters(groups_[g]) ? whole(g, own) : own);
   }
+  return with_masters(model, masters);
+}
+
+void ParameterStore::load_weights(const Module& model, const Fill& fill) {
+  const NoGrad inference;
+  std::vector<Tensor> masters;
+  for (const ParameterGroup& group : groups_) {
+    const std::size_t g = masters.size();
+    masters.push_back(has_masters(group) ? place_for_whole(g, group.masters) : group.masters);
+  }
+  fill(with_masters(model, masters));
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (!has_masters(groups_[g])) continue;
+    take(g, masters[g], groups_[g].masters);
+    round_into(groups_[g].values, masters[g]);
+  }
+}
+
+std::int64_t ParameterStore::master_bytes() const {
+  std::int64_t bytes = 0;
+  for (const ParameterGroup& group : groups_) {
+    if (!has_masters(group)) continue;
+    bytes += group.masters.count() * static_cast<std::int64_t>(size_of(group.masters.dtype()));
+  }
+  return bytes;
 }
 
 const std::string& ParameterStore::name_of(std::int32_t index) const {
@@ -145,8 +209,9 @@ void ParameterStore::finish_gradients() {
 }
 
 Tensor ParameterStore::state_like(std::size_t group) const {
-  const Tensor& masters = groups_.at(group).masters;
-  return zeros(masters.shape(), masters.like());
+  const Tensor& gradients = groups_.at(group).gradients;
+  const std::int64_t count = is_sharded() ? shards_->own_count(group) : gradients.count();
+  return zeros({count}, gradients.like());
 }
 
 Tensor ParameterStore::view(const Tensor& flat, const NamedSlice& slice) {

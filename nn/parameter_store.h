@@ -18,6 +18,8 @@
 //
 //   ParameterStore store(model, device, {}, DType::f16);
 //
+// One rank of many: share() says what it owns (nn/shards.h). What is saved and loaded stays whole.
+//
 // Model and store share the memory: either may be destroyed first.
 
 #include <cstdint>
@@ -27,6 +29,7 @@
 #include <vector>
 
 #include "nn/module.h"
+#include "nn/shards.h"
 
 namespace convoy::nn {
 
@@ -41,7 +44,8 @@ struct ParameterGroup {
   bool weight_decay = true;  // false: biases, norms and other one-dimensional parameters
   std::vector<NamedSlice> slices;
   Tensor values;     // [count with padding], the model's parameters
-  Tensor masters;    // as values, f32 where those are half; else they are values
+  Tensor masters;    // as values, f32 where those are half; else they are values. With ZeRO stage 1
+                     // f32 masters of this rank's ranges alone, one after the other
   Tensor gradients;  // as masters
 };
 
@@ -63,22 +67,45 @@ class ParameterStore {
   // flat gradients are read.
   void finish_gradients();
 
+  // From now on this store is one rank's: norms are agreed on, and with ZeRO stage 1 masters other
+  // than this rank's are given up. To be called before an optimizer is made. Throws Error for
+  // shards that do not fit.
+  void share(std::shared_ptr<const Shards> shards);
+  const Shards* shards() const { return shards_.get(); }  // null: one rank
+  bool is_sharded() const { return shards_ && shards_->zero_stage > 0; }
+
   // The model's parameters and buffers as its state() has them, but in full precision: masters
-  // stand for half parameters. Views, to be saved and loaded.
+  // stand for half parameters. Views, to be saved; of sharded masters copies in host memory, which
+  // all ranks have to call for together.
   std::vector<NamedTensor> weights(const Module& model) const;
-  // To be called when masters have been written, as by loading a checkpoint: rounds them into the
-  // model's parameters.
-  void round_masters();
+  // Lets `fill` write such weights, and rounds the masters into the model's parameters.
+  using Fill = std::function<void(const std::vector<NamedTensor>&)>;
+  void load_weights(const Module& model, const Fill& fill);
+  // Of this rank, beside the parameters themselves.
+  std::int64_t master_bytes() const;
   // Of all groups' parameters in order, the one that StepState::first_bad counts as `index`.
   const std::string& name_of(std::int32_t index) const;
 
-  // Zeros of a group's layout, for optimizer state.
+  // Zeros of a group's layout, or of this rank's ranges of it, for optimizer state.
   Tensor state_like(std::size_t group) const;
   // A parameter's part of such a buffer, in the parameter's shape.
   static Tensor view(const Tensor& flat, const NamedSlice& slice);
 
+  // Of a state or masters buffer: itself, or where each rank has its own ranges of it the whole, in
+  // host memory. The latter is for all ranks to call together.
+  Tensor whole(std::size_t group, const Tensor& flat) const;
+  // A place for a whole one to be loaded into: itself, or host memory.
+  Tensor place_for_whole(std::size_t group, const Tensor& flat) const;
+  // `flat` takes from a whole one what is this rank's.
+  void take(std::size_t group, const Tensor& whole, Tensor flat) const;
+
  private:
+  bool has_masters(const ParameterGroup& group) const;
+  std::vector<NamedTensor> with_masters(const Module& model,
+                                        const std::vector<Tensor>& masters) const;
+
   std::vector<ParameterGroup> groups_;
+  std::shared_ptr<const Shards> shards_;
 };
 
 }  // namespace convoy::nn

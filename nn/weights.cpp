@@ -150,8 +150,7 @@ void load_weights(Module& model, const std::filesystem::path& path) {
 }
 
 void load_weights(Module& model, ParameterStore& store, const std::filesystem::path& path) {
-  load_tensors(store.weights(model), path, "the model");
-  store.round_masters();
+  store.load_weights(model, [&](const auto& weights) { load_tensors(weights, path, "the model"); });
 }
 
 namespace {

@@ -259,7 +259,9 @@ CheckpointState load_state(const fs::path& checkpoint) {
 }
 
 void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer) {
-  nn::load_tensors(optimizer.state(), checkpoint / kOptimizer, "the optimizer");
+  optimizer.load_state([&](const auto& state) {
+    nn::load_tensors(state, checkpoint / kOptimizer, "the optimizer");
+  });
 }
 
 namespace {
