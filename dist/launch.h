@@ -4,6 +4,7 @@
 // LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT), else Open MPI's, else
 // Slurm's; without any of them one rank of one.
 
+#include <functional>
 #include <string>
 
 namespace convoy::dist {
@@ -17,8 +18,21 @@ struct Place {
   std::string job = "";      // told apart from others by this; empty where the launcher has no name
 };
 
+// A variable's value; nullptr or empty where it is not set.
+using Environment = std::function<const char*(const char*)>;
+const char* process_environment(const char* name);
+
 // Throws Error of kind usage for values that contradict each other or are not numbers, naming the
 // variable. `init` is --dist-init, which goes before MASTER_ADDR and MASTER_PORT where it is given.
-Place place_from_environment(const std::string& init = "");
+//
+// Under torchrun the agent may serve a store of its own at MASTER_PORT and say so
+// (TORCHELASTIC_USE_AGENT_STORE=True): ours is then at the next port. Open MPI and Slurm name no
+// port: it is made of the job's number, between 15000 and 24999. Slurm's first host is the master;
+// Open MPI names none, so that a job on several machines needs MASTER_ADDR.
+Place place_from_environment(const std::string& init = "",
+                             const Environment& environment = process_environment);
+
+// "node[003-007,9],gpu1" gives "node003".
+std::string first_slurm_host(const std::string& hosts);
 
 }  // namespace convoy::dist
