@@ -105,12 +105,11 @@ class Engine {
     static_assert(std::is_trivially_copyable_v<Operation>);
     Peers::Note note{};
     std::memcpy(note.data(), &mine, sizeof mine);
-    const std::vector<Peers::Note> notes = peers_.exchange(note);
-    for (int rank = 0; rank < peers_.world_size(); ++rank) {
+    peers_.exchange(note, [&](int rank, const Peers::Note& found) {
       Operation theirs;
-      std::memcpy(&theirs, notes[rank].data(), sizeof theirs);
+      std::memcpy(&theirs, found.data(), sizeof theirs);
       if (!(theirs == mine)) throw PeerError(rank, disagreement(mine, rank, theirs));
-    }
+    });
   }
 
   template <class Use>
@@ -240,8 +239,8 @@ class GlooCommunicator final : public Communicator {
         peers = std::make_unique<Peers>(store, rank, world_size, timeout, prefix, address);
         peers_ = peers.get();
       } catch (const PeerError& error) {
-        connected.set_exception(std::make_exception_ptr(
-            Error(fmt::format("gloo: expects {} ranks: {}", world_size, error.what()))));
+        connected.set_exception(
+            std::make_exception_ptr(Error(fmt::format("gloo: {}", error.what()))));
         return;
       } catch (...) {
         connected.set_exception(std::current_exception());
@@ -348,12 +347,12 @@ class GlooCommunicator final : public Communicator {
           reason = PeerError(rank_, fmt::format("rank {} has failed: {}", rank_, error.what()));
         }
         failed = true;
-        peers.leave(reason, false);
+        peers.leave(reason);
       }
       pending->fail_with(std::make_exception_ptr(
           Error(fmt::format("{}: {}", pending->operation(), reason.what()))));
     }
-    if (!failed) peers.leave(reason, true);
+    if (!failed) peers.leave(reason);
   }
 
   const int rank_, world_size_;

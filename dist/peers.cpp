@@ -21,13 +21,12 @@ constexpr std::uint64_t kData = 0, kNotes = 1, kFarewells = 2;
 // Gloo's own timeouts would close every connection before the others can be told why.
 constexpr milliseconds kNever = std::chrono::hours(24 * 365);
 
-// How long one that suspects a silent rank listens whether that one waits for a third; and how long
-// one that leaves waits for what it has sent.
+// How long one that suspects a silent rank listens whether that one waits for a third, and how long
+// one that leaves waits for the others to leave too; and how long for a farewell to go out.
 constexpr milliseconds kGrace{500};
+constexpr milliseconds kFlush{100};
 
-std::string seconds(milliseconds time) {
-  return fmt::format("{} s", static_cast<double>(time.count()) / 1000);
-}
+std::string seconds(milliseconds time) { return fmt::format("{} s", in_seconds(time)); }
 
 gloo::transport::tcp::attr listening_on(const std::string& address) {
   gloo::transport::tcp::attr attr;
@@ -45,6 +44,12 @@ gloo::transport::tcp::attr listening_on(const std::string& address) {
 struct Peers::Farewell {
   int culprit = 0;
   std::array<char, 252> text{};
+
+  void set(const PeerError& why) {
+    culprit = why.culprit;
+    std::strncpy(text.data(), why.what(), text.size() - 1);
+  }
+  std::string words() const { return {text.data(), strnlen(text.data(), text.size())}; }
 };
 
 // What is kept for each other rank. Memory for its next note and its farewell is given in advance,
@@ -57,8 +62,11 @@ struct Peers::Peer {
         farewells_out(peers, rank, &farewell_out, sizeof farewell_out) {
     notes_in.slot_ = notes_out.slot_ = kNotes;
     farewells_in.slot_ = farewells_out.slot_ = kFarewells;
-    notes_in.receive(0, sizeof note_in);
+    expect_note();
     farewells_in.receive(0, sizeof farewell_in);
+  }
+  void expect_note() {
+    if (notes_in.receives_ == 0) notes_in.receive(0, sizeof note_in);
   }
 
   Note note_in{}, note_out{};
@@ -80,7 +88,7 @@ void Peers::Channel::send(std::size_t offset, std::size_t bytes) {
   try {
     buffer_->send(peer_, slot_, offset, bytes);
   } catch (const std::exception&) {
-    throw peers_->find_culprit({peer_, fmt::format("rank {} has closed the connection", peer_)});
+    peers_->give_up_on_closed(peer_);
   }
   ++sends_;
 }
@@ -90,7 +98,7 @@ void Peers::Channel::receive(std::size_t offset, std::size_t bytes) {
   try {
     buffer_->recv(peer_, slot_, offset, bytes);
   } catch (const std::exception&) {
-    throw peers_->find_culprit({peer_, fmt::format("rank {} has closed the connection", peer_)});
+    peers_->give_up_on_closed(peer_);
   }
   ++receives_;
 }
@@ -109,7 +117,7 @@ void Peers::Channel::await_received() {
 
 Peers::Peers(Store& store, int rank, int world_size, milliseconds timeout,
              const std::string& prefix, const std::string& address)
-    : rank_(rank), world_size_(world_size), timeout_(timeout) {
+    : rank_(rank), world_size_(world_size), timeout_(timeout), patience_(timeout) {
   others_.resize(world_size);
   if (world_size == 1) return;
   try {
@@ -118,7 +126,7 @@ Peers::Peers(Store& store, int rank, int world_size, milliseconds timeout,
     fail("gloo: rank {} cannot listen on {}: {}", rank, address, error.what());
   }
   context_ = device_->createContext(rank, world_size);
-  context_->setTimeout(timeout);
+  context_->setTimeout(std::max(timeout / 5, milliseconds(1)));  // connecting takes five of it
   connect(store, prefix);
   for (int peer = 0; peer < world_size; ++peer) {
     if (peer != rank) others_[peer] = std::make_unique<Peer>(*this, peer);
@@ -128,42 +136,63 @@ Peers::Peers(Store& store, int rank, int world_size, milliseconds timeout,
 
 // Each rank publishes one address for each of the others, its pair's, all of one length.
 void Peers::connect(Store& store, const std::string& prefix) {
-  const auto key = [&](int rank) { return fmt::format("{}/gloo/{}", prefix, rank); };
-  const Clock::time_point deadline = Clock::now() + timeout_;
-  const auto left = [&] {
-    const auto time = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-    return std::max(time, milliseconds(1));
-  };
   std::string addresses;
   std::size_t length = 0;
   for (int peer = 0; peer < world_size_; ++peer) {
-    if (peer == rank_) {
-      addresses.append(length, '\0');
-      continue;
-    }
+    if (peer == rank_) continue;
     const std::vector<char> address = context_->createPair(peer)->address().bytes();
-    if (length == 0) addresses.append(rank_ == 0 ? address.size() : 0, '\0');
     length = address.size();
-    addresses.append(address.data(), address.size());
+    addresses.resize(length * peer);  // ours is empty
+    addresses.append(address.begin(), address.end());
   }
+  addresses.resize(length * world_size_);
+  const auto key = [&](int rank) { return fmt::format("{}/gloo/{}", prefix, rank); };
   store.set(key(rank_), addresses);
+  Patience patience(timeout_);
+  std::vector<std::optional<std::string>> theirs(world_size_);
+  for (int peer = 0; peer < world_size_; ++peer) {
+    while (!theirs[peer]) {
+      theirs[peer] = store.get(key(peer));
+      require(theirs[peer] || patience.pause(), "gloo: rank {} has not come within {}", peer,
+              seconds(timeout_));
+    }
+    require(theirs[peer]->size() == addresses.size(),
+            "gloo: rank {} expects {} ranks, rank {} does not", rank_, world_size_, peer);
+  }
   for (int peer = 0; peer < world_size_; ++peer) {
     if (peer == rank_) continue;
-    std::string theirs;
+    const char* const address = theirs[peer]->data() + length * rank_;
     try {
-      theirs = store.wait(key(peer), left());
-    } catch (const Error& error) {
-      fail("gloo: rank {} has not come within {}: {}", peer, seconds(timeout_), error.what());
+      context_->getPair(peer)->connect({address, address + length});
+    } catch (const std::exception&) {
+      throw_unreachable(store, prefix, peer);
     }
-    require(theirs.size() == addresses.size(),
-            "gloo: rank {} expects {} ranks' addresses of rank {}, found {} bytes", rank_,
-            world_size_, peer, theirs.size());
-    const auto mine = theirs.begin() + static_cast<std::ptrdiff_t>(length * rank_);
-    try {
-      context_->getPair(peer)->connect({mine, mine + static_cast<std::ptrdiff_t>(length)});
-    } catch (const std::exception& error) {
-      fail("gloo: rank {} cannot be reached within {}: {}", peer, seconds(timeout_), error.what());
-    }
+  }
+}
+
+// One that cannot be reached may only be busy with a third that cannot: it says so in the store.
+void Peers::throw_unreachable(Store& store, const std::string& prefix, int peer) {
+  const auto key = [&](int rank) { return fmt::format("{}/gloo/unreachable/{}", prefix, rank); };
+  const PeerError suspicion(
+      peer, fmt::format("rank {} cannot be reached within {}", peer, seconds(timeout_)));
+  Farewell ours;
+  ours.set(suspicion);
+  Farewell theirs;
+  const auto look = [&](int rank, Clock::time_point deadline) -> const Farewell* {
+    do {
+      if (const auto said = store.get(key(rank)); said && said->size() == sizeof theirs) {
+        std::memcpy(&theirs, said->data(), sizeof theirs);
+        return &theirs;
+      }
+      std::this_thread::sleep_for(milliseconds(10));
+    } while (Clock::now() < deadline);
+    return nullptr;
+  };
+  try {
+    store.set(key(rank_), std::string(reinterpret_cast<const char*>(&ours), sizeof ours));
+    throw find_culprit(suspicion, look);
+  } catch (const Error&) {  // the store is gone: perhaps with its rank
+    throw suspicion;
   }
 }
 
@@ -182,34 +211,41 @@ void Peers::close() noexcept {
   for (int peer = 0; peer < world_size_ && context_; ++peer) context_->getPair(peer).reset();
 }
 
-std::vector<Peers::Note> Peers::exchange(const Note& mine) {
-  std::vector<Note> notes(world_size_, mine);
+void Peers::exchange(const Note& mine, const std::function<void(int, const Note&)>& take) {
   for (const auto& other : others_) {
     if (!other) continue;
+    other->expect_note();
     other->note_out = mine;
     other->notes_out.send(0, sizeof mine);
   }
-  for (int peer = 0; peer < world_size_; ++peer) {
-    if (peer == rank_) continue;
-    Peer& other = *others_[peer];
-    other.notes_in.await_received();
-    notes[peer] = other.note_in;
-    other.notes_in.receive(0, sizeof mine);
+  for (const auto& other : others_) {
+    if (!other) continue;
+    other->notes_in.await_received();
+    take(other->notes_in.peer(), other->note_in);
   }
   for (const auto& other : others_) {
-    if (other) other->notes_out.await_sent();
+    if (!other) continue;
+    other->notes_out.await_sent();
+    try {
+      other->expect_note();
+    } catch (const PeerError&) {  // it has left since: the next exchange will find out
+    }
   }
-  return notes;
 }
 
 void Peers::await(Channel& channel, bool sent) {
   const int peer = channel.peer();
+  bool passed = false;
   try {
-    if (has_passed(*channel.buffer_, sent)) return;
-  } catch (const PeerError&) {
-    throw;
+    passed = has_passed(*channel.buffer_, sent);
   } catch (const std::exception&) {
-    throw find_culprit({peer, fmt::format("rank {} has closed the connection", peer)});
+    give_up_on_closed(peer);
+  }
+  if (passed) return;
+  if (interrupted()) {
+    const PeerError why(rank_, fmt::format("rank {} has closed its communicator", rank_));
+    say_farewell(why);
+    throw why;
   }
   const PeerError suspicion(
       peer, fmt::format("rank {} has said nothing for {}", peer, seconds(timeout_)));
@@ -217,12 +253,19 @@ void Peers::await(Channel& channel, bool sent) {
   throw find_culprit(suspicion);
 }
 
-// False when the deadline has passed first.
+void Peers::give_up_on_closed(int peer) {
+  const PeerError why =
+      find_culprit({peer, fmt::format("rank {} has closed the connection", peer)});
+  say_farewell(why);
+  throw why;
+}
+
+// False when it has lasted longer than the timeout, or was interrupted.
 bool Peers::has_passed(gloo::transport::UnboundBuffer& buffer, bool sent) {
   std::unique_lock lock(mutex_);
-  deadline_ = Clock::now() + timeout_;
+  patience_ = Patience(timeout_);
   bool passed = false;
-  while (!passed && !interrupted_ && Clock::now() < deadline_) {
+  while (!passed && !interrupted_ && patience_.go_on()) {
     awaited_ = &buffer;
     lock.unlock();
     std::exception_ptr error;
@@ -235,24 +278,24 @@ bool Peers::has_passed(gloo::transport::UnboundBuffer& buffer, bool sent) {
     awaited_ = nullptr;
     if (error) std::rethrow_exception(error);
   }
-  if (!passed && interrupted_) {
-    throw PeerError(rank_, fmt::format("rank {} has closed its communicator", rank_));
-  }
   return passed;
 }
 
-// Ends a wait at its deadline, which only ever grows: no wait has to tell us that it begins.
+bool Peers::interrupted() {
+  const std::lock_guard lock(mutex_);
+  return interrupted_;
+}
+
+// Ends a wait that has lasted too long. What it looks at now and then, nobody has to tell it.
 void Peers::watch() {
+  const milliseconds pause = std::clamp(timeout_ / 8, milliseconds(1), milliseconds(100));
   std::unique_lock lock(mutex_);
   while (!stopped_) {
-    const Clock::time_point now = Clock::now();
-    if (awaited_ != nullptr && (interrupted_ || now >= deadline_)) {
+    if (awaited_ != nullptr && (interrupted_ || !patience_.go_on())) {
       awaited_->abortWaitRecv();
       awaited_->abortWaitSend();
-      changed_.wait_for(lock, milliseconds(1));
-    } else {
-      changed_.wait_until(lock, awaited_ != nullptr ? deadline_ : now + timeout_);
     }
+    changed_.wait_for(lock, pause);
   }
 }
 
@@ -262,59 +305,67 @@ void Peers::interrupt() noexcept {
   changed_.notify_all();
 }
 
-// From the one that is suspected to the one that it suspects, and so on.
-PeerError Peers::find_culprit(PeerError suspicion) {
+// From the one that is suspected to the one that it suspects, and so on. What that one says of
+// itself counts only if nobody has said anything of it.
+PeerError Peers::find_culprit(PeerError suspicion, const Listen& listen) {
   const Clock::time_point deadline = Clock::now() + kGrace;
   for (int hops = 0; hops < world_size_; ++hops) {
     const int peer = suspicion.culprit;
-    if (peer == rank_ || !await_farewell(peer, deadline)) break;
-    const Farewell& farewell = others_[peer]->farewell_in;
-    if (farewell.culprit < 0 || farewell.culprit >= world_size_) break;
-    const std::string text(farewell.text.data(), strnlen(farewell.text.data(), 252));
-    suspicion = {farewell.culprit,
-                 farewell.culprit == peer ? text : fmt::format("{}, says rank {}", text, peer)};
-    if (farewell.culprit == peer) break;
+    const Farewell* const said = peer == rank_ ? nullptr : listen(peer, deadline);
+    if (said == nullptr || said->culprit < 0 || said->culprit >= world_size_) break;
+    if (said->culprit == peer) return hops == 0 ? PeerError(peer, said->words()) : suspicion;
+    suspicion = {said->culprit, fmt::format("{}, says rank {}", said->words(), peer)};
   }
   return suspicion;
 }
 
-bool Peers::await_farewell(int peer, Clock::time_point deadline) {
-  if (!others_[peer]) return false;  // not connected yet
-  Peer& other = *others_[peer];
-  if (other.has_said_farewell) return true;
-  const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-  try {
-    other.has_said_farewell = other.farewells_in.buffer_->waitRecv(std::max(left, milliseconds(1)));
-  } catch (const std::exception&) {  // closed, or nothing came in time
-  }
-  return other.has_said_farewell;
+PeerError Peers::find_culprit(const PeerError& suspicion) {
+  return find_culprit(suspicion, [this](int peer, Clock::time_point deadline) {
+    return await_farewell(peer, deadline);
+  });
 }
 
+const Peers::Farewell* Peers::await_farewell(int peer, Clock::time_point deadline) {
+  if (!others_[peer]) return nullptr;  // not connected yet
+  Peer& other = *others_[peer];
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
+  try {
+    if (!other.has_said_farewell) {
+      other.has_said_farewell =
+          other.farewells_in.buffer_->waitRecv(std::max(left, milliseconds(1)));
+    }
+  } catch (const std::exception&) {  // closed, or nothing came in time
+  }
+  return other.has_said_farewell ? &other.farewell_in : nullptr;
+}
+
+// What is under way to a rank goes out first: its memory must still be there.
 void Peers::say_farewell(const PeerError& why) noexcept {
   if (std::exchange(said_farewell_, true)) return;
   for (const auto& other : others_) {
     if (!other) continue;
     Channel& channel = other->farewells_out;
-    other->farewell_out.culprit = why.culprit;
-    std::strncpy(other->farewell_out.text.data(), why.what(), sizeof other->farewell_out.text - 1);
+    other->farewell_out.set(why);
     try {
       channel.buffer_->send(channel.peer(), channel.slot_);
       ++channel.sends_;
     } catch (const std::exception&) {  // it is gone already
     }
   }
+  for (const auto& other : others_) {
+    try {
+      if (other && other->farewells_out.sends_ > 0) other->farewells_out.buffer_->waitSend(kFlush);
+    } catch (const std::exception&) {  // it does not listen
+    }
+  }
 }
 
-void Peers::leave(const PeerError& why, bool all_is_well) noexcept {
-  say_farewell(why);
-  const Clock::time_point deadline = Clock::now() + kGrace;
-  for (int peer = 0; peer < world_size_; ++peer) {
-    if (peer == rank_) continue;
-    if (all_is_well) await_farewell(peer, deadline);
-    try {
-      Channel& channel = others_[peer]->farewells_out;
-      if (channel.sends_ > 0) channel.buffer_->waitSend(milliseconds(100));
-    } catch (const std::exception&) {  // it does not listen
+void Peers::leave(const PeerError& why) noexcept {
+  if (!said_farewell_) {
+    say_farewell(why);
+    const Clock::time_point deadline = Clock::now() + kGrace;
+    for (int peer = 0; peer < world_size_; ++peer) {
+      if (peer != rank_) await_farewell(peer, deadline);
     }
   }
   close();

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "dist/patience.h"
 #include "dist/store.h"
 
 namespace gloo::transport {
@@ -68,28 +70,32 @@ class Peers {
     int sends_ = 0, receives_ = 0;  // under way
   };
 
-  // Sends `bytes` of `mine` to every rank, and returns what each of them sent; mine at our place.
-  // All messages that this exchanges have the same length, kNoteBytes at most.
+  // Sends `mine` to every rank, and gives `take` what each of the others has sent, as it comes.
   static constexpr std::size_t kNoteBytes = 64;
   using Note = std::array<std::byte, kNoteBytes>;
-  std::vector<Note> exchange(const Note& mine);
+  void exchange(const Note& mine, const std::function<void(int rank, const Note&)>& take);
 
-  // Tells the others why, if they have not been told, and closes. Where all is well, waits a moment
-  // for the others to leave too: what was sent to them may still be on its way.
-  void leave(const PeerError& why, bool all_is_well) noexcept;
+  // Tells the others why, if they have not been told, and closes. Waits a moment for them to leave
+  // too: what was sent to them may still be on its way.
+  void leave(const PeerError& why) noexcept;
   // From another thread: what waits, or begins to, throws PeerError.
   void interrupt() noexcept;
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Patience::Clock;
   struct Farewell;
   struct Peer;
 
   void connect(Store& store, const std::string& prefix);
   void await(Channel& channel, bool sent);
+  bool interrupted();
   bool has_passed(gloo::transport::UnboundBuffer& buffer, bool sent);
-  PeerError find_culprit(PeerError suspicion);
-  bool await_farewell(int peer, Clock::time_point deadline);
+  [[noreturn]] void give_up_on_closed(int peer);
+  using Listen = std::function<const Farewell*(int peer, Clock::time_point deadline)>;
+  PeerError find_culprit(PeerError suspicion, const Listen& listen);
+  PeerError find_culprit(const PeerError& suspicion);
+  const Farewell* await_farewell(int peer, Clock::time_point deadline);
+  [[noreturn]] void throw_unreachable(Store& store, const std::string& prefix, int peer);
   void say_farewell(const PeerError& why) noexcept;
   void close() noexcept;
   void watch();
@@ -101,11 +107,11 @@ class Peers {
   std::vector<std::unique_ptr<Peer>> others_;  // by rank; ours is null
   bool said_farewell_ = false;
 
-  // The wait under way, for the thread that ends it at its deadline.
+  // The wait under way, for the thread that ends it when it has lasted too long.
   std::mutex mutex_;
   std::condition_variable changed_;
   gloo::transport::UnboundBuffer* awaited_ = nullptr;
-  Clock::time_point deadline_;
+  Patience patience_;
   bool interrupted_ = false, stopped_ = false;
   std::thread watch_;
 };

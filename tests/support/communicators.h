@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "dist/gloo.h"
-#include "tests/support/memory_store.h"
 
 namespace convoy::dist {
 
@@ -29,13 +28,13 @@ inline MakeCommunicator gloo(std::chrono::milliseconds timeout = std::chrono::se
 inline std::vector<std::string> errors_of_ranks(
     int world_size, const MakeCommunicator& make,
     const std::function<void(std::unique_ptr<Communicator>& ranks)>& run) {
-  MemoryStore store;
+  const std::unique_ptr<Store> store = memory_store();
   std::vector<std::string> errors(world_size);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < world_size; ++rank) {
     threads.emplace_back([&, rank] {
       try {
-        std::unique_ptr<Communicator> ranks = make(store, rank, world_size);
+        std::unique_ptr<Communicator> ranks = make(*store, rank, world_size);
         run(ranks);
       } catch (const std::exception& error) {
         errors[rank] = error.what();
