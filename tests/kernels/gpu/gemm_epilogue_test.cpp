@@ -53,6 +53,7 @@ GPU_CASE(GemmEpilogue, Wgmma) {
     check_wgmma({67, 70, 24}, DType::f16, 1, flags(bits | bits / 4 % 4));
   }
   check_wgmma({130, 40, 72}, DType::bf16, 3, flags(kBias | kAccumulate | kRelu));
+  check_wgmma({67, 70, 24}, DType::bf16, 1, flags(kResidual | 2));
   check_wgmma({66, 257, 24}, DType::bf16, 2, flags(kResidual | kRelu), Rows::ragged);
   check_wgmma({66, 129, 24}, DType::f16, 1, flags(kBias | kResidual | kRelu), Rows::ragged,
               DType::f32);
