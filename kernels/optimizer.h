@@ -105,10 +105,19 @@ struct LarsOptions {
   bool nesterov = false;
 };
 
+// What ranks have summed of squares, each over its part of the parameters, in double precision.
+// They are added in the order of the ranks.
+struct SquaresOfRanks {
+  const double* data = nullptr;  // [ranks, stride]: of slice s the parameter's at 2 s, and then the
+                                 // raw gradient's
+  std::int64_t ranks = 0;
+  std::int64_t stride = 0;
+};
+
 // SGD whose gradient, weight decay included, is multiplied for each parameter by
 // trust_coefficient |p| / (|g| + weight_decay |p| + eps), or by 1 where a norm is 0 or the group
 // has no weight decay (You, Gitman, Ginsburg: arXiv:1708.03888; timm's form). Elements outside the
-// slices are left alone.
+// slices are left alone. A slice may be part of a parameter: then `squares` has the norms.
 struct LarsStep {
   const ParameterSlice* slices;  // [slice_count], device memory
   std::int64_t slice_count;
@@ -120,6 +129,7 @@ struct LarsStep {
   DType dtype;
   LarsOptions options = {};
   HalfCopy half = {};
+  SquaresOfRanks squares = {};  // null: norms are those of the slices
 };
 CONVOY_KERNEL_OP(LarsStep)
 

@@ -35,10 +35,6 @@ void append(std::vector<NamedTensor>& all, std::vector<NamedTensor> more) {
   all.insert(all.end(), more.begin(), more.end());
 }
 
-bool has_masters(const ParameterGroup& group) {
-  return group.values.impl() != group.masters.impl();
-}
-
 }  // namespace
 
 OptimizerKind parse_optimizer_kind(std::string_view name) {
@@ -126,6 +122,7 @@ void Optimizer::agree_on_finite() {
 
 void Optimizer::step(const LossScaling& scaling) {
   store_.finish_gradients();
+  if (options_.kind == OptimizerKind::lars && store_.is_sharded()) gather_squares();
   for (std::size_t g = 0; g < states_.size(); ++g) {
     for (const Piece& piece : states_[g].pieces.list) step_piece(g, piece);
     store_.groups()[g].values.bump_version();
@@ -148,6 +145,12 @@ void Optimizer::set_steps(std::int64_t steps, std::int64_t skipped) {
   step_state().upload_all(stream());
 }
 
+void* Optimizer::stepped(std::size_t index, const Piece& piece) const {
+  const ParameterGroup& group = store_.groups()[index];
+  return store_.has_masters(group) ? element_at(group.masters, piece.position)
+                                   : element_at(group.values, piece.begin);
+}
+
 void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const ParameterGroup& group = store_.groups()[index];
   const GroupState& own = states_[index];
@@ -155,15 +158,16 @@ void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const std::int64_t count = piece.count;
   const int id = static_cast<int>(index);
   const double decay = group.weight_decay ? o.weight_decay : 0;
-  const bool masters = has_masters(group);
-  void* const values = element_at(group.values, piece.begin);
-  void* const p = masters ? element_at(group.masters, piece.position) : values;
+  void* const p = stepped(index, piece);
   const void* const g = element_at(group.gradients, piece.begin);
   void* const first = element_at(own.first, piece.position);
   void* const second = element_at(own.second, piece.position);
   const StepState* const state = step_state().device_pointer();
   const DType dtype = group.masters.dtype();
-  const HalfCopy half = masters ? HalfCopy{values, group.values.dtype()} : HalfCopy{};
+  HalfCopy half;
+  if (store_.has_masters(group)) {
+    half = {element_at(group.values, piece.begin), group.values.dtype()};
+  }
   const Stream stream = group.values.stream();
   switch (o.kind) {
     case OptimizerKind::sgd:
@@ -208,7 +212,8 @@ void Optimizer::step_piece(std::size_t index, const Piece& piece) {
                    id,
                    dtype,
                    {o.momentum, decay, o.trust_coefficient, o.eps, o.nesterov},
-                   half},
+                   half,
+                   squares_of(own.first_parameter + piece.first_parameter)},
           stream);
       break;
   }

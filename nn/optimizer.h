@@ -79,6 +79,11 @@ class Optimizer {
   StepStateBuffer& step_state() const;
   Stream stream() const;
   void agree_on_finite();
+  void gather_squares();
+  void sum_squares(std::size_t group, const Piece& piece, const Tensor& sums);
+  SquaresOfRanks squares_of(std::int64_t parameter) const;
+  // The values or masters of a piece.
+  void* stepped(std::size_t group, const Piece& piece) const;
   void step_piece(std::size_t index, const Piece& piece);
   using FlatState = std::array<Tensor, 2>;  // first and second
   std::vector<NamedTensor> named(std::size_t group, const FlatState& flat) const;
@@ -86,6 +91,7 @@ class Optimizer {
   ParameterStore& store_;
   OptimizerOptions options_;
   std::vector<GroupState> states_;
+  Tensor squares_;  // [ranks, parameters, 2], of this step of lars over shards
 };
 
 // Scales the gradients of this step so that their norm over all groups is at most max_norm, as

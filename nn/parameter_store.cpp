@@ -96,10 +96,6 @@ ParameterStore::ParameterStore(Module& model, const Device& device, Grouping gro
   }
 }
 
-bool ParameterStore::has_masters(const ParameterGroup& group) const {
-  return group.values.impl() != group.masters.impl();
-}
-
 void ParameterStore::share(std::shared_ptr<const Shards> shards) {
   require(shards_ == nullptr, "parameter store: expects to be shared once, found a second time");
   std::vector<std::int64_t> counts;

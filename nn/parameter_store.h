@@ -81,6 +81,9 @@ class ParameterStore {
   // Lets `fill` write such weights, and rounds the masters into the model's parameters.
   using Fill = std::function<void(const std::vector<NamedTensor>&)>;
   void load_weights(const Module& model, const Fill& fill);
+  static bool has_masters(const ParameterGroup& group) {
+    return group.values.impl() != group.masters.impl();
+  }
   // Of this rank, beside the parameters themselves.
   std::int64_t master_bytes() const;
   // Of all groups' parameters in order, the one that StepState::first_bad counts as `index`.
@@ -100,7 +103,6 @@ class ParameterStore {
   void take(std::size_t group, const Tensor& whole, Tensor flat) const;
 
  private:
-  bool has_masters(const ParameterGroup& group) const;
   std::vector<NamedTensor> with_masters(const Module& model,
                                         const std::vector<Tensor>& masters) const;
 

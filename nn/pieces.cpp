@@ -6,16 +6,19 @@
 namespace convoy::nn {
 namespace {
 
-// Appends the parts that slices have in the piece, and notes which they are.
+// Appends the parts that slices have in the piece, without a gap between the first and the last,
+// and notes which they are.
 void find_slices(const ParameterGroup& group, Piece& piece, std::vector<ParameterSlice>& table) {
   const std::int64_t end = piece.begin + piece.count;
   piece.first_slice = static_cast<std::int64_t>(table.size());
   piece.first_parameter = -1;
   for (std::size_t i = 0; i < group.slices.size(); ++i) {
     const NamedSlice& slice = group.slices[i];
+    if (slice.offset >= end) break;
+    const bool before = slice.offset + slice.count <= piece.begin;
+    if (before && piece.first_parameter < 0) continue;
     const std::int64_t from = std::max(slice.offset, piece.begin);
     const std::int64_t to = std::min(slice.offset + slice.count, end);
-    if (from >= to) continue;
     if (piece.first_parameter < 0) piece.first_parameter = static_cast<std::int32_t>(i);
     table.push_back({from - piece.begin, to - from});
   }
@@ -28,14 +31,13 @@ Pieces cut_into_pieces(const ParameterStore& store, std::size_t index) {
   const ParameterGroup& group = store.groups().at(index);
   const Shards::Ranges all{{0, group.values.count()}};
   Pieces pieces;
-  std::vector<ParameterSlice> table;
   for (const PlacedRange& range : place(store.is_sharded() ? store.shards()->own(index) : all)) {
     Piece piece{range.begin, range.count, range.position, 0, 0, 0};
-    find_slices(group, piece, table);
+    find_slices(group, piece, pieces.slices);
     pieces.list.push_back(piece);
   }
-  const auto bytes = static_cast<std::int64_t>(table.size() * sizeof(ParameterSlice));
-  pieces.table = from_host(table.data(), {bytes}, {DType::u8, group.values.device()});
+  const auto bytes = static_cast<std::int64_t>(pieces.slices.size() * sizeof(ParameterSlice));
+  pieces.table = from_host(pieces.slices.data(), {bytes}, {DType::u8, group.values.device()});
   return pieces;
 }
 

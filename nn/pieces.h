@@ -16,7 +16,8 @@ struct Piece {
 
 struct Pieces {
   std::vector<Piece> list;
-  Tensor table;  // ParameterSlice, counted from the piece's begin: for kernels that tell them apart
+  std::vector<ParameterSlice> slices;  // counted from the piece's begin
+  Tensor table;                        // the same, for kernels that tell them apart
 
   const ParameterSlice* slices_of(const Piece& piece) const {
     return static_cast<const ParameterSlice*>(table.data()) + piece.first_slice;

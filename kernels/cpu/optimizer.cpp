@@ -145,14 +145,26 @@ double trust_ratio(const LarsOptions& o, double p_norm, double g_norm) {
   return o.trust_coefficient * p_norm / (g_norm + o.weight_decay * p_norm + o.eps);
 }
 
+double sum_over_ranks(const SquaresOfRanks& squares, std::int64_t at) {
+  double sum = 0;
+  for (std::int64_t r = 0; r < squares.ranks; ++r) sum += squares.data[r * squares.stride + at];
+  return sum;
+}
+
 template <class T>
-void lars_slice(const LarsStep& op, const ParameterSlice& slice) {
+void lars_slice(const LarsStep& op, std::int64_t index) {
+  const ParameterSlice& slice = op.slices[index];
+  const bool given = op.squares.data != nullptr;
   const auto [lr, factor] = read<T>(*op.state, op.group);
   T* const p = static_cast<T*>(op.parameter) + slice.begin;
   const T* const gradient = static_cast<const T*>(op.gradient) + slice.begin;
   T* const buffer = static_cast<T*>(op.momentum) + slice.begin;
-  const double p_norm = std::sqrt(sum_of_squares(p, slice.count));
-  const double g_norm = std::sqrt(sum_of_squares(gradient, slice.count)) * std::abs(double{factor});
+  const double p_squared =
+      given ? sum_over_ranks(op.squares, 2 * index) : sum_of_squares(p, slice.count);
+  const double g_squared =
+      given ? sum_over_ranks(op.squares, 2 * index + 1) : sum_of_squares(gradient, slice.count);
+  const double p_norm = std::sqrt(p_squared);
+  const double g_norm = std::sqrt(g_squared) * std::abs(double{factor});
   const T ratio = static_cast<T>(trust_ratio(op.options, p_norm, g_norm));
   const T momentum = static_cast<T>(op.options.momentum);
   const T decay = static_cast<T>(op.options.weight_decay);
@@ -217,7 +229,7 @@ void run(const LarsStep& op, const Plan&, void*, const Stream&) {
   if (op.state->found_inf) return;
   with_float(op.dtype, [&]<class T>(Type<T>) {
     parallel_for(op.slice_count, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t s = begin; s < end; ++s) lars_slice<T>(op, op.slices[s]);
+      for (std::int64_t s = begin; s < end; ++s) lars_slice<T>(op, s);
     });
   });
 }

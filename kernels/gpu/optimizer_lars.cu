@@ -2,7 +2,8 @@
 // LARS needs two norms per parameter before it can step. Each slice is cut into at most kParts
 // parts, a block to each: the first kernel sums a part's squares, the second makes a slice's ratio
 // of them, the third steps. Where the slices lie is known to the device alone, so every slice gets
-// kParts blocks, and those of short slices have nothing to do.
+// kParts blocks, and those of short slices have nothing to do. Where ranks have taken the norms,
+// the first kernel has nothing to do.
 #include "kernels/gpu/flat.cuh"
 #include "kernels/gpu/step_values.cuh"
 #include "kernels/gpu/warp.cuh"
@@ -79,18 +80,38 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) of_part[blockIdx.x] = sum;
 }
 
+__device__ __forceinline__ float trust_ratio(const LarsOptions& o, const StepState& state,
+                                             const Squares& squares) {
+  const double p = sqrt(squares.parameter);
+  const double g =
+      sqrt(squares.gradient) * fabs(static_cast<double>(step_values(state, 0).gradient_factor));
+  const bool plain = o.weight_decay == 0 || p == 0 || g == 0;
+  const double trust = o.trust_coefficient * p / (g + o.weight_decay * p + o.eps);
+  return plain ? 1.0f : static_cast<float>(trust);
+}
+
 // One warp per slice.
 __global__ void __launch_bounds__(kWarp)
     trust_ratio_per_slice(LarsOptions o, const StepState* state, const Squares* of_part,
                           float* ratio) {
   if (state->found_inf) return;
   const Squares* const mine = of_part + std::int64_t{blockIdx.x} * kParts + threadIdx.x;
-  const double factor = fabs(static_cast<double>(step_values(*state, 0).gradient_factor));
-  const double p = sqrt(warp_sum(mine[0].parameter + mine[kWarp].parameter));
-  const double g = sqrt(warp_sum(mine[0].gradient + mine[kWarp].gradient)) * factor;
-  const bool plain = o.weight_decay == 0 || p == 0 || g == 0;
-  const double trust = o.trust_coefficient * p / (g + o.weight_decay * p + o.eps);
-  if (threadIdx.x == 0) ratio[blockIdx.x] = plain ? 1.0f : static_cast<float>(trust);
+  const Squares sum{warp_sum(mine[0].parameter + mine[kWarp].parameter),
+                    warp_sum(mine[0].gradient + mine[kWarp].gradient)};
+  if (threadIdx.x == 0) ratio[blockIdx.x] = trust_ratio(o, *state, sum);
+}
+
+// The same where ranks have summed. One thread per slice.
+__global__ void __launch_bounds__(1) trust_ratio_over_ranks(LarsOptions o, const StepState* state,
+                                                            SquaresOfRanks squares, float* ratio) {
+  if (state->found_inf) return;
+  Squares sum{0, 0};
+  for (std::int64_t r = 0; inside(r, squares.ranks); ++r) {
+    const double* const of_rank = squares.data + r * squares.stride + 2 * std::int64_t{blockIdx.x};
+    sum.parameter += of_rank[0];
+    sum.gradient += of_rank[1];
+  }
+  ratio[blockIdx.x] = trust_ratio(o, *state, sum);
 }
 
 struct LarsFactors {
@@ -143,13 +164,18 @@ void run(const LarsStep& op, const Plan&, void* workspace, const Stream& stream)
     const T* const g = static_cast<const T*>(op.gradient);
     const bool aligned = is_packed_aligned(p) && is_packed_aligned(g) &&
                          is_packed_aligned(op.momentum) && is_packed_aligned(op.half.data);
-    launch({.grid = slices * kParts,
-            .block = kThreads,
-            .shared_bytes = sizeof(Storage),
-            .stream = stream},
-           squares_per_part<T>, op.slices, op.state, aligned, p, g, of_part);
-    launch({.grid = slices, .block = kWarp, .stream = stream}, trust_ratio_per_slice, op.options,
-           op.state, of_part, ratio);
+    if (op.squares.data != nullptr) {
+      launch({.grid = slices, .block = 1, .stream = stream}, trust_ratio_over_ranks, op.options,
+             op.state, op.squares, ratio);
+    } else {
+      launch({.grid = slices * kParts,
+              .block = kThreads,
+              .shared_bytes = sizeof(Storage),
+              .stream = stream},
+             squares_per_part<T>, op.slices, op.state, aligned, p, g, of_part);
+      launch({.grid = slices, .block = kWarp, .stream = stream}, trust_ratio_per_slice, op.options,
+             op.state, of_part, ratio);
+    }
     launch({.grid = slices * kParts, .block = kThreads, .stream = stream}, lars_step<T>, op.slices,
            o, op.state, op.group, ratio, aligned, p, op.half, g, static_cast<T*>(op.momentum));
   });

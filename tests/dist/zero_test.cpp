@@ -7,6 +7,7 @@
 
 #include "nn/init.h"
 #include "nn/models.h"
+#include "nn/optimizer.h"
 #include "tests/support/communicators.h"
 
 namespace convoy::dist {
@@ -71,6 +72,21 @@ TEST(Zero, EveryElementHasOneOwner) {
       }
       m.store.share(shards);  // throws where that is not so
       if (m.store.master_bytes() != 4 * (zero_stage > 0 ? own : all)) return "masters";
+      return "";
+    });
+  }
+}
+
+TEST(Zero, OptimizerBytesFallToOneOfAllRanks) {
+  for (const int world_size : {2, 3, 4}) {
+    on_gloo(world_size, [&](Communicator& communicator) -> std::string {
+      Model alone(DType::bf16), m(DType::bf16);
+      m.store.share(
+          make_shards(m.store, make_buckets(*m.net, m.store, world_size), communicator, 1));
+      const auto all = nn::Optimizer(alone.store, {.kind = nn::OptimizerKind::adamw});
+      const auto own = nn::Optimizer(m.store, {.kind = nn::OptimizerKind::adamw});
+      const double part = static_cast<double>(all.optimizer_bytes()) / world_size;
+      EXPECT_NEAR(static_cast<double>(own.optimizer_bytes()), part, 0.02 * part);
       return "";
     });
   }

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <limits>
 
 #include "kernels/copy.h"
@@ -260,6 +262,171 @@ TEST_P(ShardedSteps, OfFewerParametersThanRanks) {
 
 std::string case_name(const ::testing::TestParamInfo<Case>& c) { return c.param.name; }
 INSTANTIATE_TEST_SUITE_P(Optimizers, ShardedSteps, ::testing::ValuesIn(cases()), case_name);
+
+// The norms of whole parameters are summed in another order, in double precision: a ratio may round
+// to the next float, and with it each step's update and what momentum keeps of those before.
+template <class Model>
+void expect_lars_is_near_the_whole(const Device& device, std::optional<DType> half) {
+  const Job job{{.kind = lars, .weight_decay = 0.01, .trust_coefficient = 0.02}, device, half};
+  const auto masters = [](const Rank<Model>& rank) {
+    Values all;
+    for (const NamedTensor& t : rank.store.weights(rank.model)) append(all, t.tensor);
+    return all;
+  };
+  Rank<Model> alone(job, nullptr, 0);
+  const Values start = masters(alone);
+  alone.steps();
+  const Values expected = masters(alone);
+  for (const int world_size : {2, 3}) {
+    const auto found = run_ranks<Model>(job, world_size, 1);
+    for (const End& end : found) {
+      EXPECT_EQ(end.whole, found[0].whole);
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        // Roundings of a step: the ratio, the momentum, the parameter; each is there job.steps
+        // times.
+        const double limit = 0x1p-23 * 3 * job.steps *
+                             (std::abs(expected[i]) + job.steps * std::abs(expected[i] - start[i]));
+        ASSERT_NEAR(end.whole[i], expected[i], limit) << i;
+      }
+    }
+  }
+}
+
+TEST(ShardedLars, IsNearTheWhole) {
+  expect_lars_is_near_the_whole<OddParameters>({}, {});
+  expect_lars_is_near_the_whole<OddParameters>({}, DType::bf16);
+  expect_lars_is_near_the_whole<OddParameters>(testing::gpu_device(), DType::f16);
+  expect_lars_is_near_the_whole<OneParameter>({}, {});
+}
+
+// A job of `world_size` that has loaded `folder`'s files, before and after another step.
+std::vector<End> resume(const Job& job, int world_size, const testing::TemporaryFolder& folder,
+                        int steps) {
+  std::vector<End> ends(static_cast<std::size_t>(world_size));
+  replay_ranks(world_size, [&](const std::shared_ptr<RankExchange>& ranks) {
+    Rank<OddParameters> rank(job, ranks, 1);
+    load_weights(rank.model, rank.store, folder / "model");
+    rank.optimizer->load_state(
+        [&](const auto& state) { load_tensors(state, folder / "optimizer", "the optimizer"); });
+    rank.optimizer->set_steps(job.steps);
+    for (int i = 0; i < steps; ++i) rank.step(job.steps + i);
+    ends[static_cast<std::size_t>(ranks->rank())] = end_of(rank);
+  });
+  return ends;
+}
+
+void save_at(const Job& job, int world_size, const testing::TemporaryFolder& folder) {
+  replay_ranks(world_size, [&](const std::shared_ptr<RankExchange>& ranks) {
+    Rank<OddParameters> rank(job, ranks, 1);
+    rank.steps();
+    const auto weights = rank.store.weights(rank.model);
+    const auto state = rank.optimizer->state();
+    if (ranks->rank() != 0) return;
+    save_tensors(weights, folder / "model", {{"format", "pt"}});
+    save_tensors(state, folder / "optimizer");
+  });
+}
+
+std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+class Resumed : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Resumed, WhatAnyJobHasSavedAnyOtherLoads) {
+  Job job = GetParam().job;
+  job.steps = 2;
+  Rank<OddParameters> alone(job, nullptr, 0);
+  alone.steps();
+  const testing::TemporaryFolder of_one;
+  save_weights(alone.model, alone.store, of_one / "model");
+  save_tensors(alone.optimizer->state(), of_one / "optimizer");
+  const End saved = end_of(alone);
+  alone.step(job.steps);
+  const End next = end_of(alone);
+  for (const int from : {1, 2, 3, 4, 8}) {
+    const testing::TemporaryFolder folder;
+    save_at(job, from, folder);
+    EXPECT_EQ(bytes_of(folder / "model"), bytes_of(of_one / "model")) << from;
+    EXPECT_EQ(bytes_of(folder / "optimizer"), bytes_of(of_one / "optimizer")) << from;
+    for (const int to : {1, 2, 3, 4, 8}) {
+      SCOPED_TRACE(fmt::format("{} to {}", from, to));
+      for (const End& end : resume(job, to, folder, 0)) {
+        EXPECT_EQ(end.values, saved.values);
+        EXPECT_EQ(end.whole, saved.whole);
+      }
+      if (to == 1 || from != 2) continue;
+      for (const End& end : resume(job, to, folder, 1)) EXPECT_EQ(end.whole, next.whole);
+    }
+  }
+}
+
+std::vector<Case> resumed_cases() {
+  const Device sim = testing::gpu_device();
+  return {{"Momentum", {{.kind = sgd, .weight_decay = 0.01}}},
+          {"AdamW", {{.kind = adamw, .weight_decay = 0.01}}},
+          {"RmspropHalf", {{.kind = rmsprop, .weight_decay = 0.01}, {}, DType::bf16}},
+          {"AdamWSimHalf", {{.kind = adamw, .weight_decay = 0.01}, sim, DType::f16}}};
+}
+INSTANTIATE_TEST_SUITE_P(Optimizers, Resumed, ::testing::ValuesIn(resumed_cases()), case_name);
+
+// Of 64 KiB of parameters, whose parts are equal but for whole 64 elements.
+class LargeParameter : public Module {
+ public:
+  LargeParameter() { add_parameter("weight", {128, 128}, Init::constant(0)); }
+  Tensor forward(const Tensor& x) override { return x; }
+};
+
+TEST(Shards, OptimizerBytesFallToOneOfAllRanks) {
+  for (const std::optional<DType> half : {std::optional<DType>(), std::optional(DType::bf16)}) {
+    Job job{{.kind = adamw}, {}, half};
+    job.steps = 1;
+    constexpr std::int64_t kCount = 128 * 128;
+    const std::int64_t all = kCount * (half ? 12 : 8);
+    EXPECT_EQ(end_of(Rank<LargeParameter>(job, nullptr, 0)).bytes, all);
+    for (const int world_size : {2, 3, 4}) {
+      std::int64_t sum = 0;
+      for (const End& end : run_ranks<LargeParameter>(job, world_size, 1)) {
+        sum += end.bytes;
+        EXPECT_LE(end.bytes, all / world_size + 86 * 64 * (half ? 12 : 8));  // of 86 buckets
+      }
+      EXPECT_EQ(sum, all);
+      for (const End& end : run_ranks<LargeParameter>(job, world_size, 0)) {
+        EXPECT_EQ(end.bytes, all);
+      }
+    }
+  }
+}
+
+TEST(Shards, EachElementExpectsOneOwner) {
+  replay_ranks(2, [](const std::shared_ptr<RankExchange>& ranks) {
+    const auto error = [&](const std::vector<std::vector<Shards::Ranges>>& parts) -> std::string {
+      Shards shards{parts, ranks};
+      try {
+        require_partition(shards, {128, 64});
+      } catch (const Error& e) {
+        return e.what();
+      }
+      return "";
+    };
+    const auto says = [&](const auto& parts, const std::string& what) {
+      EXPECT_NE(error(parts).find(what), std::string::npos) << error(parts);
+    };
+    EXPECT_EQ(error({{{{0, 64}}, {{0, 64}}}, {{{64, 128}}, {}}}), "");
+    EXPECT_EQ(error({{{{0, 0}, {64, 128}}, {}}, {{{0, 64}}, {{0, 64}, {64, 64}}}}), "");
+    says(std::vector<std::vector<Shards::Ranges>>{{{{0, 128}}, {{0, 64}}}}, "2 ranks, found 1");
+    using Parts = std::vector<std::vector<Shards::Ranges>>;
+    says(Parts{{{{0, 64}}, {{0, 64}}}, {{{64, 127}}, {}}},
+         "group 0 expects 128 elements, found 127");
+    says(Parts{{{{0, 64}}, {{0, 64}}}, {{{65, 128}}, {}}}, "element 64 of group 0");
+    says(Parts{{{{0, 64}}, {{0, 64}}}, {{{63, 128}}, {}}}, "element 64 of group 0");
+    says(Parts{{{{0, 128}}, {{0, 64}}}, {{}, {{0, 64}}}}, "element 64 of group 1");
+    says(Parts{{{{0, 128}}}, {{}, {{0, 64}}}}, "rank 0 expects ranges of 2 groups, found 1");
+    says(Parts{{{{64, 128}, {0, 64}}, {{0, 64}}}, {{}, {}}}, "ascending");
+    EXPECT_THROW(require_partition({}, {}), Error);
+  });
+}
 
 }  // namespace
 }  // namespace convoy::nn

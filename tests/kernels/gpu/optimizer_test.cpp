@@ -185,21 +185,43 @@ const std::vector<ParameterSlice> kSlices = {
     {0, 7}, {16, 2500}, {2560, 3}, {2564, 0}, {2565, 1025}};
 constexpr std::int64_t kFlat = 3600;
 
-void check_lars(DType dtype, const LarsOptions& o) {
+// What two ranks have summed, whatever the slices hold, with another slice's in front.
+const std::vector<double> kSquares{7, 7, 1, 2, 3, 4, 0, 0, 5, 0, 16, 9,
+                                   7, 7, 3, 1, 1, 2, 0, 1, 0, 3, 20, 7};
+
+// With `over_ranks` the norms are kSquares'.
+void check_lars(DType dtype, const LarsOptions& o, bool over_ranks = false) {
   const Arrays x(dtype, kFlat, kAligned);
   std::vector<double> start = x.p0;
   std::fill(start.begin() + 2560, start.begin() + 2563, 0.0);  // norm 0: the ratio is 1
   const FencedArray parameter(dtype, start);
   const DeviceValues<StepState> state({state_of(3)});
   const DeviceValues<ParameterSlice> slices(kSlices);
-  run_on_device(LarsStep{slices.data(), std::ssize(kSlices), parameter.data(), x.g->data(),
-                         x.a->data(), state.data(), 2, dtype, o});
+  const DeviceValues<double> squares(kSquares);
+  const SquaresOfRanks given =
+      over_ranks ? SquaresOfRanks{squares.data() + 2, 2, 12} : SquaresOfRanks{};
+  run_on_device(LarsStep{slices.data(),
+                         std::ssize(kSlices),
+                         parameter.data(),
+                         x.g->data(),
+                         x.a->data(),
+                         state.data(),
+                         2,
+                         dtype,
+                         o,
+                         {},
+                         given});
   std::vector<double> p = start, momentum = x.a0;
-  for (const auto& [begin, count] : kSlices) {
+  for (std::size_t s = 0; s < kSlices.size(); ++s) {
+    const auto [begin, count] = kSlices[s];
     double pp = 0, gg = 0;
     for (std::int64_t i = begin; i < begin + count; ++i) {
       pp += start[static_cast<std::size_t>(i)] * start[static_cast<std::size_t>(i)];
       gg += std::pow(x.g0[static_cast<std::size_t>(i)] * kFactor, 2);
+    }
+    if (over_ranks) {
+      pp = kSquares[2 + 2 * s] + kSquares[14 + 2 * s];
+      gg = (kSquares[3 + 2 * s] + kSquares[15 + 2 * s]) * kFactor * kFactor;
     }
     const double ratio = o.weight_decay > 0 && pp > 0 && gg > 0
                              ? o.trust_coefficient * std::sqrt(pp) /
@@ -224,6 +246,10 @@ GPU_CASE(LarsKernel, ScalesEachParameterByItsOwnRatio) {
   });
   check_lars(DType::f32, {.weight_decay = 0.1, .trust_coefficient = 0.5, .eps = 0.5});
   check_lars(DType::f32, {.momentum = 0.5});  // without weight decay it is SGD
+}
+
+GPU_CASE(LarsKernel, TakesNormsThatRanksHaveSummed) {
+  check_lars(DType::f32, {.weight_decay = 0.1, .trust_coefficient = 0.5, .eps = 0.5}, true);
 }
 
 GPU_CASE(LarsKernel, WithoutSlicesNothingIsDone) {
