@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+// Three processes go through the phases of steps without communicating, so that nobody but the
+// watch notices a loss; one of them is killed, stopped or fails in a phase of step 3.
+#include "dist/health.h"
+
+#include <gtest/gtest.h>
+
+#include "dist/socket.h"
+#include "kernels/require.h"
+#include "tests/dist/forked_ranks.h"
+#include "tests/dist/on_ranks.h"
+
+namespace convoy::dist {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::expect_says;
+using testing::ForkedRanks;
+using testing::TemporaryFolder;
+
+constexpr int kRanks = 3;
+constexpr const char* kPhases[] = {"forward", "backward", "reduce", "optimizer", "saving"};
+constexpr std::chrono::milliseconds kTimeout = 1500ms;
+
+class Job {
+ public:
+  explicit Job(bool over_tcp)
+      : reserved_(reserve_port("127.0.0.1")),
+        init_(over_tcp ? "tcp://127.0.0.1:" + std::to_string(port_of(reserved_))
+                       : "file://" + (folder_ / "store").string()) {}
+
+  // Goes through 1000 steps unless told to end; in `phase` of step 3 rank `odd` does as it is told.
+  void run(int rank, int odd, const std::string& odd_phase,
+           const std::function<void(Health&)>& oddity) const {
+    const auto store = open_store({.rank = rank, .world_size = kRanks, .init = init_}, kTimeout);
+    Health health(*store, rank, kRanks, {kTimeout, {}, {}});
+    for (int step = 0; step < 1000 && !std::filesystem::exists(folder_ / "end"); ++step) {
+      for (const char* phase : kPhases) {
+        health.enter(phase, step);
+        std::this_thread::sleep_for(4ms);
+        if (rank == odd && step == 3 && phase == odd_phase) {
+          std::this_thread::sleep_for(250ms);  // so that the others have seen it in this phase
+          oddity(health);
+        }
+      }
+    }
+  }
+  void mark(const std::string& name) const { testing::write_text(folder_ / name, ""); }
+  void await_mark(const std::string& name) const {
+    while (!std::filesystem::exists(folder_ / name)) std::this_thread::sleep_for(2ms);
+  }
+
+ private:
+  TemporaryFolder folder_;
+  Socket reserved_;
+  std::string init_;
+};
+
+// All but `odd` say the sentence, once, and nothing else, and end with 1.
+void expect_all_others_end(ForkedRanks& ranks, int odd, const std::string& sentence, double limit) {
+  for (int rank = 0; rank < kRanks; ++rank) {
+    if (rank == odd) continue;
+    const auto ended = ranks.await(rank);
+    EXPECT_EQ(ended.code, 1) << rank;
+    EXPECT_LT(ended.seconds, limit) << rank;
+    expect_says(ended.err, fmt::format("convoy: {}; rank {} stops in ", sentence, rank));
+    EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
+  }
+}
+
+struct Loss {
+  int rank;
+  const char* phase;
+};
+
+class HealthOfRank : public ::testing::TestWithParam<Loss> {};
+std::string loss_name(const ::testing::TestParamInfo<Loss>& info) {
+  return fmt::format("{}In{}", info.param.rank, info.param.phase);
+}
+INSTANTIATE_TEST_SUITE_P(Ranks, HealthOfRank,
+                         ::testing::Values(Loss{0, "backward"}, Loss{1, "saving"},
+                                           Loss{2, "forward"}),
+                         loss_name);
+
+TEST_P(HealthOfRank, AKilledOneIsNamedAtOnce) {
+  const auto [odd, phase] = GetParam();
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks,
+                    [&](int rank) { job.run(rank, odd, phase, [](Health&) { raise(SIGKILL); }); });
+  EXPECT_EQ(ranks.await(odd).signal, SIGKILL);
+  expect_all_others_end(
+      ranks, odd,
+      fmt::format("rank {} is gone (killed or crashed), last seen in {} of step 3", odd, phase),
+      ranks.seconds() + 2);
+}
+
+TEST_P(HealthOfRank, AStoppedOneIsNamedAfterTheTimeout) {
+  const auto [odd, phase] = GetParam();
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks, [&](int rank) {
+    job.run(rank, odd, phase, [&](Health&) {
+      job.mark("stopped");
+      raise(SIGSTOP);
+    });
+  });
+  job.await_mark("stopped");
+  expect_all_others_end(
+      ranks, odd,
+      fmt::format("rank {} has not been heard of for 1.5 s, last seen in {} of step 3", odd, phase),
+      ranks.seconds() + 1.5 + 2);
+  // It goes on: the others are gone, so it ends too.
+  ranks.send(odd, SIGCONT);
+  EXPECT_EQ(ranks.await(odd).code, 1);
+}
+
+TEST_P(HealthOfRank, OneThatGoesOnInTimeIsNotMissed) {
+  const auto [odd, phase] = GetParam();
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks, [&](int rank) {
+    job.run(rank, odd, phase, [&](Health&) {
+      job.mark("stopped");
+      raise(SIGSTOP);
+    });
+  });
+  job.await_mark("stopped");
+  std::this_thread::sleep_for(600ms);
+  ranks.send(odd, SIGCONT);
+  std::this_thread::sleep_for(700ms);
+  job.mark("end");
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const auto ended = ranks.await(rank);
+    EXPECT_EQ(ended.code, 0) << rank;
+    EXPECT_EQ(ended.err, "") << rank;
+  }
+}
+
+TEST_P(HealthOfRank, OneThatFailsSaysWhy) {
+  const auto [odd, phase] = GetParam();
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks, [&](int rank) {
+    job.run(rank, odd, phase, [](Health& health) {
+      health.fail("pack: expects 3 channels, found 4");
+      throw Error("pack: expects 3 channels, found 4");
+    });
+  });
+  expect_all_others_end(ranks, odd,
+                        fmt::format("rank {} failed: pack: expects 3 channels, found 4", odd), 20);
+  const auto ended = ranks.await(odd);
+  EXPECT_EQ(ended.code, 7);
+  EXPECT_EQ(ended.err, "convoy: pack: expects 3 channels, found 4\n");
+}
+
+TEST_P(HealthOfRank, InASharedFolderALostOneIsNamedAfterTheTimeout) {
+  const auto [odd, phase] = GetParam();
+  const Job job(/*over_tcp=*/false);
+  ForkedRanks ranks(kRanks,
+                    [&](int rank) { job.run(rank, odd, phase, [](Health&) { raise(SIGKILL); }); });
+  EXPECT_EQ(ranks.await(odd).signal, SIGKILL);
+  expect_all_others_end(
+      ranks, odd,
+      fmt::format("rank {} has not been heard of for 1.5 s, last seen in {} of step 3", odd, phase),
+      ranks.seconds() + 1.5 + 2);
+}
+
+TEST(Health, RanksThatEndOneAfterTheOtherMissNobody) {
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks, [&](int rank) {
+    job.run(rank, rank, "forward", [&](Health&) {
+      std::this_thread::sleep_for(300ms * ((rank + 1) % kRanks));
+      if (rank == 1) job.mark("end");
+    });
+  });
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const auto ended = ranks.await(rank);
+    EXPECT_EQ(ended.code, 0) << rank;
+    EXPECT_EQ(ended.err, "") << rank;
+  }
+}
+
+// One that throws past its Health without a word to it.
+TEST(Health, AnExceptionIsAFailure) {
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks, [&](int rank) {
+    job.run(rank, 1, "forward", [](Health&) { throw Error("not told"); });
+  });
+  expect_all_others_end(ranks, 1, "rank 1 failed: it ended with an error", 20);
+  EXPECT_EQ(ranks.await(1).err, "convoy: not told\n");
+}
+
+// Should a destructor wait for what never comes, the watch ends the process.
+TEST(Health, AFailedRankThatDoesNotEndIsEnded) {
+  const Job job(/*over_tcp=*/true);
+  ForkedRanks ranks(kRanks, [&](int rank) {
+    job.run(rank, 0, "forward", [](Health& health) {
+      health.fail("stuck");
+      std::this_thread::sleep_for(60s);
+    });
+  });
+  const auto ended = ranks.await(0);
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.err, "convoy: stuck\n");
+}
+
+// Within one process, with what ends it replaced.
+TEST(Health, BlameGivesWhatTheWatchFinds) {
+  const auto store = memory_store();
+  store->set("health/1", "7 0 12 backward\n");
+  std::string said;
+  Health health(*store, 0, 2, {100ms, [&](const std::string& text) { said = text; }, [] {}});
+  health.enter("reduce", 12);
+  const auto sentence = health.blame();
+  ASSERT_TRUE(sentence.has_value());
+  EXPECT_EQ(*sentence, said);
+  EXPECT_EQ(said,
+            "rank 1 has not been heard of for 0.1 s, last seen in backward of step 12; rank 0 "
+            "stops in reduce of step 12");
+}
+
+TEST(Health, BlameNamesWhoHasLeftElseNobody) {
+  const auto store = memory_store();
+  Health health(*store, 0, 3, {20s, {}, {}});
+  EXPECT_EQ(health.blame(), std::nullopt);
+  store->set("health/1", "7 0 12 backward\n");
+  store->set("health/2", "7 1 12 saving\n");
+  health.enter("forward", 13);
+  EXPECT_EQ(health.blame(),
+            "rank 2 has left, having done all it had to; rank 0 stops in forward of step 13");
+  store->set("health/1", "8 1 12 saving\n");
+}
+
+}  // namespace
+}  // namespace convoy::dist
