@@ -17,3 +17,8 @@ foreach(vendor "cuBLASLt;cublaslt_include;CONVOY_CUBLASLT;gemm" "cuDNN;cudnn_inc
     message(STATUS "convoy: no variants by ${title} (${option}=${${option}}): ${ops} by the hand-written kernels alone")
   endif()
 endforeach()
+if(nccl_include)
+  message(STATUS "convoy: ranks with a GPU each by NCCL, library looked for at run time")
+else()
+  message(STATUS "convoy: no ranks with a GPU each (CONVOY_NCCL=${CONVOY_NCCL}): nccl.h was not found")
+endif()

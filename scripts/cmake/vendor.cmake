@@ -1,8 +1,9 @@
 # Finds the headers of the vendor's libraries; the libraries themselves are looked for at run time.
-# CONVOY_CUBLASLT and CONVOY_CUDNN: auto (default) compiles the variants where the header is found, ON insists,
-# OFF leaves them out.
+# CONVOY_CUBLASLT, CONVOY_CUDNN and CONVOY_NCCL: auto (default) compiles what uses them where the header is found,
+# ON insists, OFF leaves it out.
 set(CONVOY_CUBLASLT auto CACHE STRING "Compile gemm's variants by cuBLASLt: auto, ON or OFF")
 set(CONVOY_CUDNN auto CACHE STRING "Compile the variants of conv2d and batch_norm by cuDNN: auto, ON or OFF")
+set(CONVOY_NCCL auto CACHE STRING "Compile ranks with a GPU each, by NCCL: auto, ON or OFF")
 
 # convoy_find_vendor(NAME HEADER RESULT): RESULT is where the header and CUDA's own are, or empty.
 function(convoy_find_vendor name header result)
@@ -21,7 +22,8 @@ function(convoy_find_vendor name header result)
 endfunction()
 convoy_find_vendor(CONVOY_CUBLASLT cublasLt.h cublaslt_include)
 convoy_find_vendor(CONVOY_CUDNN cudnn_backend.h cudnn_include)
-mark_as_advanced(CONVOY_CUDA_INCLUDE CONVOY_CUBLASLT_INCLUDE CONVOY_CUDNN_INCLUDE)
+convoy_find_vendor(CONVOY_NCCL nccl.h nccl_include)
+mark_as_advanced(CONVOY_CUDA_INCLUDE CONVOY_CUBLASLT_INCLUDE CONVOY_CUDNN_INCLUDE CONVOY_NCCL_INCLUDE)
 
 # What all that looks at kernels/vendor/built.h must agree on.
 set(vendor_definitions "")

@@ -196,9 +196,9 @@ TEST(CommunicatorFaults, WorkMayBeDropped) {
 }
 
 TEST(CommunicatorFaults, OneThatNeverComesIsNamed) {
-  const auto make = [](Store& store, int rank, int world_size) -> Ranks {
+  const auto make = [](Store& store, int rank, int world_size, const std::string& prefix) -> Ranks {
     if (rank == 1) return single_communicator();
-    return gloo(kPatience)(store, rank, world_size);
+    return gloo(kPatience)(store, rank, world_size, prefix);
   };
   const auto errors = errors_of_ranks(3, make, [](Ranks&) {});
   expect_text(errors[0], "gloo: rank 1 has not come within 0.4 s");
@@ -207,8 +207,8 @@ TEST(CommunicatorFaults, OneThatNeverComesIsNamed) {
 
 // Its addresses are known, but nothing listens there any more. Rank 2 finds rank 0 busy with that.
 TEST(CommunicatorFaults, OneThatCameAndWentIsNamed) {
-  const auto make = [](Store& store, int rank, int world_size) -> Ranks {
-    if (rank != 1) return gloo(kPatience)(store, rank, world_size);
+  const auto make = [](Store& store, int rank, int world_size, const std::string& prefix) -> Ranks {
+    if (rank != 1) return gloo(kPatience)(store, rank, world_size, prefix);
     std::string addresses;
     while (addresses.empty()) addresses = store.get("test/gloo/0").value_or("");
     store.set("test/gloo/1", addresses);  // of rank 0 itself, which nobody may connect to twice
@@ -222,8 +222,8 @@ TEST(CommunicatorFaults, OneThatCameAndWentIsNamed) {
 }
 
 TEST(CommunicatorFaults, RanksThatExpectOtherNumbersOfRanksAreTold) {
-  const auto make = [](Store& store, int rank, int) {
-    return gloo_communicator(store, rank, rank == 0 ? 3 : 2, kPatience, "test", "127.0.0.1");
+  const auto make = [](Store& store, int rank, int, const std::string& prefix) {
+    return gloo(kPatience)(store, rank, rank == 0 ? 3 : 2, prefix);
   };
   const auto errors = errors_of_ranks(2, make, [](Ranks&) {});
   EXPECT_NE(errors[0] + errors[1], "");

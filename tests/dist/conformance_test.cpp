@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 // One suite over every communicator: each operation, dtype and awkward count against sums in
 // double precision, and the same bits on all ranks and in every repetition.
+//
+// Ranks are threads of this process. With CONVOY_TEST_RANKS=file:///FOLDER and a launcher's RANK
+// and WORLD_SIZE this process is one rank instead, and runs what its number of ranks can: NCCL
+// takes two ranks on one GPU only from different processes (scripts/nccl_one_gpu.sh).
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
+#include "dist/nccl.h"
 #include "kernels/half.h"
 #include "tests/support/communicators.h"
 
@@ -19,9 +25,10 @@ using Bytes = std::vector<std::byte>;
 struct Engine {
   std::string name;
   MakeCommunicator make;
-  std::vector<Device> devices;
-  std::string why_not;  // it cannot run here
-  bool in_rank_order = true;
+  std::function<std::vector<Device>(int rank)> devices;
+  int most_ranks = 8;         // as threads
+  std::string why_not = "";   // it cannot run here
+  bool in_rank_order = true;  // and half types rounded once
 };
 
 void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
@@ -84,10 +91,13 @@ Tensor part_of(const Tensor& whole, const Range& part) {
   return make_view(whole, part.begin, {part.count()}, {1});
 }
 
-// |found - Σ| ≤ one rounding to the dtype and W - 1 f32 additions of what the ranks have given.
-// Over i64 the numbers stay below 2^53, and nothing is rounded.
-void expect_sums(DType dtype, int world_size, std::int64_t begin, const Bytes& found) {
+// |found - Σ| ≤ one rounding to the dtype and W - 1 additions, of f32 or where the engine rounds
+// each of them of the dtype, of what the ranks have given. Over i64 the numbers stay below 2^53,
+// and nothing is rounded.
+void expect_sums(const Engine& engine, DType dtype, int world_size, std::int64_t begin,
+                 const Bytes& found) {
   const std::int64_t count = static_cast<std::int64_t>(found.size() / size_of(dtype));
+  const double step = engine.in_rank_order ? 0x1p-24 : eps(dtype);
   for (std::int64_t i = 0; i < count; ++i) {
     double sum = 0, magnitude = 0;
     for (int rank = 0; rank < world_size; ++rank) {
@@ -96,37 +106,67 @@ void expect_sums(DType dtype, int world_size, std::int64_t begin, const Bytes& f
       sum += take(dtype, stored);
       magnitude += std::fabs(take(dtype, stored));
     }
+    const double additions = (world_size - 1) * (step * magnitude * (1 + step) + tiny(dtype));
     const double bound = dtype == DType::i64
                              ? 0.0
-                             : eps(dtype) * std::fabs(sum) + tiny(dtype) +
-                                   (world_size - 1) * 0x1p-24 * magnitude * (1 + eps(dtype));
+                             : eps(dtype) * (std::fabs(sum) + additions) + tiny(dtype) + additions;
     const double value = take(dtype, found.data() + i * size_of(dtype));
     ASSERT_LE(std::fabs(value - sum), bound)
         << name(dtype) << " element " << begin + i << ": " << value << " for " << sum;
   }
 }
 
-// Each rank leaves its result; all compare theirs with rank 0's, or with the bytes given.
+// This process as one rank of several, where a launcher has said so.
+struct OneOfMany {
+  Place place;
+  std::unique_ptr<Store> store;
+  int communicators = 0;
+};
+OneOfMany* one_of_many() {
+  static const std::unique_ptr<OneOfMany> here = []() -> std::unique_ptr<OneOfMany> {
+    const char* const init = std::getenv("CONVOY_TEST_RANKS");
+    if (init == nullptr) return nullptr;
+    Place place = place_from_environment(init);
+    auto store = open_store(place, std::chrono::seconds(60));
+    return std::make_unique<OneOfMany>(OneOfMany{std::move(place), std::move(store)});
+  }();
+  return here.get();
+}
+
 class Conformance : public testing::TestWithParam<Engine> {
  protected:
   void SetUp() override {
     if (!GetParam().why_not.empty()) GTEST_SKIP() << GetParam().why_not;
   }
 
+  static bool can_have(int world_size) {
+    if (one_of_many() != nullptr) return world_size == one_of_many()->place.world_size;
+    return world_size <= GetParam().most_ranks;
+  }
+
   void each_rank(int world_size, const std::function<void(Communicator&)>& run) {
+    if (!can_have(world_size)) return;
+    if (OneOfMany* const here = one_of_many()) {
+      const std::string prefix = fmt::format("{}", here->communicators++);
+      run(*GetParam().make(*here->store, here->place.rank, world_size, prefix));
+      return;
+    }
     const auto errors = errors_of_ranks(world_size, GetParam().make,
                                         [&](std::unique_ptr<Communicator>& ranks) { run(*ranks); });
     for (const std::string& error : errors) EXPECT_EQ(error, "");
   }
+
+  static Device device_of(Communicator& ranks) { return GetParam().devices(ranks.rank()).front(); }
 
   // For 1 to 8 ranks, all dtypes and counts; on a second device for 2 and 5.
   void each_case(
       const std::function<void(Communicator&, DType, std::int64_t, const Device&)>& run) {
     for (int world_size = 1; world_size <= 8; ++world_size) {
       each_rank(world_size, [&](Communicator& ranks) {
+        const std::vector<Device> devices = GetParam().devices(ranks.rank());
         for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::i64}) {
-          for (const Device& device : GetParam().devices) {
-            if (device != GetParam().devices[0] && world_size != 2 && world_size != 5) continue;
+          for (const Device& device : devices) {
+            if (device != devices[0] && world_size != 2 && world_size != 5) continue;
             const std::int64_t w = world_size;
             for (const std::int64_t count :
                  {std::int64_t{0}, std::int64_t{1}, w - 1, w, w + 1, std::int64_t{1009}}) {
@@ -134,8 +174,8 @@ class Conformance : public testing::TestWithParam<Engine> {
             }
           }
         }
-        if (world_size % 3 == 2) run(ranks, DType::f32, 1000000, GetParam().devices[0]);
-        if (world_size == 3) run(ranks, DType::bf16, 1000000, GetParam().devices[0]);
+        if (world_size % 3 == 2) run(ranks, DType::f32, 1000000, devices[0]);
+        if (world_size == 3) run(ranks, DType::bf16, 1000000, devices[0]);
       });
     }
   }
@@ -149,7 +189,7 @@ TEST_P(Conformance, AllReduceSums) {
     const Tensor out = full({count}, 7, {dtype, device});
     ranks.all_reduce(in, out, parts).wait();
     const Bytes sums = bytes_of(out);
-    expect_sums(dtype, ranks.world_size(), 0, sums);
+    expect_sums(GetParam(), dtype, ranks.world_size(), 0, sums);
     EXPECT_EQ(bytes_of(in), mine);
     ranks.all_reduce(in).wait();
     EXPECT_EQ(bytes_of(in), sums) << "in place";
@@ -165,7 +205,7 @@ TEST_P(Conformance, ReduceScatterSumsThisRanksPart) {
       const Tensor out = full({part.count()}, 7, {dtype, device});
       ranks.reduce_scatter(in, out, parts).wait();
       const Bytes sums = bytes_of(out);
-      expect_sums(dtype, ranks.world_size(), part.begin, sums);
+      expect_sums(GetParam(), dtype, ranks.world_size(), part.begin, sums);
       const Tensor inside = part_of(in, part);
       ranks.reduce_scatter(in, inside, parts).wait();
       EXPECT_EQ(bytes_of(inside), sums) << "in place";
@@ -201,31 +241,33 @@ TEST_P(Conformance, BroadcastGivesTheRootsNumbers) {
   });
 }
 
-TEST_P(Conformance, AllRanksHaveTheSameBits) {
-  for (const int world_size : {2, 3, 5, 8}) {
-    std::vector<Bytes> results(world_size);
+TEST_P(Conformance, AllRanksHaveTheSameBitsEachTime) {
+  for (const int world_size : {2, 3, 4, 5, 8}) {
     each_rank(world_size, [&](Communicator& ranks) {
-      const Device& device = GetParam().devices[0];
+      const Device device = device_of(ranks);
       const Bytes mine = values_of(DType::f32, ranks.rank(), 100003);
+      Bytes first;
       for (int repetition = 0; repetition < 20; ++repetition) {
         const Tensor data = tensor_of(mine, DType::f32, device);
         ranks.all_reduce(data).wait();
-        Bytes sums = bytes_of(data);
-        if (repetition == 0) results[ranks.rank()] = sums;
-        ASSERT_EQ(sums, results[ranks.rank()]) << "repetition " << repetition;
+        const Bytes sums = bytes_of(data);
+        if (repetition == 0) first = sums;
+        ASSERT_EQ(sums, first) << "repetition " << repetition;
       }
+      const Tensor of_rank_0 = tensor_of(first, DType::f32, device);
+      ranks.broadcast(of_rank_0, 0).wait();
+      EXPECT_EQ(bytes_of(of_rank_0), first);
     });
-    for (const Bytes& result : results) EXPECT_EQ(result, results[0]);
   }
 }
 
 // However a range is cut, and by whichever operation: plain data parallel and sharded optimizers
 // must agree.
 TEST_P(Conformance, AllReduceIsReduceScatterAndAllGather) {
-  each_rank(3, [&](Communicator& ranks) {
-    const Device& device = GetParam().devices[0];
+  const auto run = [&](Communicator& ranks) {
+    const Device device = device_of(ranks);
     const Bytes mine = values_of(DType::bf16, ranks.rank(), 10007);
-    const Partition parts(10007, 3, 64);
+    const Partition parts(10007, ranks.world_size(), 64);
     const Tensor once = tensor_of(mine, DType::bf16, device);
     ranks.all_reduce(once, once, parts).wait();
     const Tensor twice = tensor_of(mine, DType::bf16, device);
@@ -237,7 +279,8 @@ TEST_P(Conformance, AllReduceIsReduceScatterAndAllGather) {
     const Tensor otherwise = tensor_of(mine, DType::bf16, device);
     ranks.all_reduce(otherwise).wait();
     EXPECT_EQ(bytes_of(once), bytes_of(otherwise));
-  });
+  };
+  for (const int world_size : {1, 2, 3, 4}) each_rank(world_size, run);
 }
 
 // 1e8, 1 and -1e8 sum to 0 in this order, to 1 in another.
@@ -249,7 +292,7 @@ TEST_P(Conformance, SumsAreTakenInTheOrderOfTheRanks) {
     float sum = 0;
     for (const float value : order) sum += value;
     each_rank(4, [&](Communicator& ranks) {
-      const Tensor data = full({37}, order[ranks.rank()], {DType::f32, GetParam().devices[0]});
+      const Tensor data = full({37}, order[ranks.rank()], {DType::f32, device_of(ranks)});
       ranks.all_reduce(data).wait();
       EXPECT_EQ(to_vector<float>(data), std::vector<float>(37, sum));
     });
@@ -260,8 +303,7 @@ TEST_P(Conformance, SumsAreTakenInTheOrderOfTheRanks) {
 TEST_P(Conformance, HalfTypesAreRoundedOnce) {
   if (!GetParam().in_rank_order) GTEST_SKIP() << "the engine rounds as it likes";
   each_rank(3, [&](Communicator& ranks) {
-    const Tensor data =
-        full({5}, ranks.rank() == 0 ? 2048 : 1, {DType::f16, GetParam().devices[0]});
+    const Tensor data = full({5}, ranks.rank() == 0 ? 2048 : 1, {DType::f16, device_of(ranks)});
     ranks.all_reduce(data).wait();
     const Bytes sums = bytes_of(data);
     EXPECT_EQ(take(DType::f16, sums.data()), 2050);
@@ -269,8 +311,8 @@ TEST_P(Conformance, HalfTypesAreRoundedOnce) {
 }
 
 TEST_P(Conformance, OperationsRunInOrderBesideTheCaller) {
-  each_rank(4, [&](Communicator& ranks) {
-    const Device& device = GetParam().devices.back();
+  const auto run = [&](Communicator& ranks) {
+    const Device device = GetParam().devices(ranks.rank()).back();
     std::vector<Tensor> data;
     std::vector<Work> work;
     for (int i = 0; i < 30; ++i) {
@@ -279,14 +321,16 @@ TEST_P(Conformance, OperationsRunInOrderBesideTheCaller) {
     }
     for (int i = 29; i >= 0; --i) {
       work[i].wait();
+      const auto sum = static_cast<float>(ranks.world_size() * i);
+      EXPECT_EQ(to_vector<float>(data[i]), std::vector<float>(i * 100, sum));
       EXPECT_TRUE(work[i].has_passed());
-      EXPECT_EQ(to_vector<float>(data[i]),
-                std::vector<float>(i * 100, 4.0f * static_cast<float>(i)));
     }
-  });
+  };
+  for (const int world_size : {1, 2, 4}) each_rank(world_size, run);
 }
 
 TEST_P(Conformance, NobodyPassesABarrierBeforeAllHaveCome) {
+  if (one_of_many() != nullptr) GTEST_SKIP() << "it counts threads";
   std::atomic<int> come = 0;
   each_rank(5, [&](Communicator& ranks) {
     for (int round = 1; round <= 20; ++round) {
@@ -301,7 +345,7 @@ TEST_P(Conformance, NobodyPassesABarrierBeforeAllHaveCome) {
 
 TEST_P(Conformance, OperandsThatDoNotFitAreRefused) {
   each_rank(2, [&](Communicator& ranks) {
-    const Device& device = GetParam().devices[0];
+    const Device device = device_of(ranks);
     const auto tensor = [&](std::int64_t count, DType dtype = DType::f32) {
       return zeros({count}, {dtype, device});
     };
@@ -339,10 +383,33 @@ TEST_P(Conformance, OperandsThatDoNotFitAreRefused) {
   });
 }
 
+std::vector<Device> host_devices(int) {
+  std::vector<Device> devices = {{DeviceType::cpu}};
+  if (kHasSim) devices.push_back({DeviceType::sim});
+  return devices;
+}
+
+// A GPU for each rank, or, among processes, one for all.
+Engine nccl_engine() {
+  int gpus = 0;
+  for (const Device& device : available_devices()) gpus += device.type == DeviceType::cuda;
+  const auto device_of_rank = [gpus](int rank) {
+    return Device{DeviceType::cuda, one_of_many() != nullptr ? rank % gpus : rank};
+  };
+  return {.name = "nccl",
+          .make =
+              [=](Store& store, int rank, int world_size, const std::string& prefix) {
+                return nccl_communicator(store, rank, world_size, device_of_rank(rank),
+                                         std::chrono::seconds(60), prefix);
+              },
+          .devices = [=](int rank) { return std::vector{device_of_rank(rank)}; },
+          .most_ranks = std::min(gpus, 8),
+          .why_not = gpus == 0 ? "no GPU: " + why_no_gpu() : why_no_nccl(),
+          .in_rank_order = false};
+}
+
 std::vector<Engine> engines() {
-  std::vector<Engine> all = {{"gloo", gloo(), {{DeviceType::cpu}}, ""}};
-  if (kHasSim) all[0].devices.push_back({DeviceType::sim});
-  return all;
+  return {{.name = "gloo", .make = gloo(), .devices = host_devices}, nccl_engine()};
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Conformance, testing::ValuesIn(engines()),

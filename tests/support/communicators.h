@@ -2,7 +2,7 @@
 #pragma once
 // Ranks as threads of one process, each with its own communicator.
 //
-//   each_rank(3, gloo(), [](Communicator& ranks) { ranks.barrier(); });
+//   errors_of_ranks(3, gloo(), [](std::unique_ptr<Communicator>& ranks) { ranks->barrier(); });
 
 #include <exception>
 #include <functional>
@@ -11,15 +11,16 @@
 #include <vector>
 
 #include "dist/gloo.h"
+#include "dist/store.h"
 
 namespace convoy::dist {
 
-using MakeCommunicator =
-    std::function<std::unique_ptr<Communicator>(Store& store, int rank, int world_size)>;
+using MakeCommunicator = std::function<std::unique_ptr<Communicator>(
+    Store& store, int rank, int world_size, const std::string& prefix)>;
 
 inline MakeCommunicator gloo(std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
-  return [timeout](Store& store, int rank, int world_size) {
-    return gloo_communicator(store, rank, world_size, timeout, "test", "127.0.0.1");
+  return [timeout](Store& store, int rank, int world_size, const std::string& prefix) {
+    return gloo_communicator(store, rank, world_size, timeout, prefix, "127.0.0.1");
   };
 }
 
@@ -34,7 +35,7 @@ inline std::vector<std::string> errors_of_ranks(
   for (int rank = 0; rank < world_size; ++rank) {
     threads.emplace_back([&, rank] {
       try {
-        std::unique_ptr<Communicator> ranks = make(*store, rank, world_size);
+        std::unique_ptr<Communicator> ranks = make(*store, rank, world_size, "test");
         run(ranks);
       } catch (const std::exception& error) {
         errors[rank] = error.what();
