@@ -216,6 +216,13 @@ fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
   return whole;
 }
 
+// In the order of write_files.
+void join_checkpoint(const nn::Module& model, const nn::ParameterStore& store,
+                     const nn::Optimizer& optimizer) {
+  store.weights(model);
+  optimizer.state();
+}
+
 bool is_checkpoint(const fs::path& path) {
   return fs::is_directory(path) &&
          (fs::exists(path / kManifest) || path.filename().string().starts_with("step-"));

@@ -47,6 +47,10 @@ fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
                          const nn::Module& model, const nn::ParameterStore& store,
                          const nn::Optimizer& optimizer, int keep);
 
+// What a rank that writes no checkpoint does while rank 0 saves: gives what it alone has.
+void join_checkpoint(const nn::Module& model, const nn::ParameterStore& store,
+                     const nn::Optimizer& optimizer);
+
 // `path` may be a checkpoint, a run's output folder (its newest complete checkpoint) or its
 // checkpoints folder. Damaged or unfinished checkpoints of a run are passed over, with a line on
 // standard error; a damaged one that was named itself is an Error of kind data.

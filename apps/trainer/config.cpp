@@ -191,6 +191,16 @@ void require_writable(const char* flag, const std::string& path) {
   }
 }
 
+void check(const RanksConfig& c) {
+  require_range(c.global_batch_size >= 0, "global-batch-size", "0 or more", c.global_batch_size);
+  require_range(c.dist_timeout > 0, "dist-timeout", "more than 0 seconds", c.dist_timeout);
+  require_range(c.bucket_cap_mb > 0, "bucket-cap-mb", "more than 0", c.bucket_cap_mb);
+  require_within(0, 1, "zero-stage", c.zero_stage);
+  if (c.dist_bn != "reduce" && c.dist_bn != "broadcast") {
+    fail_usage("--dist-bn expects reduce or broadcast, found '{}'", c.dist_bn);
+  }
+}
+
 void check(const TrainConfig& c) {
   require_range(c.val_interval >= 1, "val-interval", "1 or more", c.val_interval);
   require_range(c.max_time >= 0, "max-time", "0 or more minutes", c.max_time);
@@ -229,6 +239,7 @@ void check(const TrainConfig& c) {
                fmt::join(c.decay_milestones, ","));
   }
   check(c.data);
+  check(c.ranks);
   check_threads(c.threads);
   check_loss_scale(c);
   require_pair(c.opt_betas, "opt-betas");

@@ -37,6 +37,17 @@ struct PrecisionConfig {
   std::string amp_dtype = "float16";
 };
 
+// One process per rank; which one this is says its environment (dist/launch.h).
+struct RanksConfig {
+  int global_batch_size = 0;  // 0: batch_size per rank
+  std::string dist_init;
+  double dist_timeout = 600;  // seconds
+  double bucket_cap_mb = 25;
+  int zero_stage = 0;
+  bool sync_bn = false;
+  std::string dist_bn = "reduce";
+};
+
 struct SimulatorConfig {
   std::string schedule = "ascending";
   std::string async = "eager";
@@ -112,6 +123,7 @@ struct TrainConfig {
   int loss_scale_window = 2000;
   double min_loss_scale = 1;
   SimulatorConfig simulator;
+  RanksConfig ranks;
   std::string profile;  // file of a Chrome trace of the first steps
 };
 
@@ -153,6 +165,24 @@ void describe_simulator(SimulatorConfig& c, Visitor&& v) {
     "when the simulator does asynchronous work: eager, late or seeded; results do not depend on "
     "it");
   v("sim-seed", c.seed, "of the two above, where they are seeded");
+}
+
+template <class Visitor>
+void describe_ranks(RanksConfig& c, Visitor&& v) {
+  v.group("Ranks");
+  v("global-batch-size", c.global_batch_size,
+    "training images per step of all ranks together; 0: --batch-size of each");
+  v("dist-init", c.dist_init,
+    "where ranks meet: tcp://host:port or file:///folder; left out: the launcher's MASTER_ADDR and "
+    "MASTER_PORT");
+  v("dist-timeout", c.dist_timeout, "seconds that a rank may say nothing, after which all end");
+  v("bucket-cap-mb", c.bucket_cap_mb, "size of the pieces in which gradients are summed");
+  v("zero-stage", c.zero_stage,
+    "0: every rank has the whole optimizer; 1: its part of it (ZeRO stage 1)");
+  v("sync-bn", c.sync_bn, "batch norm over the batches of all ranks together");
+  v("dist-bn", c.dist_bn,
+    "running statistics of batch norm at an epoch's end: reduce (their mean) or broadcast (rank "
+    "0's)");
 }
 
 template <class Visitor>
@@ -212,8 +242,8 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("log-interval", c.log_interval, "steps between lines where the output is no terminal");
 
   v.group("Length");
-  v("batch-size,-b", c.batch_size, "training images per step");
-  v("val-batch-size", c.val_batch_size, "images per evaluation batch");
+  v("batch-size,-b", c.batch_size, "training images per step, of each rank");
+  v("val-batch-size", c.val_batch_size, "images per evaluation batch, of each rank");
   v("epochs", c.epochs, "passes over the training set");
   v("max-steps", c.max_steps, "stop after this many optimizer steps; 0: no limit");
   v("max-time", c.max_time, "save and stop after this many minutes; 0: no limit");
@@ -257,6 +287,7 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("loss-scale-window", c.loss_scale_window, "good steps after which the found scale doubles");
   v("min-loss-scale", c.min_loss_scale, "the found scale is never lower");
 
+  describe_ranks(c.ranks, v);
   describe_device(c, v);
 }
 
@@ -277,6 +308,7 @@ inline constexpr double kInitialLossScale = 65536;  // of --loss-scale 0
 inline constexpr int kMostPixelsASide = 16384;
 void check(const TrainConfig& config);
 void check(const DataConfig& config);
+void check(const RanksConfig& config);
 void check_threads(int threads);
 // float16 or bfloat16, in which the model's weights are; nothing without --amp. Throws a usage
 // error for another word, and for a device that does not compute in it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/run_log.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -135,10 +137,10 @@ void RunLog::step(const StepMetrics& m) {
              "{{\"step\":{},\"epoch\":{},\"loss\":{},\"top1\":{:.4g},\"lr\":{:.6g},"
              "\"images_per_second\":{:.1f},\"step_ms\":{:.3f},\"data_ms\":{:.3f},"
              "\"blocked_ms\":{:.3f},\"decode_ms\":{:.3f},\"bytes\":{},"
-             "\"loss_scale\":{:.6g},\"skipped_steps\":{}}}\n",
+             "\"loss_scale\":{:.6g},\"skipped_steps\":{},\"optimizer_bytes\":[{}]}}\n",
              m.step, m.epoch, number(m.loss), m.top1, m.learning_rate, m.images_per_second,
              m.step_ms, m.data_ms, m.blocked_ms, m.decode_ms, m.bytes, m.loss_scale,
-             m.skipped_steps);
+             m.skipped_steps, fmt::join(m.optimizer_bytes, ","));
   std::fflush(metrics_.get());
 }
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apps/trainer/config.h"
 
@@ -25,8 +26,9 @@ struct StepMetrics {
   std::int64_t bytes = 0;           // of pictures
   double loss_scale = 1;            // after the step
   std::int64_t skipped_steps = 0;   // so far
-  std::int64_t images = 0;          // of the step's batches
-  int batches = 1;                  // whose losses the step adds up
+  std::vector<std::int64_t> optimizer_bytes;  // of each rank: optimizer state and masters
+  std::int64_t images = 0;                    // of the step's batches
+  int batches = 1;                            // whose losses the step adds up
 };
 
 struct EpochMetrics {

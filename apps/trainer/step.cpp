@@ -52,7 +52,8 @@ void TrainStep::begin(double learning_rate, int batches) {
   require(batches >= 1, "train step: expects 1 batch or more, found {}", batches);
   batches_ = batches;
   loaded_ = 0;
-  optimizer_.begin_step(learning_rate, 1.0 / batches);
+  const int ranks = options_.ranks != nullptr ? options_.ranks->world_size() : 1;
+  optimizer_.begin_step(learning_rate, 1.0 / (batches * ranks));
 }
 
 TrainStep::Form& TrainStep::form_of(const data::Batch& batch) {
@@ -115,11 +116,20 @@ void TrainStep::run(Form& form) {
 }
 
 void TrainStep::enqueue(const Form& form) {
+  Ranks* const ranks = options_.ranks;
   for (std::size_t i = 0; i < form.slots.size(); ++i) {
-    enqueue_batch(form.slots[i], form.mixes.empty() ? nullptr : &form.mixes[i]);
+    const auto pass = [&] {
+      enqueue_batch(form.slots[i], form.mixes.empty() ? nullptr : &form.mixes[i]);
+    };
+    ranks != nullptr ? ranks->backward(pass, i + 1 == form.slots.size()) : pass();
+  }
+  if (ranks != nullptr) {
+    ranks->finish_gradients();
+    ranks->sum_figures();
   }
   if (options_.clip_grad > 0) nn::clip_grad_norm(store_, options_.clip_grad);
   scaler_ != nullptr ? scaler_->step(optimizer_) : optimizer_.step();
+  if (ranks != nullptr) ranks->gather_parameters();
 }
 
 void TrainStep::enqueue_batch(const InputSlot& slot, const MixSlot* mix) {

@@ -20,6 +20,7 @@
 
 #include "apps/trainer/input.h"
 #include "apps/trainer/mix.h"
+#include "apps/trainer/ranks.h"
 #include "nn/grad_scaler.h"
 #include "runtime/graph.h"
 
@@ -30,7 +31,8 @@ struct StepOptions {
   double clip_grad = 0;  // largest gradient norm; 0: no clipping
   bool graph = false;
   MixConfig mix = {};
-  Tensor resident = {};  // all pictures of the data set, when they stay on the device
+  Tensor resident = {};    // all pictures of the data set, when they stay on the device
+  Ranks* ranks = nullptr;  // that share the steps, if any
 };
 
 class TrainStep {

@@ -4,7 +4,7 @@
 // (its loss, was it skipped, what is the loss scale now) arrives steps later, so a step's line
 // waits for its report.
 //
-//   StepLog steps(device, store, log, {});
+//   StepLog steps(device, store, &log, {});
 //   step.run();
 //   steps.add(metrics);            // writes the lines whose reports have arrived
 //   steps.finish();                // and those of all steps so far
@@ -26,8 +26,9 @@ struct StepSums {
 class StepLog {
  public:
   // `before`: the last report of a run that is resumed. With mixed precision a loss that is not
-  // finite is no error: the step is skipped. The others must outlive this.
-  StepLog(const Device& device, const nn::ParameterStore& store, RunLog& log,
+  // finite is no error: the step is skipped. The others must outlive this; without a `log` nothing
+  // is written.
+  StepLog(const Device& device, const nn::ParameterStore& store, RunLog* log,
           const StepState& before, bool mixed_precision);
 
   // To be called after the step, with all but what its report will say. Throws Error (diverged)
@@ -47,7 +48,7 @@ class StepLog {
 
   Device device_;
   const nn::ParameterStore& store_;
-  RunLog& log_;
+  RunLog* log_;
   StepReports reports_;
   std::deque<StepMetrics> waiting_;
   StepState last_;

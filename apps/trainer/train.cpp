@@ -7,6 +7,7 @@
 
 #include "apps/trainer/autotune.h"
 #include "apps/trainer/progress.h"
+#include "apps/trainer/ranks.h"
 #include "apps/trainer/resident.h"
 #include "apps/trainer/run_log.h"
 #include "apps/trainer/setup.h"
@@ -23,10 +24,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // First signal: finish the step and save. Second: the default action.
-enum : std::sig_atomic_t { kGoOn, kSignal, kTimeIsUp };
-volatile std::sig_atomic_t stop_requested = kGoOn;
+volatile std::sig_atomic_t signal_came = 0;
 void request_stop(int signal) {
-  stop_requested = kSignal;
+  signal_came = 1;
   std::signal(signal, SIG_DFL);
 }
 
@@ -34,21 +34,24 @@ constexpr std::int64_t kProfiledSteps = 10;
 
 class Trainer {
  public:
-  explicit Trainer(const TrainConfig& config);
+  Trainer(const TrainConfig& config, Ranks& ranks);
   TrainResult run();
 
  private:
   void start();
+  void open_output();
   void resume(const fs::path& checkpoint);
   void train_epoch();
   StepMetrics train_step();
   std::string figures(double learning_rate) const;
   void end_epoch();
   void save();
+  Stop wish() const;
   bool steps_left() const { return config_.max_steps == 0 || state_.step < config_.max_steps; }
   std::int64_t batches_per_epoch() const;
   double epoch_position() const;
 
+  Ranks& ranks_;
   Device device_;
   DataSource train_data_;
   TrainConfig config_;
@@ -66,7 +69,9 @@ class Trainer {
   std::optional<RunLog> log_;
   std::optional<StepLog> steps_;
   Clock::time_point epoch_start_, step_start_;
-  std::int64_t first_step_ = 0;  // done before this process
+  Stop stop_ = Stop::go_on;
+  std::vector<std::int64_t> optimizer_bytes_;  // of each rank
+  std::int64_t first_step_ = 0;                // done before this process
   double last_learning_rate_ = 0;
   double starved_before_s_ = 0;  // waiting for data in earlier epochs
   TrainResult result_;
@@ -77,32 +82,35 @@ std::int64_t steps_per_epoch(const TrainConfig& c, std::int64_t batches) {
   return (batches + c.grad_accum_steps - 1) / c.grad_accum_steps;
 }
 
-Trainer::Trainer(const TrainConfig& config)
-    : device_(parse_device(config.device)),
+Trainer::Trainer(const TrainConfig& config, Ranks& ranks)
+    : ranks_(ranks),
+      device_(ranks.device()),
       train_data_(open_data(config.data, Split::train)),
       config_(with_flip_for(config, *train_data_.dataset)),
       val_data_(open_data(config.data, Split::val, train_data_.dataset->class_names())),
-      train_loader_(train_data_.dataset, train_loading(config_, train_data_.input)),
-      val_loader_(val_data_.dataset, val_loading(config, val_data_.input)),
+      train_loader_(train_data_.dataset, ranks.share(train_loading(config_, train_data_.input))),
+      val_loader_(val_data_.dataset, ranks.share(val_loading(config, val_data_.input))),
       input_(train_data_.input, device_,
              half_dtype(config.precision, config.device).value_or(DType::f32)),
       model_(make_model(config, train_data_.dataset->num_classes(), train_data_.input)),
       store_(*model_, device_, {}, half_dtype(config.precision, config.device)),
-      optimizer_(store_, optimizer_options(config)),
+      optimizer_(ranks.share(*model_, store_), optimizer_options(config)),
       schedule_(make_schedule(config, steps_per_epoch(config, batches_per_epoch()))),
       plateau_({.decay_rate = config.decay_rate,
                 .patience = static_cast<int>(config.decay_epochs),
                 .maximize = true}),
       state_(start_state(config, train_data_)) {
+  state_.batch_size = ranks.batch_size();
   if (config.precision.amp) scaler_.emplace(device_, scaler_options(config));
   step_.emplace(
       *model_, store_, optimizer_, scaler_ ? &*scaler_ : nullptr, input_,
-      StepOptions{.label_smoothing = config.smoothing,
-                  .clip_grad = config.clip_grad,
-                  .graph = use_graph(config, device_),
-                  .mix = mix_of(config),
-                  .resident = config.resident ? upload_images(config.data, train_data_, device_)
-                                              : Tensor()});
+      StepOptions{
+          .label_smoothing = config.smoothing,
+          .clip_grad = config.clip_grad,
+          .graph = use_graph(config, device_),
+          .mix = mix_of(config),
+          .resident = config.resident ? upload_images(config.data, train_data_, device_) : Tensor(),
+          .ranks = &ranks_});
   optimizer_.set_steps(0);
 }
 
@@ -114,7 +122,7 @@ std::int64_t Trainer::batches_per_epoch() const {
 double Trainer::epoch_position() const {
   return static_cast<double>(state_.epoch) +
          static_cast<double>(state_.position) /
-             static_cast<double>(batches_per_epoch() * config_.batch_size);
+             static_cast<double>(batches_per_epoch() * ranks_.batch_size());
 }
 
 void Trainer::resume(const fs::path& checkpoint) {
@@ -134,6 +142,15 @@ void Trainer::resume(const fs::path& checkpoint) {
   fmt::print("resumed from {} at step {}\n", checkpoint.string(), state_.step);
 }
 
+void Trainer::open_output() {
+  const fs::path aside = set_other_work_aside(config_.output, result_.checkpoint);
+  if (!aside.empty()) fmt::print("moved what was there of other work to {}\n", aside.string());
+  log_.emplace(config_.output, config_, state_.step);
+  if (tuning_table().empty()) return;
+  write_tuning_table(tuning_file(config_), tuning_table(), device_);
+  fmt::print("tuning table of {} ops, hash {}\n", tuning_table().size(), state_.tuning);
+}
+
 // Nothing of the output folder is touched before everything has been found good.
 void Trainer::start() {
   fmt::print("{}", to_table(config_));
@@ -143,14 +160,10 @@ void Trainer::start() {
   } else if (!config_.resume.empty()) {
     resume(find_checkpoint(config_.resume));
   }
-  const fs::path aside = set_other_work_aside(config_.output, result_.checkpoint);
-  if (!aside.empty()) fmt::print("moved what was there of other work to {}\n", aside.string());
-  log_.emplace(config_.output, config_, state_.step);
-  if (!tuning_table().empty()) {
-    write_tuning_table(tuning_file(config_), tuning_table(), device_);
-    fmt::print("tuning table of {} ops, hash {}\n", tuning_table().size(), state_.tuning);
-  }
-  steps_.emplace(device_, store_, *log_, state_.report, scaler_.has_value());
+  ranks_.require_same("checkpoint", result_.checkpoint.string());
+  if (ranks_.first()) open_output();
+  optimizer_bytes_ = ranks_.gather(optimizer_.optimizer_bytes());
+  steps_.emplace(device_, store_, log_ ? &*log_ : nullptr, state_.report, scaler_.has_value());
   fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
              config_.model, backend(device_).description(), store_.count(),
              train_data_.dataset->size(), val_data_.dataset->size(),
@@ -172,13 +185,15 @@ void note_loading(StepMetrics& m, const data::LoaderStats& s) {
 // since the last one, since the host runs ahead of the device and waits between steps.
 StepMetrics Trainer::train_step() {
   StepMetrics m{.step = state_.step + 1, .epoch = state_.epoch};
-  const std::int64_t left = batches_per_epoch() - state_.position / config_.batch_size;
-  m.batches = static_cast<int>(std::min<std::int64_t>(config_.grad_accum_steps, left));
-  m.images = std::int64_t{m.batches} * config_.batch_size;
+  m.optimizer_bytes = optimizer_bytes_;
+  const std::int64_t left = batches_per_epoch() - state_.position / ranks_.batch_size();
+  const int batches = static_cast<int>(std::min<std::int64_t>(config_.grad_accum_steps, left));
+  m.batches = batches * ranks_.world_size();
+  m.images = std::int64_t{batches} * ranks_.batch_size();
   m.learning_rate = nn::learning_rate_at(schedule_, epoch_position()) * plateau_.factor();
-  step_->begin(m.learning_rate, m.batches);
+  step_->begin(m.learning_rate, batches);
   const data::LoaderStats before = train_loader_.stats();
-  for (int i = 0; i < m.batches; ++i) step_->load(*train_loader_.next());
+  for (int i = 0; i < batches; ++i) step_->load(*train_loader_.next());
   step_->run();
   note_loading(m, train_loader_.stats() - before);
   ++state_.step;
@@ -188,6 +203,12 @@ StepMetrics Trainer::train_step() {
   m.images_per_second = 1e3 * static_cast<double>(m.images) / m.step_ms;
   last_learning_rate_ = m.learning_rate;
   return m;
+}
+
+Stop Trainer::wish() const {
+  if (signal_came) return Stop::signal;
+  const bool late = config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time;
+  return late ? Stop::time_is_up : Stop::go_on;
 }
 
 std::string Trainer::figures(double learning_rate) const {
@@ -209,35 +230,33 @@ void Trainer::train_epoch() {
   model_->train();
   train_loader_.start(state_.epoch, state_.position);
   starved_before_s_ = train_loader_.stats().starved_s;
-  const std::int64_t end = batches_per_epoch() * config_.batch_size;
-  const std::int64_t step_images = std::int64_t{config_.batch_size} * config_.grad_accum_steps;
+  const std::int64_t end = batches_per_epoch() * ranks_.batch_size();
+  const std::int64_t step_images = std::int64_t{ranks_.batch_size()} * config_.grad_accum_steps;
   std::int64_t steps = (end - state_.position + step_images - 1) / step_images;
   if (config_.max_steps > 0) steps = std::min(steps, config_.max_steps - state_.step);
   Progress progress(fmt::format("train {}/{}", state_.epoch + 1, config_.epochs), steps,
                     config_.log_interval, stdout);
   std::int64_t done = 0;
-  while (state_.position < end && steps_left() && !stop_requested) {
+  while (state_.position < end && steps_left() && stop_ == Stop::go_on) {
     steps_->add(train_step());
     progress.update(++done, figures(last_learning_rate_));
-    if (config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time) {
-      stop_requested = kTimeIsUp;
-    }
+    stop_ = ranks_.agree(wish());
     if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
   steps_->finish();
-  if (steps > 0 && stop_requested != kSignal) progress.finish(figures(last_learning_rate_));
+  if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
-  if (state_.position >= end && stop_requested != kSignal) {
+  if (state_.position >= end && stop_ != Stop::signal) {
     state_.position = 0;
     ++state_.epoch;
   }
 }
 
 void Trainer::end_epoch() {
-  result_.last = evaluate(*model_, val_loader_, input_,
-                          {.limit_batches = config_.limit_val_batches,
-                           .log_interval = config_.log_interval,
-                           .progress = stdout});
+  result_.last = ranks_.sum(evaluate(*model_, val_loader_, input_,
+                                     {.limit_batches = config_.limit_val_batches,
+                                      .log_interval = config_.log_interval,
+                                      .progress = stdout}));
   state_.best_top1 = std::max(state_.best_top1, result_.last.top1());
   if (schedule_.kind == nn::LrKind::plateau) {
     plateau_.update(result_.last.top1());
@@ -245,6 +264,7 @@ void Trainer::end_epoch() {
   }
   const StepSums& sums = steps_->sums();
   const auto images = static_cast<double>(sums.images);  // none: their figures are NaN
+  if (!log_) return;
   log_->epoch({.epoch = state_.epoch - (state_.position == 0),
                .step = state_.step,
                .train_loss = sums.loss / images,
@@ -258,6 +278,7 @@ void Trainer::end_epoch() {
 
 void Trainer::save() {
   state_.report = steps_->last();
+  if (!ranks_.first()) return join_checkpoint(*model_, store_, optimizer_);
   result_.checkpoint =
       save_checkpoint(config_.output, state_, *model_, store_, optimizer_, config_.checkpoint_hist);
 }
@@ -265,17 +286,17 @@ void Trainer::save() {
 TrainResult Trainer::run() {
   start();
   first_step_ = state_.step;
-  while (state_.epoch < config_.epochs && steps_left() && !stop_requested) {
+  while (state_.epoch < config_.epochs && steps_left() && stop_ == Stop::go_on) {
     train_epoch();
     const bool last = state_.epoch >= config_.epochs || !steps_left();
-    if (stop_requested != kSignal &&
-        (last || stop_requested || state_.epoch % config_.val_interval == 0))
+    if (stop_ != Stop::signal &&
+        (last || stop_ == Stop::time_is_up || state_.epoch % config_.val_interval == 0))
       end_epoch();
     save();
   }
-  if (result_.last.count == 0 && !stop_requested) {
+  if (result_.last.count == 0 && stop_ == Stop::go_on) {
     fmt::print("nothing is left to train\n");
-    result_.last = evaluate(*model_, val_loader_, input_, {.progress = stdout});
+    result_.last = ranks_.sum(evaluate(*model_, val_loader_, input_, {.progress = stdout}));
   }
   report_skipped(train_loader_);
   report_skipped(val_loader_);
@@ -284,7 +305,7 @@ TrainResult Trainer::run() {
   }
   if (!config_.profile.empty()) Profiler::write(config_.profile);
   result_.steps = state_.step;
-  result_.interrupted = stop_requested == kSignal;
+  result_.interrupted = stop_ == Stop::signal;
   return result_;
 }
 
@@ -296,8 +317,11 @@ TrainResult train(const TrainConfig& config) {
   if (config.threads > 0) set_compute_threads(config.threads);
   set_simulator(config.simulator);
   nn::set_fusion(!config.no_fuse);
+  Ranks ranks(config);
   choose_kernels(config);
-  return Trainer(config).run();
+  TrainConfig own = config;
+  own.batch_size = ranks.batch_size() / ranks.world_size();
+  return Trainer(own, ranks).run();
 }
 
 }  // namespace convoy::apps

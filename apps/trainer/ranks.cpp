@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include "apps/trainer/ranks.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstdio>
+
+#include "dist/zero.h"
+#include "kernels/copy.h"
+#include "kernels/require.h"
+#include "runtime/device.h"
+#include "runtime/run.h"
+#include "runtime/step_state.h"
+
+namespace convoy::apps {
+namespace {
+
+// --device cuda is each rank's own GPU.
+Device device_of(const TrainConfig& c, const dist::Place& place) {
+  Device device = parse_device(c.device);
+  if (c.device == "cuda" && place.world_size > 1) device.index = place.local_rank;
+  return device;
+}
+
+int global_batch_size(const TrainConfig& c, const dist::Place& place) {
+  const int global = c.ranks.global_batch_size;
+  if (global == 0) return c.batch_size * place.world_size;
+  if (global % place.world_size != 0) {
+    fail_usage("--global-batch-size expects a multiple of the {} ranks, found {}", place.world_size,
+               global);
+  }
+  return global;
+}
+
+// All ranks print the same; the first one's is enough. Errors stay.
+void silence_output() {
+  if (std::freopen("/dev/null", "w", stdout) == nullptr) {
+    fail("standard output: cannot be turned to /dev/null");
+  }
+}
+
+void copy_values(const void* from, void* to, std::int64_t count, DType dtype,
+                 const Stream& stream) {
+  const Strides dense = contiguous_strides({count});
+  run(Copy{.shape = {count},
+           .x_strides = dense,
+           .y_strides = dense,
+           .x = from,
+           .y = to,
+           .dtype = dtype},
+      stream);
+}
+
+}  // namespace
+
+Ranks::Ranks(const TrainConfig& c)
+    : place_(dist::place_from_environment(c.ranks.dist_init)),
+      device_(device_of(c, place_)),
+      batch_size_(global_batch_size(c, place_)) {
+  options_.buckets.cap_mb = c.ranks.bucket_cap_mb;
+  options_.buckets.first_cap_mb = std::min(1.0, c.ranks.bucket_cap_mb);
+  options_.own_parts_only = c.ranks.zero_stage == 1;
+  if (world_size() == 1) return;
+  if (!first()) silence_output();
+  group_ = std::make_unique<dist::Group>(
+      place_, device_,
+      dist::GroupOptions{.timeout = std::chrono::milliseconds(
+                             static_cast<std::int64_t>(1000 * c.ranks.dist_timeout))});
+  wishes_ = zeros({2}, {DType::i64, {}});
+  loss_ = zeros({1}, {DType::f32, device_});
+  counts_ = zeros({3}, {DType::i64, device_});
+}
+
+Ranks::~Ranks() = default;
+
+data::LoaderOptions Ranks::share(data::LoaderOptions options) const {
+  options.batch_size *= world_size();
+  options.rank = rank();
+  options.world = world_size();
+  options.device = device_;
+  return options;
+}
+
+void Ranks::require_same(const std::string& what, const std::string& text) {
+  if (group_) group_->require_same(what, text);
+}
+
+void Ranks::barrier() {
+  if (group_) group_->host().barrier();
+}
+
+nn::ParameterStore& Ranks::share(const nn::Module& model, nn::ParameterStore& store) {
+  if (!group_) return store;
+  dist::Communicator& all = group_->communicator();
+  store_ = &store;
+  reducer_ = std::make_unique<dist::Reducer>(model, store, all, options_);
+  store.share(dist::make_shards(store, reducer_->buckets(), all, options_.own_parts_only ? 1 : 0));
+  return store;
+}
+
+void Ranks::backward(const std::function<void()>& pass, bool last) {
+  if (reducer_ && last) return reducer_->backward(pass);
+  pass();
+}
+
+void Ranks::finish_gradients() {
+  if (reducer_) reducer_->finish();
+}
+
+void Ranks::gather_parameters() {
+  if (!reducer_ || !options_.own_parts_only) return;
+  dist::gather_values(*store_, reducer_->buckets(), group_->communicator());
+}
+
+void Ranks::sum_figures() {
+  if (!group_) return;
+  StepState* state = step_state(device_).device_pointer();
+  const Stream stream = current_stream(device_);
+  copy_values(&state->loss, loss_.data(), 1, DType::f32, stream);
+  copy_values(state->correct, counts_.data(), 3, DType::i64, stream);
+  group_->communicator().all_reduce(loss_).wait();
+  group_->communicator().all_reduce(counts_).wait();
+  copy_values(loss_.data(), &state->loss, 1, DType::f32, stream);
+  copy_values(counts_.data(), state->correct, 3, DType::i64, stream);
+}
+
+Stop Ranks::agree(Stop wish) {
+  if (!group_) return wish;
+  agreement_.wait();
+  std::int64_t* wishes = wishes_.as<std::int64_t>();
+  const Stop agreed = wishes[1] > 0 ? Stop::signal : wishes[0] > 0 ? Stop::time_is_up : Stop::go_on;
+  wishes[0] = wish == Stop::time_is_up;
+  wishes[1] = wish == Stop::signal;
+  agreement_ = group_->host().all_reduce(wishes_);
+  return agreed;
+}
+
+EvalResult Ranks::sum(const EvalResult& own) {
+  if (!group_) return own;
+  EvalResult sum;
+  for (const std::int64_t n : gather(own.count)) sum.count += n;
+  for (const std::int64_t n : gather(own.correct)) sum.correct += n;
+  for (const std::int64_t n : gather(own.correct5)) sum.correct5 += n;
+  for (const std::int64_t bits : gather(std::bit_cast<std::int64_t>(own.loss_sum))) {
+    sum.loss_sum += std::bit_cast<double>(bits);
+  }
+  return sum;
+}
+
+std::vector<std::int64_t> Ranks::gather(std::int64_t own) {
+  if (!group_) return {own};
+  const Tensor all = zeros({world_size()}, {DType::i64, {}});
+  const dist::Partition parts(world_size(), world_size());
+  group_->host().all_gather(from_vector<std::int64_t>({own}, {1}), all, parts).wait();
+  return to_vector<std::int64_t>(all);
+}
+
+}  // namespace convoy::apps

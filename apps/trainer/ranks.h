@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What the ranks of a training run do together. With one rank all of it is nothing, and the run is
+// what it is without this.
+//
+//   Ranks ranks(config);                       // finds and connects them
+//   Optimizer optimizer(ranks.share(model, store), options);
+//   ranks.backward([&] { ... }, last_batch);   // gradients are summed meanwhile
+//   ranks.finish_gradients();
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "apps/trainer/config.h"
+#include "apps/trainer/evaluate.h"
+#include "data/loader_options.h"
+#include "dist/group.h"
+#include "dist/reducer.h"
+
+namespace convoy::apps {
+
+enum class Stop : std::uint8_t { go_on, time_is_up, signal };
+
+class Ranks {
+ public:
+  // Throws a usage error for an environment or batch sizes that do not suit, and what connecting
+  // throws. On all ranks but the first, standard output is silent afterwards.
+  explicit Ranks(const TrainConfig& config);
+  ~Ranks();
+
+  int rank() const { return place_.rank; }
+  int world_size() const { return place_.world_size; }
+  bool first() const { return rank() == 0; }
+  const Device& device() const { return device_; }
+  // Training images of a batch, of all ranks together.
+  int batch_size() const { return batch_size_; }
+  // What a loader is told, made to read this rank's rows of batches as large as all ranks'
+  // together.
+  data::LoaderOptions share(data::LoaderOptions options) const;
+
+  // Throws Error where another rank has another text.
+  void require_same(const std::string& what, const std::string& text);
+  void barrier();
+
+  // The model whose gradients are summed; both must outlive this. To be called before an optimizer
+  // is made of the store, which is returned.
+  nn::ParameterStore& share(const nn::Module& model, nn::ParameterStore& store);
+  // Runs the forward and backward pass of a batch; that of a step's last batch sends gradients.
+  void backward(const std::function<void()>& pass, bool last);
+  void finish_gradients();
+  // After the optimizer's step: with ZeRO, each rank gets what the others have stepped.
+  void gather_parameters();
+  // Makes of the step's loss and counts in StepState those of all ranks.
+  void sum_figures();
+  // A stop that any rank wishes becomes all ranks' one, a step later. To be called once per step.
+  Stop agree(Stop wish);
+
+  EvalResult sum(const EvalResult& own);
+  // Each rank's number, in their order.
+  std::vector<std::int64_t> gather(std::int64_t own);
+
+ private:
+  dist::Place place_;
+  Device device_;
+  int batch_size_;
+  dist::ReducerOptions options_;
+  std::unique_ptr<dist::Group> group_;  // of more than one rank
+  std::unique_ptr<dist::Reducer> reducer_;
+  const nn::ParameterStore* store_ = nullptr;
+  Tensor loss_, counts_;  // of the step, on the device
+  Tensor wishes_;         // i64 [2], how many ranks wish to stop for what
+  dist::Work agreement_;  // under way
+};
+
+}  // namespace convoy::apps
