@@ -1,37 +1,208 @@
 // SPDX-License-Identifier: MIT
 #include "dist/group.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <vector>
+
 #include "dist/gloo.h"
+#include "dist/nccl.h"
+#include "dist/patience.h"
+#include "dist/socket.h"
+#include "kernels/require.h"
+#include "runtime/cuda_info.h"
 
 namespace convoy::dist {
 namespace {
 
-std::unique_ptr<Communicator> connect(const char* prefix, Store& store, const Place& place,
-                                      const GroupOptions& options) {
-  if (place.world_size == 1) return single_communicator();
-  return gloo_communicator(store, place.rank, place.world_size, options.timeout, prefix);
+std::string key_of(const char* what, int rank) { return fmt::format("group/{}/{}", what, rank); }
+
+std::string ranks_text(const std::vector<int>& ranks) {
+  return fmt::format("{} {}", ranks.size() == 1 ? "rank" : "ranks", fmt::join(ranks, ", "));
+}
+
+// The machine, as NCCL tells machines apart: containers may share a name, machines a boot's number.
+std::string machine() {
+  if (const char* id = std::getenv("NCCL_HOSTID"); id != nullptr && *id != '\0') return id;
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  std::string boot;
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::getline(file, boot);
+  return fmt::format("{} ({})", name, boot);
+}
+
+std::string gpu(const Device& device) {
+  if constexpr (kHasCuda) {
+    if (device.type == DeviceType::cuda) return on_cuda::place(device.index).pci_bus;
+  }
+  return "";
+}
+
+// Where our other connections start from: the interface that leads to rank 0.
+std::string own_address(const Place& place) {
+  if (place.local_world_size == place.world_size) return "127.0.0.1";
+  if (place.init.starts_with("tcp://")) return address_towards(tcp_endpoint(place.init).host);
+  return "";
+}
+
+// From the key before `at`, where there is one on the same line, to the value's end.
+std::string excerpt(const std::string& text, std::size_t at) {
+  const auto colon = text.rfind("\":", at);
+  const auto quote =
+      colon == std::string::npos || colon == 0 ? std::string::npos : text.rfind('"', colon - 1);
+  const std::size_t begin = quote != std::string::npos ? quote : at - std::min<std::size_t>(at, 20);
+  const std::size_t end = std::min(text.find_first_of(",}\n", at), text.size());
+  std::string part = text.substr(begin, std::min<std::size_t>(end - begin, 120));
+  return part.empty() ? "its end" : part;
 }
 
 }  // namespace
 
-Group::Group(const Place& place, const Device& device, const GroupOptions& options)
-    : place_(place),
-      options_(options),
-      store_(open_store(place, options.timeout)),
-      communicator_(connect("device", *store_, place, options)),
-      host_(connect("host", *store_, place, options)) {
-  require(device.type != DeviceType::cuda || place.world_size == 1,
-          "ranks: expect cpu or sim, found {}", device);
+Difference first_difference(const std::string& first, const std::string& second) {
+  const auto at = static_cast<std::size_t>(
+      std::mismatch(first.begin(), first.end(), second.begin(), second.end()).first -
+      first.begin());
+  return {excerpt(first, at), excerpt(second, at)};
 }
 
-void Group::require_same(const std::string& name, const std::string& text) {
-  const auto key = [&](int rank) { return "same/" + name + "/" + std::to_string(rank); };
-  store_->set(key(rank()), text);
-  const std::string first = store_->wait(key(0), options_.timeout);
+Group::Group(const Place& place, const Device& device, const GroupOptions& options)
+    : place_(place), timeout_(options.timeout) {
+  require(place_.rank >= 0 && place_.rank < place_.world_size,
+          "group: expects a rank below the number of ranks, found {} of {}", place_.rank,
+          place_.world_size);
+  if (place_.world_size == 1) {
+    store_ = memory_store();
+    communicator_ = single_communicator();
+    host_ = single_communicator();
+    return;
+  }
+  store_ = open_store(place_, timeout_);
+  health_ = std::make_unique<Health>(*store_, place_.rank, place_.world_size,
+                                     HealthOptions{timeout_, {}, {}});
+  try {
+    await_all_ranks();
+  } catch (const Error& error) {
+    health_->fail(error.what());
+    throw;
+  }
+  run([&] {
+    require_same("the devices' kind", name(device.type));
+    require_own_gpu(device);
+    connect(device);
+  });
+}
+
+Group::~Group() = default;
+
+void Group::await_all_ranks() {
+  const std::string all = "group/all";
+  store_->set(key_of("here", rank()), "");
+  if (rank() != 0) {
+    // Rank 0 gives up first, and says for whom.
+    store_->wait(all, timeout_ + std::chrono::seconds(2));
+    return;
+  }
+  std::vector<int> missing;
+  Patience patience(timeout_);
+  do {
+    missing.clear();
+    for (int other = 1; other < world_size(); ++other) {
+      if (!store_->get(key_of("here", other))) missing.push_back(other);
+    }
+    if (missing.empty()) return store_->set(all, "");
+  } while (patience.pause());
+  fail("group: expects {} ranks within {} s, but {} did not come", world_size(),
+       in_seconds(timeout_), ranks_text(missing));
+}
+
+void Group::require_own_gpu(const Device& device) {
+  if (device.type != DeviceType::cuda) return;
+  const std::string mine = machine() + "\n" + gpu(device);
+  store_->set(key_of("gpu", rank()), mine);
+  std::map<std::string, int> owners;
+  for (int other = 0; other < world_size(); ++other) {
+    const std::string theirs = store_->wait(key_of("gpu", other), timeout_);
+    const auto [owner, is_first] = owners.emplace(theirs, other);
+    if (is_first) continue;
+    const auto line = theirs.find('\n');
+    fail(
+        "group: expects a GPU for each rank, but ranks {} and {} both use the one at {} of {}; "
+        "give each --device cuda:LOCAL_RANK, or fewer ranks",
+        owner->second, other, theirs.substr(line + 1), theirs.substr(0, theirs.find(' ')));
+  }
+}
+
+void Group::connect(const Device& device) {
+  const std::string address = own_address(place_);
+  host_ = gloo_communicator(*store_, rank(), world_size(), timeout_, "host", address);
+  communicator_ =
+      device.type == DeviceType::cuda
+          ? nccl_communicator(*store_, rank(), world_size(), device, timeout_, "device")
+          : gloo_communicator(*store_, rank(), world_size(), timeout_, "device", address);
+}
+
+// Rank 0 compares; a value of one round is replaced only when everybody has seen its verdict.
+void Group::require_same(const std::string& name, const std::string& value) {
+  if (world_size() == 1) return;
+  const std::string round = std::to_string(compared_[name]++) + "\n";
+  const std::string verdict_key = "group/same/" + name;
+  if (rank() == 0) {
+    const std::string verdict = compare(name, round, value);
+    store_->set(verdict_key, round + verdict);
+    require(verdict.empty(), "group: {}", verdict);
+    return;
+  }
+  store_->set(verdict_key + "/" + std::to_string(rank()), round + value);
+  Patience patience(timeout_ + std::chrono::seconds(2));
+  std::string verdict;
+  while (!(verdict = store_->get(verdict_key).value_or("")).starts_with(round)) {
+    require(patience.pause(), "group: expects rank 0 to compare {} within {} s, but it has not",
+            name, in_seconds(timeout_));
+  }
+  verdict.erase(0, round.size());
+  require(verdict.empty(), "group: {}", verdict);
+}
+
+std::string Group::compare(const std::string& name, const std::string& round,
+                           const std::string& value) {
+  std::vector<int> others;
+  Difference difference;
+  Patience patience(timeout_);
   for (int rank = 1; rank < world_size(); ++rank) {
-    const std::string other = store_->wait(key(rank), options_.timeout);
-    require(other == first, "ranks disagree on {}: rank 0 has {}, rank {} has {}", name, first,
-            rank, other);
+    const std::string key = fmt::format("group/same/{}/{}", name, rank);
+    std::string theirs;
+    while (!(theirs = store_->get(key).value_or("")).starts_with(round)) {
+      if (patience.pause()) continue;
+      return fmt::format("expects all ranks to compare {} within {} s, but rank {} has not", name,
+                         in_seconds(timeout_), rank);
+    }
+    theirs.erase(0, round.size());
+    if (theirs == value) continue;
+    if (others.empty()) difference = first_difference(value, theirs);
+    others.push_back(rank);
+  }
+  if (others.empty()) return "";
+  return fmt::format("expects {} to be the same on all ranks, but rank 0 has {} and {} {} {}", name,
+                     difference.first, ranks_text(others), others.size() == 1 ? "has" : "have",
+                     difference.second);
+}
+
+void Group::run(const std::function<void()>& body) {
+  if (!health_) return body();
+  try {
+    body();
+  } catch (const std::exception& error) {
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    // What is wrong with flags or data is wrong here, whatever the others do.
+    const bool may_be_loss = ours == nullptr || ours->kind() == ErrorKind::failure;
+    const auto sentence = may_be_loss ? health_->blame() : std::nullopt;
+    health_->fail(sentence ? *sentence : error.what());
+    if (sentence) throw Error(*sentence);
+    throw;
   }
 }
 

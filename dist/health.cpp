@@ -222,7 +222,7 @@ void Health::await_seen() {
     const std::string key = seen_key(rank);
     while (!store_.get(key) && !store_.get(gone_key(rank))) {
       const auto report = store_.get(report_key(rank));
-      if (report && parse(*report).state != State::running) break;
+      if (!report || parse(*report).state != State::running) break;
       if (!patience.pause()) return;
     }
   }

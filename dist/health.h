@@ -29,7 +29,7 @@
 namespace convoy::dist {
 
 struct HealthOptions {
-  std::chrono::milliseconds timeout = std::chrono::seconds(300);
+  std::chrono::milliseconds timeout = std::chrono::seconds(600);
   // Once, from the watch's thread: by default prints "convoy: SENTENCE" on standard error.
   std::function<void(const std::string&)> say;
   // After it, when the others know too: by default ends the process with exit code 1.

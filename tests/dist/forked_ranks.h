@@ -25,7 +25,7 @@ class ForkedRanks {
  public:
   struct Ended {
     int code = -1, signal = 0;  // exit code, or what killed it
-    double seconds = 0;         // since the ranks were made
+    double at = 0;              // when await saw it, on the steady clock
     std::string err;
   };
 
@@ -54,12 +54,12 @@ class ForkedRanks {
     Ended& ended = ended_[static_cast<std::size_t>(rank)];
     int status = 0;
     while (pid > 0) {
-      const bool late = seconds() > limit;
+      const bool late = now() > start_ + limit;
       if (late) kill(pid, SIGKILL);
       if (waitpid(pid, &status, late ? 0 : WNOHANG) == pid) {
         EXPECT_FALSE(late) << "rank " << rank << " did not end";
         pid = 0;
-        ended.seconds = seconds();
+        ended.at = now();
         ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         ended.err = file_text(folder_ / std::to_string(rank));
@@ -69,8 +69,9 @@ class ForkedRanks {
     }
     return ended;
   }
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  static double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
   }
 
  private:
@@ -89,7 +90,7 @@ class ForkedRanks {
   }
 
   TemporaryFolder folder_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double start_ = now();
   std::vector<pid_t> pids_;
   std::vector<Ended> ended_;
 };

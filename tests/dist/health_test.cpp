@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Three processes go through the phases of steps without communicating, so that nobody but the
-// watch notices a loss; one of them is killed, stopped or fails in a phase of step 3.
+// Three processes of a job go through the phases of steps without communicating, so that nobody but
+// the watch notices a loss; one of them is killed, stopped or fails in a phase of step 3.
 #include "dist/health.h"
 
 #include <gtest/gtest.h>
@@ -21,6 +21,10 @@ using testing::TemporaryFolder;
 constexpr int kRanks = 3;
 constexpr const char* kPhases[] = {"forward", "backward", "reduce", "optimizer", "saving"};
 constexpr std::chrono::milliseconds kTimeout = 1500ms;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 class Job {
  public:
@@ -45,10 +49,15 @@ class Job {
       }
     }
   }
-  void mark(const std::string& name) const { testing::write_text(folder_ / name, ""); }
+  void mark(const std::string& name) const {
+    testing::write_text(folder_ / (name + ".new"), std::to_string(now()));
+    std::filesystem::rename(folder_ / (name + ".new"), folder_ / name);
+  }
   void await_mark(const std::string& name) const {
     while (!std::filesystem::exists(folder_ / name)) std::this_thread::sleep_for(2ms);
   }
+  // When the odd one was lost, on the clock that all processes see.
+  double lost() const { return std::stod(testing::file_text(folder_ / "lost")); }
 
  private:
   TemporaryFolder folder_;
@@ -62,7 +71,7 @@ void expect_all_others_end(ForkedRanks& ranks, int odd, const std::string& sente
     if (rank == odd) continue;
     const auto ended = ranks.await(rank);
     EXPECT_EQ(ended.code, 1) << rank;
-    EXPECT_LT(ended.seconds, limit) << rank;
+    EXPECT_LT(ended.at, limit) << rank;
     expect_says(ended.err, fmt::format("convoy: {}; rank {} stops in ", sentence, rank));
     EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
   }
@@ -71,95 +80,98 @@ void expect_all_others_end(ForkedRanks& ranks, int odd, const std::string& sente
 struct Loss {
   int rank;
   const char* phase;
+  std::string named(const std::string& how) const {
+    return fmt::format("rank {} {}, last seen in {} of step 3", rank, how, phase);
+  }
+};
+constexpr Loss kLosses[] = {{0, "backward"}, {1, "saving"}, {2, "forward"}};
+
+// The same happens to each rank, in three jobs side by side.
+struct Scene {
+  Scene(const Loss& told, bool over_tcp, const std::function<void(const Job&, Health&)>& oddity)
+      : loss(told), job(over_tcp), ranks(kRanks, [this, &oddity](int rank) {
+          job.run(rank, loss.rank, loss.phase, [&](Health& health) { oddity(job, health); });
+        }) {}
+  Loss loss;
+  Job job;
+  ForkedRanks ranks;
 };
 
-class HealthOfRank : public ::testing::TestWithParam<Loss> {};
-std::string loss_name(const ::testing::TestParamInfo<Loss>& info) {
-  return fmt::format("{}In{}", info.param.rank, info.param.phase);
-}
-INSTANTIATE_TEST_SUITE_P(Ranks, HealthOfRank,
-                         ::testing::Values(Loss{0, "backward"}, Loss{1, "saving"},
-                                           Loss{2, "forward"}),
-                         loss_name);
-
-TEST_P(HealthOfRank, AKilledOneIsNamedAtOnce) {
-  const auto [odd, phase] = GetParam();
-  const Job job(/*over_tcp=*/true);
-  ForkedRanks ranks(kRanks,
-                    [&](int rank) { job.run(rank, odd, phase, [](Health&) { raise(SIGKILL); }); });
-  EXPECT_EQ(ranks.await(odd).signal, SIGKILL);
-  expect_all_others_end(
-      ranks, odd,
-      fmt::format("rank {} is gone (killed or crashed), last seen in {} of step 3", odd, phase),
-      ranks.seconds() + 2);
+std::vector<std::unique_ptr<Scene>> on_each_rank(
+    bool over_tcp, const std::function<void(const Job&, Health&)>& oddity) {
+  std::vector<std::unique_ptr<Scene>> scenes;
+  for (const Loss& loss : kLosses) {
+    scenes.push_back(std::make_unique<Scene>(loss, over_tcp, oddity));
+  }
+  return scenes;
 }
 
-TEST_P(HealthOfRank, AStoppedOneIsNamedAfterTheTimeout) {
-  const auto [odd, phase] = GetParam();
-  const Job job(/*over_tcp=*/true);
-  ForkedRanks ranks(kRanks, [&](int rank) {
-    job.run(rank, odd, phase, [&](Health&) {
-      job.mark("stopped");
-      raise(SIGSTOP);
-    });
-  });
-  job.await_mark("stopped");
-  expect_all_others_end(
-      ranks, odd,
-      fmt::format("rank {} has not been heard of for 1.5 s, last seen in {} of step 3", odd, phase),
-      ranks.seconds() + 1.5 + 2);
-  // It goes on: the others are gone, so it ends too.
-  ranks.send(odd, SIGCONT);
-  EXPECT_EQ(ranks.await(odd).code, 1);
+void killed(const Job& job, Health&) {
+  job.mark("lost");
+  raise(SIGKILL);
+}
+void stopped(const Job& job, Health&) {
+  job.mark("lost");
+  raise(SIGSTOP);
 }
 
-TEST_P(HealthOfRank, OneThatGoesOnInTimeIsNotMissed) {
-  const auto [odd, phase] = GetParam();
-  const Job job(/*over_tcp=*/true);
-  ForkedRanks ranks(kRanks, [&](int rank) {
-    job.run(rank, odd, phase, [&](Health&) {
-      job.mark("stopped");
-      raise(SIGSTOP);
-    });
-  });
-  job.await_mark("stopped");
-  std::this_thread::sleep_for(600ms);
-  ranks.send(odd, SIGCONT);
-  std::this_thread::sleep_for(700ms);
-  job.mark("end");
-  for (int rank = 0; rank < kRanks; ++rank) {
-    const auto ended = ranks.await(rank);
-    EXPECT_EQ(ended.code, 0) << rank;
-    EXPECT_EQ(ended.err, "") << rank;
+TEST(HealthOfRanks, AKilledOneIsNamedAtOnce) {
+  for (const auto& scene : on_each_rank(/*over_tcp=*/true, killed)) {
+    EXPECT_EQ(scene->ranks.await(scene->loss.rank).signal, SIGKILL);
+    expect_all_others_end(scene->ranks, scene->loss.rank,
+                          scene->loss.named("is gone (killed or crashed)"), scene->job.lost() + 2);
   }
 }
 
-TEST_P(HealthOfRank, OneThatFailsSaysWhy) {
-  const auto [odd, phase] = GetParam();
-  const Job job(/*over_tcp=*/true);
-  ForkedRanks ranks(kRanks, [&](int rank) {
-    job.run(rank, odd, phase, [](Health& health) {
-      health.fail("pack: expects 3 channels, found 4");
-      throw Error("pack: expects 3 channels, found 4");
-    });
-  });
-  expect_all_others_end(ranks, odd,
-                        fmt::format("rank {} failed: pack: expects 3 channels, found 4", odd), 20);
-  const auto ended = ranks.await(odd);
-  EXPECT_EQ(ended.code, 7);
-  EXPECT_EQ(ended.err, "convoy: pack: expects 3 channels, found 4\n");
+TEST(HealthOfRanks, AStoppedOneIsNamedAfterTheTimeout) {
+  for (const auto& scene : on_each_rank(/*over_tcp=*/true, stopped)) {
+    scene->job.await_mark("lost");
+    expect_all_others_end(scene->ranks, scene->loss.rank,
+                          scene->loss.named("has not been heard of for 1.5 s"),
+                          scene->job.lost() + 1.5 + 2);
+    // It goes on: the others are gone, so it ends too.
+    scene->ranks.send(scene->loss.rank, SIGCONT);
+    EXPECT_EQ(scene->ranks.await(scene->loss.rank).code, 1);
+  }
 }
 
-TEST_P(HealthOfRank, InASharedFolderALostOneIsNamedAfterTheTimeout) {
-  const auto [odd, phase] = GetParam();
-  const Job job(/*over_tcp=*/false);
-  ForkedRanks ranks(kRanks,
-                    [&](int rank) { job.run(rank, odd, phase, [](Health&) { raise(SIGKILL); }); });
-  EXPECT_EQ(ranks.await(odd).signal, SIGKILL);
-  expect_all_others_end(
-      ranks, odd,
-      fmt::format("rank {} has not been heard of for 1.5 s, last seen in {} of step 3", odd, phase),
-      ranks.seconds() + 1.5 + 2);
+TEST(HealthOfRanks, OneThatGoesOnInTimeIsNotMissed) {
+  const auto scenes = on_each_rank(/*over_tcp=*/true, stopped);
+  for (const auto& scene : scenes) scene->job.await_mark("lost");
+  std::this_thread::sleep_for(700ms);
+  for (const auto& scene : scenes) scene->ranks.send(scene->loss.rank, SIGCONT);
+  std::this_thread::sleep_for(900ms);
+  for (const auto& scene : scenes) {
+    scene->job.mark("end");
+    for (int rank = 0; rank < kRanks; ++rank) {
+      const auto ended = scene->ranks.await(rank);
+      EXPECT_EQ(ended.code, 0) << rank;
+      EXPECT_EQ(ended.err, "") << rank;
+    }
+  }
+}
+
+TEST(HealthOfRanks, OneThatFailsSaysWhy) {
+  const std::string why = "pack: expects 3 channels, found 4";
+  for (const auto& scene : on_each_rank(/*over_tcp=*/true, [&](const Job&, Health& health) {
+         health.fail(why);
+         throw Error(why);
+       })) {
+    expect_all_others_end(scene->ranks, scene->loss.rank,
+                          fmt::format("rank {} failed: {}", scene->loss.rank, why), now() + 20);
+    const auto ended = scene->ranks.await(scene->loss.rank);
+    EXPECT_EQ(ended.code, 7);
+    EXPECT_EQ(ended.err, "convoy: " + why + "\n");
+  }
+}
+
+TEST(HealthOfRanks, InASharedFolderALostOneIsNamedAfterTheTimeout) {
+  for (const auto& scene : on_each_rank(/*over_tcp=*/false, killed)) {
+    EXPECT_EQ(scene->ranks.await(scene->loss.rank).signal, SIGKILL);
+    expect_all_others_end(scene->ranks, scene->loss.rank,
+                          scene->loss.named("has not been heard of for 1.5 s"),
+                          scene->job.lost() + 1.5 + 2);
+  }
 }
 
 TEST(Health, RanksThatEndOneAfterTheOtherMissNobody) {
@@ -183,7 +195,7 @@ TEST(Health, AnExceptionIsAFailure) {
   ForkedRanks ranks(kRanks, [&](int rank) {
     job.run(rank, 1, "forward", [](Health&) { throw Error("not told"); });
   });
-  expect_all_others_end(ranks, 1, "rank 1 failed: it ended with an error", 20);
+  expect_all_others_end(ranks, 1, "rank 1 failed: it ended with an error", now() + 20);
   EXPECT_EQ(ranks.await(1).err, "convoy: not told\n");
 }
 
