@@ -102,6 +102,7 @@ TEST(Group, NamesTheRanksThatDifferAndTheKey) {
 }
 
 TEST(Group, NamesWhoHasNotCome) {
+  const double start = ForkedRanks::now();
   Ranks ranks(
       3, [](Group&) {}, 1s, /*absent=*/2);
   for (const int rank : {0, 1}) {
