@@ -10,11 +10,14 @@ namespace convoy::apps {
 int run_bench(const Arguments& arguments) {
   const std::string what = arguments.empty() ? "" : arguments.front();
   if (what == "--help" || what == "-h") {
-    fmt::print("usage: convoy bench loader [flags]     (convoy bench loader --help lists them)\n");
+    fmt::print(
+        "usage: convoy bench comm|loader [flags]     (convoy bench WHAT --help lists them)\n");
     return 0;
   }
-  if (what != "loader") fail_usage("convoy bench expects loader, found '{}'", what);
-  return run_bench_loader(Arguments(arguments.begin() + 1, arguments.end()));
+  const Arguments rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  if (what == "comm") return run_bench_comm(rest);
+  if (what == "loader") return run_bench_loader(rest);
+  fail_usage("convoy bench expects comm or loader, found '{}'", what);
 }
 
 }  // namespace convoy::apps

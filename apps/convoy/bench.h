@@ -6,6 +6,7 @@
 
 namespace convoy::apps {
 
+int run_bench_comm(const Arguments& arguments);
 int run_bench_loader(const Arguments& arguments);
 
 }  // namespace convoy::apps

@@ -28,7 +28,7 @@ constexpr Command kCommands[] = {
     {"train", "train a model", run_train},
     {"eval", "measure a model on a data set's held-out images", run_eval},
     {"predict", "classify image files", run_predict},
-    {"bench", "measure one part alone: convoy bench loader", run_bench},
+    {"bench", "measure one part alone: convoy bench comm|loader", run_bench},
     {"check", "decode every image of a data set and report what is wrong", run_check},
     {"pack", "write a data set as one file that is fast to read", run_pack},
     {"synth", "write a small data set of drawn digits as JPEG files", run_synth},

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+// What ranks can say to each other in a second, measured and printed as nccl-tests does: with its
+// letters and columns, its algbw (bytes over time) and its busbw (what each link must have carried,
+// from nccl-tests' doc/PERFORMANCE.md).
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "apps/convoy/arguments.h"
+#include "apps/convoy/bench.h"
+#include "dist/gloo.h"
+#include "dist/launch.h"
+#include "dist/nccl.h"
+#include "dist/store.h"
+#include "kernels/half.h"
+#include "kernels/require.h"
+#include "runtime/seconds.h"
+
+namespace convoy::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchConfig {
+  std::string collective = "all_reduce";
+  std::string min_bytes = "8", max_bytes = "128M", step_bytes = "0";
+  double factor = 2;
+  int iters = 20, warmup = 5, check = 1, root = 0;
+  std::string op = "sum", dtype = "f32", device = "cpu";
+  std::string backend = "auto", init, json;
+  double timeout_s = 600;
+};
+
+void describe(BenchConfig& c, FlagAdder& flags) {
+  flags.group("Sizes, with K, M or G");
+  flags("minbytes,-b", c.min_bytes, "the first size");
+  flags("maxbytes,-e", c.max_bytes, "the last size");
+  flags("stepfactor,-f", c.factor, "from one size to the next");
+  flags("stepbytes,-i", c.step_bytes, "added to get the next size; 0: multiplied");
+  flags.group("Measuring");
+  flags("iters,-n", c.iters, "operations timed at each size");
+  flags("warmup-iters,-w", c.warmup, "operations before");
+  flags("check,-c", c.check, "0: do not compare results with what they must be");
+  flags("op,-o", c.op, "sum, the only one");
+  flags("datatype,-d", c.dtype, "f32, f16, bf16 or i64; or float, half, bfloat16, int64");
+  flags("root,-r", c.root, "of broadcast");
+  flags.group("Ranks");
+  flags("device", c.device, "cpu, sim or cuda; cuda is the GPU of the local rank");
+  flags("dist-backend", c.backend, "auto, gloo or nccl");
+  flags("dist-init", c.init, "tcp://host:port or file:///path");
+  flags("dist-timeout", c.timeout_s, "seconds that a rank may be silent");
+  flags.group("Output");
+  flags("json", c.json, "a file for the figures");
+}
+
+std::int64_t parse_bytes(const std::string& text, const char* flag) {
+  std::size_t read = 0;
+  double value = -1;
+  try {
+    value = std::stod(text, &read);
+  } catch (const std::exception&) {  // said below
+  }
+  const std::string unit = read < text.size() ? text.substr(read) : "";
+  const int shift = unit.empty() ? 0 : unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
+  if (value < 0 || value > 1e12 || shift < 0) {
+    fail_usage("{} expects bytes such as 8, 64K, 128M or 1G, found '{}'", flag, text);
+  }
+  return static_cast<std::int64_t>(value * static_cast<double>(std::int64_t{1} << shift));
+}
+
+struct DTypeName {
+  DType dtype;
+  const char *ours, *theirs;
+};
+constexpr DTypeName kDTypes[] = {{DType::f32, "f32", "float"},
+                                 {DType::f16, "f16", "half"},
+                                 {DType::bf16, "bf16", "bfloat16"},
+                                 {DType::i64, "i64", "int64"}};
+
+DTypeName parse_dtype(const std::string& text) {
+  for (const DTypeName& each : kDTypes) {
+    if (text == each.ours || text == each.theirs) return each;
+  }
+  fail_usage("--datatype expects f32, f16, bf16 or i64, found '{}'", text);
+}
+
+std::vector<std::int64_t> sizes_of(const BenchConfig& c) {
+  const std::int64_t first = parse_bytes(c.min_bytes, "--minbytes");
+  const std::int64_t last = parse_bytes(c.max_bytes, "--maxbytes");
+  const std::int64_t step = parse_bytes(c.step_bytes, "--stepbytes");
+  if (step == 0 && c.factor <= 1)
+    fail_usage("--stepfactor expects more than 1, found {}", c.factor);
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t size = first; size <= last;) {
+    sizes.push_back(size);
+    const auto scaled = static_cast<std::int64_t>(static_cast<double>(size) * c.factor);
+    size = step > 0 ? size + step : std::max(scaled, size + 1);
+  }
+  if (sizes.empty()) fail_usage("--minbytes expects at most --maxbytes, found {}", c.min_bytes);
+  return sizes;
+}
+
+// Numbers whose sums every dtype holds exactly, in any order.
+int value_of(int rank, std::int64_t index) { return static_cast<int>((index + 3 * rank) % 4); }
+
+std::vector<std::byte> stored(DType dtype, std::int64_t count,
+                              const std::function<int(std::int64_t)>& value) {
+  std::vector<std::byte> bytes(count * size_of(dtype));
+  const auto put = [&](auto number, std::int64_t i) {
+    std::memcpy(bytes.data() + i * sizeof number, &number, sizeof number);
+  };
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto number = static_cast<float>(value(i));
+    if (dtype == DType::f32) put(number, i);
+    if (dtype == DType::f16) put(from_float<F16>(number), i);
+    if (dtype == DType::bf16) put(from_float<BF16>(number), i);
+    if (dtype == DType::i64) put(static_cast<std::int64_t>(value(i)), i);
+  }
+  return bytes;
+}
+
+Tensor view(const Tensor& whole, const dist::Range& range) {
+  return make_view(whole, range.begin, {range.count()}, {1});
+}
+
+// One collective of nccl-tests: what goes in, what must come out, and how its bandwidth counts.
+struct Collective {
+  const char* name;
+  bool sends_part, receives_part;  // of the whole; else all of it
+  bool sums;
+  double (*bus_factor)(int world_size);
+};
+constexpr Collective kCollectives[] = {
+    {"all_reduce", false, false, true, [](int n) { return 2.0 * (n - 1) / n; }},
+    {"reduce_scatter", false, true, true, [](int n) { return 1.0 * (n - 1) / n; }},
+    {"all_gather", true, false, false, [](int n) { return 1.0 * (n - 1) / n; }},
+    {"broadcast", false, false, false, [](int) { return 1.0; }}};
+
+struct Figures {
+  double seconds = 0, algbw = 0, busbw = 0;  // GB/s
+  std::int64_t wrong = -1;                   // -1: not looked at
+};
+
+class Measurement {
+ public:
+  Measurement(dist::Communicator& ranks, const Collective& collective, const BenchConfig& config,
+              DType dtype, const Device& device, std::int64_t bytes)
+      : ranks_(ranks),
+        collective_(collective),
+        config_(config),
+        dtype_(dtype),
+        device_(device),
+        parts_(whole_count(bytes), ranks.world_size()) {}
+
+  std::int64_t bytes() const { return parts_.count() * static_cast<std::int64_t>(size_of(dtype_)); }
+  // As nccl-tests counts: what a rank has where that is less than the whole.
+  std::int64_t count() const {
+    return collective_.sends_part || collective_.receives_part ? parts_.part() : parts_.count();
+  }
+
+  Figures run(bool in_place) {
+    prepare(in_place);
+    for (int i = 0; i < config_.warmup; ++i) start().wait();
+    settle();
+    const auto begin = Clock::now();
+    dist::Work last;
+    for (int i = 0; i < config_.iters; ++i) last = start();
+    last.wait();
+    backend(device_).synchronize(current_stream(device_));
+    Figures figures;
+    figures.seconds = mean_over_ranks(seconds_since(begin)) / config_.iters;
+    figures.algbw = static_cast<double>(bytes()) / figures.seconds * 1e-9;
+    figures.busbw = figures.algbw * collective_.bus_factor(ranks_.world_size());
+    if (config_.check != 0) figures.wrong = count_wrong(in_place);
+    return figures;
+  }
+
+ private:
+  std::int64_t whole_count(std::int64_t bytes) const {
+    const std::int64_t count = bytes / static_cast<std::int64_t>(size_of(dtype_));
+    const bool cut = collective_.sends_part || collective_.receives_part;
+    return cut ? count / ranks_.world_size() * ranks_.world_size() : count;
+  }
+  dist::Range mine() const { return parts_.of(ranks_.rank()); }
+  bool is_broadcast() const { return collective_.name == std::string_view("broadcast"); }
+
+  void prepare(bool in_place) {
+    const std::int64_t count = parts_.count();
+    const int rank = ranks_.rank();
+    const auto bytes = stored(dtype_, count, [&](std::int64_t i) { return value_of(rank, i); });
+    const Tensor whole = from_host(bytes.data(), {count}, {dtype_, device_});
+    in_ = collective_.sends_part ? view(whole, mine()) : whole;
+    const dist::Range received = collective_.receives_part ? mine() : dist::Range{0, count};
+    out_ = in_place || is_broadcast() ? view(whole, received)
+                                      : zeros({received.count()}, {dtype_, device_});
+  }
+
+  dist::Work start() {
+    if (is_broadcast()) return ranks_.broadcast(out_, config_.root);
+    if (collective_.sends_part) return ranks_.all_gather(in_, out_, parts_);
+    if (collective_.receives_part) return ranks_.reduce_scatter(in_, out_, parts_);
+    return ranks_.all_reduce(in_, out_, parts_);
+  }
+
+  void settle() {
+    backend(device_).synchronize(current_stream(device_));
+    ranks_.barrier();
+  }
+
+  std::int64_t sum_over_ranks(std::int64_t value) {
+    const Tensor sum = from_vector<std::int64_t>({value}, {1}, device_);
+    ranks_.all_reduce(sum).wait();
+    return to_vector<std::int64_t>(sum)[0];
+  }
+  double mean_over_ranks(double seconds) {
+    return static_cast<double>(sum_over_ranks(static_cast<std::int64_t>(seconds * 1e9))) * 1e-9 /
+           ranks_.world_size();
+  }
+
+  int expected(std::int64_t index) const {
+    if (is_broadcast()) return value_of(config_.root, index);
+    if (!collective_.sums) {
+      const std::int64_t part = std::max<std::int64_t>(parts_.part(), 1);
+      return value_of(static_cast<int>(index / part), index);
+    }
+    int sum = 0;
+    for (int rank = 0; rank < ranks_.world_size(); ++rank) sum += value_of(rank, index);
+    return sum;
+  }
+
+  // On fresh numbers, once.
+  std::int64_t count_wrong(bool in_place) {
+    prepare(in_place);
+    start().wait();
+    std::vector<std::byte> found(out_.count() * size_of(dtype_));
+    to_host(out_, found.data());
+    const std::int64_t first = collective_.receives_part ? mine().begin : 0;
+    const auto right =
+        stored(dtype_, out_.count(), [&](std::int64_t i) { return expected(first + i); });
+    std::int64_t wrong = 0;
+    for (std::size_t at = 0; at < found.size(); at += size_of(dtype_)) {
+      wrong += std::memcmp(&found[at], &right[at], size_of(dtype_)) != 0;
+    }
+    return sum_over_ranks(wrong);
+  }
+
+  dist::Communicator& ranks_;
+  const Collective& collective_;
+  const BenchConfig& config_;
+  const DType dtype_;
+  const Device device_;
+  const dist::Partition parts_;
+  Tensor in_, out_;
+};
+
+void print_head(const BenchConfig& c, const dist::Communicator& ranks, const Device& device) {
+  fmt::print(
+      "# {} of {} ranks by {} on {}, minBytes {} maxBytes {} step: {}, warmup iters: {} "
+      "iters: {} validate: {}\n#\n",
+      c.collective, ranks.world_size(), ranks.name(), name(device.type), c.min_bytes, c.max_bytes,
+      c.step_bytes == "0" ? fmt::format("{}(factor)", c.factor) : c.step_bytes, c.warmup, c.iters,
+      c.check);
+  fmt::print("# {:>55} {:>42}\n", "out-of-place", "in-place");
+  fmt::print("# {:>10} {:>12} {:>9} {:>7} {:>7}", "size", "count", "type", "redop", "root");
+  for (int i = 0; i < 2; ++i)
+    fmt::print(" {:>9} {:>7} {:>7} {:>6}", "time", "algbw", "busbw", "#wrong");
+  fmt::print("\n# {:>10} {:>12} {:>9} {:>7} {:>7}", "(B)", "(elements)", "", "", "");
+  for (int i = 0; i < 2; ++i)
+    fmt::print(" {:>9} {:>7} {:>7} {:>6}", "(us)", "(GB/s)", "(GB/s)", "");
+  fmt::print("\n");
+}
+
+void print_figures(const Figures& f) {
+  fmt::print(" {:>9.2f} {:>7.2f} {:>7.2f} {:>6}", f.seconds * 1e6, f.algbw, f.busbw,
+             f.wrong < 0 ? "N/A" : fmt::format("{}", f.wrong));
+}
+
+nlohmann::ordered_json to_json(const Figures& f) {
+  nlohmann::ordered_json json{
+      {"time_us", f.seconds * 1e6}, {"algbw_gbs", f.algbw}, {"busbw_gbs", f.busbw}};
+  if (f.wrong >= 0) json["wrong"] = f.wrong;
+  return json;
+}
+
+const Collective& parse_collective(const std::string& text) {
+  for (const Collective& each : kCollectives) {
+    if (text == each.name) return each;
+  }
+  fail_usage(
+      "convoy bench comm expects all_reduce, reduce_scatter, all_gather or broadcast, "
+      "found '{}'",
+      text);
+}
+
+void check(const BenchConfig& c) {
+  if (c.op != "sum") fail_usage("--op expects sum, found '{}'", c.op);
+  if (c.iters < 1) fail_usage("--iters expects 1 or more, found {}", c.iters);
+  if (c.warmup < 0) fail_usage("--warmup-iters expects 0 or more, found {}", c.warmup);
+  if (c.timeout_s <= 0) fail_usage("--dist-timeout expects seconds, found {}", c.timeout_s);
+  if (c.backend != "auto" && c.backend != "gloo" && c.backend != "nccl") {
+    fail_usage("--dist-backend expects auto, gloo or nccl, found '{}'", c.backend);
+  }
+}
+
+std::unique_ptr<dist::Communicator> join(const BenchConfig& c, const dist::Place& place,
+                                         dist::Store& store, const Device& device) {
+  const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(c.timeout_s * 1e3));
+  const bool nccl = c.backend == "nccl" || (c.backend == "auto" && device.type == DeviceType::cuda);
+  if (nccl) {
+    return dist::nccl_communicator(store, place.rank, place.world_size, device, timeout, "bench");
+  }
+  return dist::gloo_communicator(store, place.rank, place.world_size, timeout, "bench");
+}
+
+}  // namespace
+
+int run_bench_comm(const Arguments& arguments) {
+  BenchConfig config;
+  CLI::App app("Measure what ranks can say to each other in a second.", "convoy bench comm");
+  app.add_option("collective", config.collective,
+                 "all_reduce, reduce_scatter, all_gather or broadcast")
+      ->capture_default_str();
+  FlagAdder flags(app);
+  describe(config, flags);
+  if (!parse(app, arguments)) return 0;
+  check(config);
+  const Collective& collective = parse_collective(config.collective);
+  const DTypeName dtype = parse_dtype(config.dtype);
+  const std::vector<std::int64_t> sizes = sizes_of(config);
+  const dist::Place place = dist::place_from_environment(config.init);
+  if (config.root < 0 || config.root >= place.world_size) {
+    fail_usage("--root expects a rank from 0 to {}, found {}", place.world_size - 1, config.root);
+  }
+  const bool own_gpu = config.device == "cuda" && place.local_world_size > 1;
+  const Device device =
+      parse_device(own_gpu ? fmt::format("cuda:{}", place.local_rank) : config.device);
+  const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(config.timeout_s * 1e3));
+  const auto store = dist::open_store(place, timeout);
+  const auto ranks = join(config, place, *store, device);
+
+  const bool prints = place.rank == 0;
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  double busbw = 0;
+  std::int64_t wrong = 0;
+  if (prints) print_head(config, *ranks, device);
+  for (const std::int64_t size : sizes) {
+    Measurement measurement(*ranks, collective, config, dtype.dtype, device, size);
+    const Figures apart = measurement.run(false), in_place = measurement.run(true);
+    busbw += (apart.busbw + in_place.busbw) / 2 / static_cast<double>(sizes.size());
+    wrong += std::max<std::int64_t>(apart.wrong, 0) + std::max<std::int64_t>(in_place.wrong, 0);
+    const bool rooted = config.collective == "broadcast";
+    rows.push_back({{"bytes", measurement.bytes()},
+                    {"count", measurement.count()},
+                    {"out_of_place", to_json(apart)},
+                    {"in_place", to_json(in_place)}});
+    if (!prints) continue;
+    fmt::print("  {:>10} {:>12} {:>9} {:>7} {:>7}", measurement.bytes(), measurement.count(),
+               dtype.theirs, collective.sums ? "sum" : "none", rooted ? config.root : -1);
+    print_figures(apart);
+    print_figures(in_place);
+    fmt::print("\n");
+    std::fflush(stdout);
+  }
+  if (prints) {
+    fmt::print("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:g}\n", wrong,
+               wrong == 0 ? "OK" : "FAILED", busbw);
+  }
+  if (prints && !config.json.empty()) {
+    const nlohmann::ordered_json json{{"collective", config.collective},
+                                      {"ranks", place.world_size},
+                                      {"backend", ranks->name()},
+                                      {"device", to_text(device)},
+                                      {"dtype", dtype.ours},
+                                      {"iters", config.iters},
+                                      {"avg_busbw_gbs", busbw},
+                                      {"wrong", wrong},
+                                      {"sizes", rows}};
+    std::ofstream file(config.json);
+    file << json.dump(2) << "\n";
+    require(file.good(), "--json: {} could not be written", config.json);
+  }
+  ranks->barrier();
+  return wrong == 0 ? 0 : 1;
+}
+
+}  // namespace convoy::apps
