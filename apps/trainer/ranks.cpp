@@ -82,6 +82,11 @@ data::LoaderOptions Ranks::share(data::LoaderOptions options) const {
   return options;
 }
 
+void Ranks::share_cores() const {
+  if (place_.local_world_size == 1) return;
+  set_compute_threads(std::max(1, compute_threads() / place_.local_world_size));
+}
+
 void Ranks::require_same(const std::string& what, const std::string& text) {
   if (group_) group_->require_same(what, text);
 }

@@ -39,6 +39,8 @@ class Ranks {
   // together.
   data::LoaderOptions share(data::LoaderOptions options) const;
 
+  // Compute threads as are due to one of this machine's ranks.
+  void share_cores() const;
   // Throws Error where another rank has another text.
   void require_same(const std::string& what, const std::string& text);
   void barrier();

@@ -140,12 +140,15 @@ nn::GradScalerOptions scaler_options(const TrainConfig& c) {
           .least = dynamic ? c.min_loss_scale : fixed};
 }
 
-bool use_graph(const TrainConfig& c, const Device& device) {
-  const bool possible = has_graphs(device);
+bool use_graph(const TrainConfig& c, const Ranks& ranks) {
+  const bool possible = has_graphs(ranks.device()), alone = ranks.world_size() == 1;
   if (c.cuda_graph.value_or(false) && !possible) {
-    fail_usage("--cuda-graph: {} has no graphs here; leave it out", device);
+    fail_usage("--cuda-graph: {} has no graphs here; leave it out", ranks.device());
   }
-  return c.cuda_graph.value_or(possible);
+  if (c.cuda_graph.value_or(false) && !alone) {
+    fail_usage("--cuda-graph expects one rank, found {}; leave it out", ranks.world_size());
+  }
+  return c.cuda_graph.value_or(possible) && alone;
 }
 
 nn::LrSchedule make_schedule(const TrainConfig& c, std::int64_t steps_per_epoch) {

@@ -8,6 +8,7 @@
 #include "apps/trainer/config.h"
 #include "apps/trainer/mix.h"
 #include "apps/trainer/open_data.h"
+#include "apps/trainer/ranks.h"
 #include "data/loader.h"
 #include "nn/grad_scaler.h"
 #include "nn/lr_schedule.h"
@@ -49,9 +50,9 @@ nn::OptimizerOptions optimizer_options(const TrainConfig& config);
 // none.
 nn::GradScalerOptions scaler_options(const TrainConfig& config);
 
-// Are steps captured and replayed? By default where the device has graphs; throws a usage error
-// where it has none and --cuda-graph asks for them.
-bool use_graph(const TrainConfig& config, const Device& device);
+// Are steps captured and replayed? By default where the device has graphs and one rank is alone;
+// throws a usage error where --cuda-graph asks for them elsewhere.
+bool use_graph(const TrainConfig& config, const Ranks& ranks);
 
 // The length of the run in epochs, which --max-steps may cut; warm-up takes at most a tenth of it.
 nn::LrSchedule make_schedule(const TrainConfig& config, std::int64_t steps_per_epoch);

@@ -13,6 +13,7 @@
 #include "apps/trainer/setup.h"
 #include "apps/trainer/step.h"
 #include "apps/trainer/step_log.h"
+#include "apps/version.h"
 #include "kernels/require.h"
 #include "nn/fusion.h"
 #include "runtime/profiler.h"
@@ -107,7 +108,7 @@ Trainer::Trainer(const TrainConfig& config, Ranks& ranks)
       StepOptions{
           .label_smoothing = config.smoothing,
           .clip_grad = config.clip_grad,
-          .graph = use_graph(config, device_),
+          .graph = use_graph(config, ranks),
           .mix = mix_of(config),
           .resident = config.resident ? upload_images(config.data, train_data_, device_) : Tensor(),
           .ranks = &ranks_});
@@ -184,7 +185,9 @@ void note_loading(StepMetrics& m, const data::LoaderStats& s) {
 // One optimizer step over grad_accum_steps batches, fewer at the end of an epoch. Its time is that
 // since the last one, since the host runs ahead of the device and waits between steps.
 StepMetrics Trainer::train_step() {
-  StepMetrics m{.step = state_.step + 1, .epoch = state_.epoch};
+  StepMetrics m;
+  m.step = state_.step + 1;
+  m.epoch = state_.epoch;
   m.optimizer_bytes = optimizer_bytes_;
   const std::int64_t left = batches_per_epoch() - state_.position / ranks_.batch_size();
   const int batches = static_cast<int>(std::min<std::int64_t>(config_.grad_accum_steps, left));
@@ -309,6 +312,15 @@ TrainResult Trainer::run() {
   return result_;
 }
 
+// Where data lies, and where output goes, may differ from machine to machine.
+void require_same_work(Ranks& ranks, TrainConfig config) {
+  config.data.data_dir = config.output = config.profile = config.ranks.dist_init = "";
+  config.threads = 0;
+  ranks.require_same("version", fmt::format("{} {}", version(), commit()));
+  ranks.require_same("configuration", to_json(config));
+  ranks.require_same("tuning table", tuning_hash(tuning_table()));
+}
+
 }  // namespace
 
 TrainResult train(const TrainConfig& config) {
@@ -318,7 +330,9 @@ TrainResult train(const TrainConfig& config) {
   set_simulator(config.simulator);
   nn::set_fusion(!config.no_fuse);
   Ranks ranks(config);
+  if (config.threads == 0) ranks.share_cores();
   choose_kernels(config);
+  require_same_work(ranks, config);
   TrainConfig own = config;
   own.batch_size = ranks.batch_size() / ranks.world_size();
   return Trainer(own, ranks).run();

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// Runs of several ranks: they train as one would, and what they save goes on at any number of them.
+#include <nlohmann/json.hpp>
+
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+using nlohmann::json;
+
+// `convoy train ARGUMENTS` as each of `ranks` processes, which meet in a folder; 0 when all are.
+Outcome train_on(const Folder& folder, int ranks, const std::string& arguments) {
+  return run_script(
+      folder, "rm -rf meet; codes=; for r in $(seq 0 " + std::to_string(ranks - 1) +
+                  "); do RANK=$r LOCAL_RANK=$r LOCAL_WORLD_SIZE=" + std::to_string(ranks) +
+                  " WORLD_SIZE=" + std::to_string(ranks) + " \"$convoy\" " + kTinyTrain +
+                  "--dist-init \"file://$PWD/meet\" --dist-timeout 60 --threads 1 " + arguments +
+                  " >\"$out.$r\" 2>\"$err.$r\" & pids=\"$pids $!\"; done; code=0; "
+                  "for p in $pids; do wait $p || code=$?; done; cat \"$out\".* >\"$out\"; "
+                  "cat \"$err\".* >\"$err\"; exit $code");
+}
+
+std::vector<json> steps_of(const fs::path& run) {
+  std::vector<json> steps;
+  std::stringstream lines(read_file(run / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) steps.push_back(json::parse(line));
+  return steps;
+}
+
+fs::path newest(const fs::path& run) {
+  fs::path found;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    found = std::max(found, entry.path());
+  }
+  return found;
+}
+
+void expect_same_weights(const fs::path& a, const fs::path& b) {
+  for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
+    EXPECT_EQ(read_file(newest(a) / file), read_file(newest(b) / file)) << file << " of " << b;
+  }
+}
+
+TEST(Ranks, TrainAsOneDoes) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = "--global-batch-size 12 --epochs 1 --output ";
+  ASSERT_EQ(train_on(folder, 1, flags + "one").code, 0);
+  const auto one = steps_of(folder / "one");
+  for (const int ranks : {2, 3}) {
+    const std::string name = "of" + std::to_string(ranks);
+    const Outcome run = train_on(folder, ranks, flags + name);
+    ASSERT_EQ(run.code, 0) << run.err;
+    const auto steps = steps_of(folder / name);
+    ASSERT_EQ(steps.size(), one.size());
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      EXPECT_NEAR(steps[i]["loss"], one[i]["loss"], 1e-4) << i;
+      EXPECT_EQ(steps[i]["top1"], one[i]["top1"]) << i;
+    }
+    // Evaluation counts each held-out image once, and only rank 0 speaks.
+    EXPECT_NE(run.out.find("on 30 held-out images"), std::string::npos) << run.out;
+    EXPECT_EQ(run.out.find("on 30 held-out images"), run.out.rfind("on 30 held-out images"));
+  }
+}
+
+TEST(Ranks, TrainOnTheSimulatorInMixedPrecision) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags =
+      "--device sim --global-batch-size 6 --limit-val-batches 1 --val-batch-size 4 --output ";
+  ASSERT_EQ(train_on(folder, 1, flags + "one --max-steps 2").code, 0);
+  ASSERT_EQ(train_on(folder, 3, flags + "three --max-steps 2").code, 0);
+  const auto one = steps_of(folder / "one"), three = steps_of(folder / "three");
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(three[i]["loss"], one[i]["loss"], 1e-4);
+  for (const std::string stage : {"0", "1"}) {
+    const Outcome run = train_on(
+        folder, 2,
+        flags + "amp" + stage + " --max-steps 2 --amp --clip-grad 1 --zero-stage " + stage);
+    ASSERT_EQ(run.code, 0) << run.err;
+  }
+  expect_same_weights(folder / "amp0", folder / "amp1");
+}
+
+TEST(Ranks, ZeroIsPlainDataParallelBitForBit) {
+  const Folder folder;
+  make_digits(folder);
+  for (const int ranks : {2, 3}) {
+    for (const std::string opt : {"--opt sgd", "--opt adamw --lr 0.001 --clip-grad 0.5"}) {
+      const std::string flags =
+          opt + " --global-batch-size 12 --max-steps 4 --bucket-cap-mb 0.05 --output ";
+      fs::remove_all(folder / "plain"), fs::remove_all(folder / "zero");
+      ASSERT_EQ(train_on(folder, ranks, flags + "plain").code, 0);
+      ASSERT_EQ(train_on(folder, ranks, flags + "zero --zero-stage 1").code, 0);
+      expect_same_weights(folder / "plain", folder / "zero");
+      const json all = steps_of(folder / "plain").back()["optimizer_bytes"];
+      const json own = steps_of(folder / "zero").back()["optimizer_bytes"];
+      ASSERT_EQ(own.size(), static_cast<std::size_t>(ranks));
+      for (const json& bytes : own) {
+        EXPECT_NEAR(bytes.get<double>(), all[0].get<double>() / ranks,
+                    0.02 * all[0].get<double>() / ranks);
+      }
+    }
+  }
+}
+
+TEST(Ranks, ARunGoesOnAtAnotherNumberOfThem) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = "--opt adamw --lr 0.001 --global-batch-size 12 --zero-stage 1 ";
+  ASSERT_EQ(train_on(folder, 3, flags + "--max-steps 3 --epochs 2 --output run").code, 0);
+  const std::string before = read_file(newest(folder / "run") / "optimizer.safetensors");
+  // Nothing is left to do: what was loaded is saved again.
+  const Outcome again =
+      train_on(folder, 2, flags + "--max-steps 3 --epochs 2 --output run --resume auto");
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(read_file(newest(folder / "run") / "optimizer.safetensors"), before);
+  const Outcome on =
+      train_on(folder, 2, flags + "--max-steps 5 --epochs 2 --output run --resume auto");
+  ASSERT_EQ(on.code, 0) << on.err;
+  const auto steps = steps_of(folder / "run");
+  ASSERT_EQ(steps.size(), 5U);
+  EXPECT_EQ(steps.back()["step"], 5);
+}
+
+TEST(Ranks, AreRefusedWhatTheyDisagreeOn) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run =
+      train_on(folder, 2, "--max-steps 2 --output run --lr $(test $r = 0 && echo 0.1 || echo 0.2)");
+  EXPECT_NE(run.code, 0);
+  EXPECT_NE(run.err.find("ranks disagree"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("lr"), std::string::npos) << run.err;
+  EXPECT_FALSE(fs::exists(folder / "run/metrics.jsonl"));
+}
+
+TEST(Ranks, ASizeThatDoesNotDivideIsAUsageError) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = train_on(folder, 2, "--global-batch-size 13 --output run");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_NE(run.err.find("--global-batch-size expects a multiple of the 2 ranks, found 13"),
+            std::string::npos)
+      << run.err;
+}
+
+}  // namespace
+}  // namespace convoy::testing
