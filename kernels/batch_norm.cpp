@@ -4,7 +4,8 @@
 namespace convoy {
 
 void require_statistics(const BatchNormForward& op) {
-  require(!op.training || op.rows != 1,
+  const bool others = op.moments.own != nullptr || op.moments.ranks > 1;
+  require(!op.training || op.rows != 1 || others,
           "batch_norm: training expects more than one value per channel, found 1; use inference, "
           "or a larger batch");
   require(op.training || (op.running_mean != nullptr && op.running_var != nullptr),

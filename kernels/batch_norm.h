@@ -15,6 +15,43 @@
 
 namespace convoy {
 
+// A batch that is spread over ranks: each sums over its rows (an op with `own`, which does nothing
+// else to them), the ranks tell each other, and each goes on with the sums of all (an op with
+// `each`), which are added in the order of the ranks and so have the same bits on all.
+//
+// Moments are [1 + 2 channels]: how many rows, the mean of each channel, the sum of squares about
+// it. Gradient sums are [2 channels]: of each channel's g, the gradient behind the activation, and
+// of g * (x - mean).
+struct SumsOfRanks {
+  double* own = nullptr;         // out
+  const double* each = nullptr;  // [ranks, ...]
+  std::int64_t ranks = 0;
+};
+
+// Of one channel, put together by Chan's rule.
+struct ChannelMoments {
+  double rows = 0, mean = 0, squares = 0;
+
+  constexpr void take_in(const ChannelMoments& other) {
+    if (other.rows == 0) return;
+    const double share = other.rows / (rows + other.rows), delta = other.mean - mean;
+    squares += other.squares + delta * delta * rows * share;
+    mean += delta * share;
+    rows += other.rows;
+  }
+  // What makes the unbiased variance of the biased one.
+  constexpr double unbias() const { return rows > 1 ? rows / (rows - 1) : 1; }
+};
+constexpr ChannelMoments moments_over_ranks(const SumsOfRanks& moments, std::int64_t channels,
+                                            std::int64_t c) {
+  ChannelMoments all;
+  for (std::int64_t r = 0; r < moments.ranks; ++r) {
+    const double* const of_rank = moments.each + r * (1 + 2 * channels);
+    all.take_in({of_rank[0], of_rank[1 + c], of_rank[1 + channels + c]});
+  }
+  return all;
+}
+
 // Training with rows == 1 throws Error: the variance of one value is nothing to divide by.
 struct BatchNormForward {
   std::int64_t rows = 0, channels = 0;
@@ -32,6 +69,7 @@ struct BatchNormForward {
   bool training = true;
   bool relu = false;
   DType dtype = DType::f32;
+  SumsOfRanks moments = {};  // training only
 };
 CONVOY_KERNEL_OP(BatchNormForward)
 void require_statistics(const BatchNormForward& op);  // throws that Error, or one if none are given
@@ -59,6 +97,9 @@ struct BatchNormBackward {
   bool relu = false;
   DType dtype = DType::f32;
   std::optional<DType> grad_dtype = {};  // of d_scale and d_bias; may be f32 where dtype is half
+  // Over ranks, d_scale and d_bias are of this rank's rows, and written where `own` is.
+  SumsOfRanks sums = {};
+  SumsOfRanks moments = {};  // beside sums.each
 };
 CONVOY_KERNEL_OP(BatchNormBackward)
 

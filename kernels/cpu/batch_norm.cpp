@@ -109,15 +109,39 @@ void move_running(void* running, double momentum, std::int64_t c, double batch) 
   value = static_cast<T>((1 - momentum) * static_cast<double>(value) + momentum * batch);
 }
 
-// Writes mean and rstd, and moves the running estimates.
+// Writes mean and rstd of a channel, and moves the running estimates.
+template <class T>
+void put_statistics(const BatchNormForward& op, std::int64_t c, double mean, double var,
+                    double unbias) {
+  static_cast<T*>(op.mean)[c] = static_cast<T>(mean);
+  static_cast<T*>(op.rstd)[c] = static_cast<T>(1 / std::sqrt(var + op.eps));
+  move_running<T>(op.running_mean, op.momentum, c, mean);
+  move_running<T>(op.running_var, op.momentum, c, var * unbias);
+}
+
 template <class T>
 void finish_moments(const BatchNormForward& op, const double* mean, const double* var) {
-  const double unbiased = static_cast<double>(op.rows) / static_cast<double>(op.rows - 1);
+  const double unbias = static_cast<double>(op.rows) / static_cast<double>(op.rows - 1);
   for (std::int64_t c = 0; c < op.channels; ++c) {
-    static_cast<T*>(op.mean)[c] = static_cast<T>(mean[c]);
-    static_cast<T*>(op.rstd)[c] = static_cast<T>(1 / std::sqrt(var[c] + op.eps));
-    move_running<T>(op.running_mean, op.momentum, c, mean[c]);
-    move_running<T>(op.running_var, op.momentum, c, var[c] * unbiased);
+    put_statistics<T>(op, c, mean[c], var[c], unbias);
+  }
+}
+
+template <class T>
+void finish_moments_of_ranks(const BatchNormForward& op) {
+  for (std::int64_t c = 0; c < op.channels; ++c) {
+    const ChannelMoments all = moments_over_ranks(op.moments, op.channels, c);
+    put_statistics<T>(op, c, all.mean, all.squares / all.rows, all.unbias());
+  }
+}
+
+// What the other ranks are told.
+void put_own(const BatchNormForward& op, const double* mean, const double* var) {
+  const double rows = static_cast<double>(op.rows);
+  op.moments.own[0] = rows;
+  for (std::int64_t c = 0; c < op.channels; ++c) {
+    op.moments.own[1 + c] = mean[c];
+    op.moments.own[1 + op.channels + c] = var[c] * rows;
   }
 }
 
@@ -161,9 +185,13 @@ template <class T>
 void forward(BatchNormForward op, void* workspace) {
   const WideRows wide = wide_rows(op.rows, op.channels);
   const NormScratch<T> scratch(wide, workspace);
-  if (op.training) {
+  if (op.moments.each != nullptr) {
+    finish_moments_of_ranks<T>(op);
+  } else if (op.training) {
     batch_moments(static_cast<const T*>(op.x), scratch);
-    finish_moments<T>(op, scratch.total(), scratch.total() + op.channels);
+    const double *mean = scratch.total(), *var = mean + op.channels;
+    if (op.moments.own != nullptr) return put_own(op, mean, var);
+    finish_moments<T>(op, mean, var);
   } else {
     if (op.mean == nullptr) op.mean = scratch.row(2);
     if (op.rstd == nullptr) op.rstd = scratch.row(3);
@@ -188,6 +216,12 @@ void run(const BatchNormForward& op, const Plan&, void* workspace, const Stream&
   require_statistics(op);
   with_float(op.dtype, [&]<class T>(Type<T>) {
     if (op.rows > 0 && op.channels > 0) return forward<T>(op, workspace);
+    if (op.moments.own != nullptr) {
+      std::fill_n(op.moments.own, 1 + 2 * op.channels, 0.0);
+      op.moments.own[0] = static_cast<double>(op.rows);
+      return;
+    }
+    if (op.moments.each != nullptr) return finish_moments_of_ranks<T>(op);
     if (op.mean != nullptr) std::fill_n(static_cast<T*>(op.mean), op.channels, T{0});
     if (op.rstd != nullptr) std::fill_n(static_cast<T*>(op.rstd), op.channels, T{0});
   });

@@ -172,6 +172,18 @@ void input_gradient(const BatchNormBackward& op, const WideRows& wide, const Sou
   });
 }
 
+// Sums of all ranks' rows into `total`; gives their number.
+double sums_over_ranks(const BatchNormBackward& op, double* total) {
+  std::fill_n(total, 2 * op.channels, 0.0);
+  double rows = 0;
+  for (std::int64_t r = 0; r < op.sums.ranks; ++r) {
+    const double* const of_rank = op.sums.each + 2 * r * op.channels;
+    for (std::int64_t c = 0; c < 2 * op.channels; ++c) total[c] += of_rank[c];
+    rows += op.moments.each[r * (1 + 2 * op.channels)];
+  }
+  return rows;
+}
+
 template <class T>
 void backward(const BatchNormBackward& op, void* workspace) {
   const WideRows wide = wide_rows(op.rows, op.channels);
@@ -183,9 +195,13 @@ void backward(const BatchNormBackward& op, void* workspace) {
                     static_cast<const T*>(op.y), gain, offset},
                    Mask::none};
   if (op.relu) source.mask = op.y != nullptr ? Mask::output : Mask::computed;
-  sums(op, scratch, source);
+  const bool over_ranks = op.sums.each != nullptr;
+  if (!over_ranks || op.d_residual != nullptr) sums(op, scratch, source);
+  double rows = static_cast<double>(op.rows);
+  if (over_ranks) rows = sums_over_ranks(op, scratch.total());
 
   const double *sum = scratch.total(), *dot = sum + op.channels;
+  if (op.sums.own != nullptr) std::copy_n(sum, 2 * op.channels, op.sums.own);
   const T *mean = static_cast<const T*>(op.mean), *rstd = static_cast<const T*>(op.rstd);
   for (std::int64_t c = 0; c < op.channels; ++c) {
     put<T>(op.d_scale, c, dot[c] * static_cast<double>(rstd[c]), op.accumulate_scale);
@@ -197,7 +213,7 @@ void backward(const BatchNormBackward& op, void* workspace) {
     source.mask = Mask::none;
   }
   // Inference: mean and rstd do not depend on x.
-  const double per_row = op.training ? 1 / static_cast<double>(op.rows) : 0;
+  const double per_row = op.training ? 1 / rows : 0;
   const auto slope = [&](std::int64_t c) {
     const double r = static_cast<double>(rstd[c]);
     return affine.gain(c) * r * r * dot[c] * per_row;

@@ -57,7 +57,25 @@ struct Statistics {
     if (rstd != nullptr) rstd[c] = r;
     lines[c] = {batch_mean, value_or(scale, c, 1) * r, value_or(bias, c, 0), r};
   }
+  __device__ void move(std::int64_t c, double batch_mean, double unbiased_var) const {
+    move_running(running_mean, c, momentum, batch_mean);
+    move_running(running_var, c, momentum, unbiased_var);
+  }
 };
+
+struct BatchMoments {
+  double rows, mean, var;
+};
+
+template <class T>
+__device__ __forceinline__ BatchMoments batch_moments(std::int64_t rows, std::int64_t channels,
+                                                      const T* x, const double* partial,
+                                                      unsigned splits, std::int64_t c) {
+  const double n = static_cast<double>(rows);
+  const double off = column_total(partial, splits, 0, channels, c) / n;
+  const double square = column_total(partial, splits, 1, channels, c) / n;
+  return {n, static_cast<double>(widen(x[c])) + off, max(square - off * off, 0.0)};
+}
 
 // What the batch gives.
 template <class T>
@@ -66,14 +84,34 @@ __global__ void __launch_bounds__(kThreads)
                    unsigned splits, Statistics<T> out) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
-  const double n = static_cast<double>(rows);
-  const double off = column_total(partial, splits, 0, channels, c) / n;
-  const double square = column_total(partial, splits, 1, channels, c) / n;
-  const double mean = static_cast<double>(widen(x[c])) + off;
-  const double var = max(square - off * off, 0.0);
-  out.put(c, static_cast<float>(mean), var);
-  move_running(out.running_mean, c, out.momentum, mean);
-  move_running(out.running_var, c, out.momentum, var * (n / (n - 1)));
+  const BatchMoments batch = batch_moments(rows, channels, x, partial, splits, c);
+  out.put(c, static_cast<float>(batch.mean), batch.var);
+  out.move(c, batch.mean, batch.var * (batch.rows / (batch.rows - 1)));
+}
+
+// What the other ranks are told.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    put_own_moments(std::int64_t rows, std::int64_t channels, const T* x, const double* partial,
+                    unsigned splits, double* own) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (c == 0) own[0] = static_cast<double>(rows);
+  if (!inside(c, channels)) return;
+  const BatchMoments mine = batch_moments(rows, channels, x, partial, splits, c);
+  own[1 + c] = mine.mean;
+  own[1 + channels + c] = mine.var * mine.rows;
+}
+
+// What all ranks' rows give.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    finish_moments_of_ranks(std::int64_t channels, SumsOfRanks moments, Statistics<T> out) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (!inside(c, channels)) return;
+  const ChannelMoments all = moments_over_ranks(moments, channels, c);
+  const double var = all.squares / all.rows;
+  out.put(c, static_cast<float>(all.mean), var);
+  out.move(c, all.mean, var * all.unbias());
 }
 
 // Inference: the running estimates stand in for the batch's.
@@ -127,7 +165,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads)
     finish_sums(std::int64_t rows, std::int64_t channels, const double* partial, unsigned splits,
                 bool training, Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
-                bool accumulate_bias, Masked<T> in, NormGradientLine* lines) {
+                bool accumulate_bias, Masked<T> in, NormGradientLine* lines, double* own) {
   const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (!inside(c, channels)) return;
   const double sum = column_total(partial, splits, 0, channels, c);
@@ -136,8 +174,28 @@ __global__ void __launch_bounds__(kThreads)
   const double r = line.rstd, per_row = training ? 1 / static_cast<double>(rows) : 0;
   if (d_scale.data) d_scale.put(c, static_cast<float>(dot * r), accumulate_scale);
   if (d_bias.data) d_bias.put(c, static_cast<float>(sum), accumulate_bias);
+  if (own != nullptr) own[c] = sum, own[channels + c] = dot;
   lines[c] = {line.mean, line.gain, static_cast<float>(sum * per_row),
               static_cast<float>(dot * r * r * per_row)};
+}
+
+// The same from the sums of all ranks.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    finish_sums_of_ranks(std::int64_t channels, SumsOfRanks sums, SumsOfRanks moments, Masked<T> in,
+                         NormGradientLine* lines) {
+  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (!inside(c, channels)) return;
+  double sum = 0, dot = 0, rows = 0;
+  for (std::int64_t r = 0; r < sums.ranks; ++r) {
+    sum += sums.each[2 * r * channels + c];
+    dot += sums.each[(2 * r + 1) * channels + c];
+    rows += moments.each[r * (1 + 2 * channels)];
+  }
+  const NormLine line = in.line(c);
+  const double r = line.rstd;
+  lines[c] = {line.mean, line.gain, static_cast<float>(sum / rows),
+              static_cast<float>(dot * r * r / rows)};
 }
 
 template <class T, int N>
@@ -197,8 +255,12 @@ void sum_moments(const BatchNormForward& op, const Statistics<T>& out, double* p
         launch_column_sums<N>(Moments<T>{x}, op.rows, op.channels, splits, partial, stream);
       },
       op.x);
-  launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
-         finish_moments<T>, op.rows, op.channels, x, partial, splits.count, out);
+  const auto per_channel = [&](auto kernel, const auto& result) {
+    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream}, kernel,
+           op.rows, op.channels, x, partial, splits.count, result);
+  };
+  if (op.moments.own != nullptr) return per_channel(put_own_moments<T>, op.moments.own);
+  per_channel(finish_moments<T>, out);
 }
 
 template <class T>
@@ -212,8 +274,12 @@ void run_typed(const BatchNormForward& op, void* workspace, const Stream& stream
                           op.momentum,
                           op.eps,
                           static_cast<NormLine*>(workspace)};
-  if (op.training) {
+  if (op.moments.each != nullptr) {
+    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
+           finish_moments_of_ranks<T>, op.channels, op.moments, out);
+  } else if (op.training) {
     sum_moments(op, out, partial_of(workspace, op.channels), stream);
+    if (op.moments.own != nullptr) return;
   } else {
     launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
            take_running<T>, op.channels, out);
@@ -245,11 +311,16 @@ void run_typed(const BatchNormBackward& op, void* workspace, const Stream& strea
   const auto sum = [&]<int N>(Width<N>) {
     launch_column_sums<N>(in, rows, channels, splits, partial, stream);
   };
-  with_channel_packs<T>(channels, sum, op.x, op.y, op.dy);
-  launch({.grid = blocks_for(channels, kThreads), .block = kThreads, .stream = stream},
-         finish_sums<T>, rows, channels, partial, splits.count, op.training,
-         Results<T>{op.d_scale, in_f32}, op.accumulate_scale, Results<T>{op.d_bias, in_f32},
-         op.accumulate_bias, in, lines);
+  const unsigned grid = blocks_for(channels, kThreads);
+  if (op.sums.each != nullptr) {
+    launch({.grid = grid, .block = kThreads, .stream = stream}, finish_sums_of_ranks<T>, channels,
+           op.sums, op.moments, in, lines);
+  } else {
+    with_channel_packs<T>(channels, sum, op.x, op.y, op.dy);
+    launch({.grid = grid, .block = kThreads, .stream = stream}, finish_sums<T>, rows, channels,
+           partial, splits.count, op.training, Results<T>{op.d_scale, in_f32}, op.accumulate_scale,
+           Results<T>{op.d_bias, in_f32}, op.accumulate_bias, in, lines, op.sums.own);
+  }
   if (op.dx == nullptr && op.d_residual == nullptr) return;
   const Gradients<T> out{static_cast<T*>(op.dx), static_cast<T*>(op.d_residual), op.accumulate,
                          op.accumulate_residual};
@@ -259,6 +330,14 @@ void run_typed(const BatchNormBackward& op, void* workspace, const Stream& strea
            in, lines, out);
   };
   with_channel_packs<T>(channels, write, op.x, op.y, op.dy, op.dx, op.d_residual);
+}
+
+// Vendors do not know of ranks.
+bool is_over_ranks(const BatchNormForward& op) {
+  return op.moments.own != nullptr || op.moments.each != nullptr;
+}
+bool is_over_ranks(const BatchNormBackward& op) {
+  return op.sums.own != nullptr || op.sums.each != nullptr;
 }
 
 // Of no values at all.
@@ -289,6 +368,7 @@ Plan plan_by_name(const Op& op, const Device& device, std::string_view variant) 
 
 template <class Op>
 Plan plan_asked(const Op& op, const Device& device) {
+  if (is_over_ranks(op)) return plan_by_name(op, device, "columns");
   const char* asked = chosen_variant(op, own_rungs<Op>, vendor_rungs<Op>);
   return plan_by_name(op, device, asked != nullptr ? asked : "columns");
 }
@@ -314,7 +394,11 @@ void run(const BatchNormForward& op, const Plan& plan, void* workspace, const St
   require_statistics(op);
   if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   with_dtype("batch_norm", op.dtype, [&]<class T>(Type<T>) {
-    if (op.rows > 0) return run_typed<T>(op, workspace, stream);
+    if (op.rows > 0 || op.moments.each != nullptr) return run_typed<T>(op, workspace, stream);
+    if (op.moments.own != nullptr) {
+      const std::int64_t count = 1 + 2 * op.channels;
+      return CONVOY_TARGET::run(Fill{count, op.moments.own, 0.0, DType::f64}, {}, nullptr, stream);
+    }
     clear(op.mean, op.channels, stream);
     clear(op.rstd, op.channels, stream);
   });

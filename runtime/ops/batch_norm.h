@@ -9,6 +9,9 @@
 // x is [..., C]; scale, bias and the running estimates are [C] and may each be undefined (the
 // running ones together, in training). Training moves the running estimates in place.
 
+#include <memory>
+
+#include "runtime/rank_exchange.h"
 #include "runtime/tensor.h"
 
 namespace convoy {
@@ -23,6 +26,16 @@ Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& bias,
 Tensor batch_norm_act(const Tensor& x, const Tensor& scale, const Tensor& bias,
                       const Tensor& running_mean, const Tensor& running_var, bool training,
                       double momentum, double eps, const Tensor& residual, bool relu);
+
+// The same in training for rows that are spread over ranks: mean and variance, and their part in
+// x's gradient, are those of all ranks' rows together. Gradients of scale and bias are of this
+// rank's rows: they are summed over ranks as all gradients of parameters are. Forward and backward
+// are collective; ranks may have different numbers of rows, also none, and y's gradients must be
+// those of one loss: of a mean over all ranks' samples, not over each one's own.
+Tensor synchronised_batch_norm_act(const Tensor& x, const Tensor& scale, const Tensor& bias,
+                                   const Tensor& running_mean, const Tensor& running_var,
+                                   double momentum, double eps, const Tensor& residual, bool relu,
+                                   std::shared_ptr<RankExchange> ranks);
 
 // The same for inference, over x's own memory. x must be dense and outside the tape: throws Error
 // where an operand's gradient would be recorded.

@@ -168,6 +168,95 @@ GPU_CASE(BatchNormKernel, BackwardMatchesReference) {
   });
 }
 
+// Rows [begin, end) of a problem.
+void* row_of(const DeviceArray& array, std::int64_t begin, std::int64_t channels) {
+  const auto size = static_cast<std::int64_t>(size_of(array.dtype()));
+  return array.as<std::byte>() + begin * channels * size;
+}
+BatchNormForward rows_of(const Problem& p, std::int64_t begin, std::int64_t end) {
+  BatchNormForward op = p.forward;
+  op.rows = end - begin;
+  op.x = row_of(p.x, begin, op.channels);
+  op.y = row_of(p.y, begin, op.channels);
+  if (op.residual != nullptr) op.residual = row_of(p.residual, begin, op.channels);
+  return op;
+}
+BatchNormBackward gradient_rows_of(const Problem& p, std::int64_t begin, std::int64_t end) {
+  BatchNormBackward op = p.backward;
+  op.rows = end - begin;
+  op.x = row_of(p.x, begin, op.channels);
+  if (op.y != nullptr) op.y = row_of(p.y, begin, op.channels);
+  op.dy = row_of(p.dy, begin, op.channels);
+  op.dx = row_of(p.dx, begin, op.channels);
+  op.d_residual = row_of(p.d_residual, begin, op.channels);
+  return op;
+}
+
+// The rows of one batch cut at `cuts`, each rank's part by itself but for the sums.
+void expect_ranks_match_reference(const Case& c, DType dtype,
+                                  const std::vector<std::int64_t>& cuts) {
+  Problem p(c, dtype);
+  const std::int64_t ranks = std::ssize(cuts) - 1, n = 1 + 2 * c.channels;
+  const DeviceValues<double> moments(std::vector<double>(static_cast<std::size_t>(ranks * n), NAN));
+  const DeviceValues<double> sums(
+      std::vector<double>(static_cast<std::size_t>(ranks * 2 * c.channels), NAN));
+  const auto for_each_rank = [&](const auto& f) {
+    for (std::int64_t r = 0; r < ranks; ++r) f(r, cuts[r], cuts[r + 1]);
+  };
+  for_each_rank([&](std::int64_t r, std::int64_t begin, std::int64_t end) {
+    BatchNormForward op = rows_of(p, begin, end);
+    op.moments.own = moments.data() + r * n;
+    op.y = op.running_mean = op.running_var = op.mean = op.rstd = nullptr;
+    run_on_device(op);
+  });
+  std::vector<double> moved_var = p.running_var.values();
+  const double rows = static_cast<double>(c.rows);
+  for (std::size_t k = 0; k < moved_var.size(); ++k) {
+    moved_var[k] = 0.75 * moved_var[k] + 0.25 * p.ref.var[k] * rows / (rows - 1);
+  }
+  for_each_rank([&](std::int64_t r, std::int64_t begin, std::int64_t end) {
+    BatchNormForward op = rows_of(p, begin, end);
+    op.moments = {nullptr, moments.data(), ranks};
+    if (r > 0) op.running_mean = op.running_var = nullptr;  // one rank's is enough
+    run_on_device(op);
+  });
+  const double gain = p.largest_rstd(), size = 3 + c.shift;
+  expect_close(p.y, p.ref.forward(), {.scale = gain * size}, "y");
+  expect_close(p.mean, p.ref.mean, {}, "mean");
+  expect_close(p.running_var, moved_var, {.scale = 1}, "running variance");
+
+  const auto d = p.ref.backward(p.dy.values(), true);
+  std::vector<double> d_scale(static_cast<std::size_t>(c.channels)), d_bias = d_scale;
+  for_each_rank([&](std::int64_t r, std::int64_t begin, std::int64_t end) {
+    BatchNormBackward op = gradient_rows_of(p, begin, end);
+    op.dx = op.d_residual = nullptr;
+    op.sums.own = sums.data() + 2 * r * c.channels;
+    run_on_device(op);
+    d_scale = plus(d_scale, p.d_scale.values());
+    d_bias = plus(d_bias, p.d_bias.values());
+  });
+  for_each_rank([&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    BatchNormBackward op = gradient_rows_of(p, begin, end);
+    op.d_scale = op.d_bias = nullptr;
+    op.sums = {nullptr, sums.data(), ranks};
+    op.moments = {nullptr, moments.data(), ranks};
+    run_on_device(op);
+  });
+  const double term = gain * (3 + c.shift);
+  expect_close(p.dx, d.x, {.scale = gain * 4 * term}, "dx");
+  expect_equal(p.d_residual, d.residual, "d_residual");
+  expect_close(d_scale, DType::f32, d.scale, {.k = rows, .scale = term}, "d_scale");
+  expect_close(d_bias, DType::f32, d.bias, {.k = rows}, "d_bias");
+}
+
+GPU_CASE(BatchNormKernel, RanksTogetherMatchReference) {
+  constexpr auto f32 = DType::f32;
+  expect_ranks_match_reference({31, 3, false}, f32, {0, 31});
+  expect_ranks_match_reference({129, 33, true, true, true}, f32, {0, 60, 129});
+  expect_ranks_match_reference({300, 7, true, false, true, true, 8}, f32, {0, 1, 299, 299, 300});
+  expect_ranks_match_reference({2, 260}, f32, {0, 1, 2});
+}
+
 GPU_CASE(BatchNormKernel, GradientsOfHalfParametersMayBeF32) {
   for (const DType dtype : {DType::f16, DType::bf16}) {
     expect_backward({129, 33, true, true, true}, dtype, DType::f32);
