@@ -82,6 +82,12 @@ data::LoaderOptions Ranks::share(data::LoaderOptions options) const {
   return options;
 }
 
+void Ranks::run(const std::function<void()>& body) { group_ ? group_->run(body) : body(); }
+
+void Ranks::enter(const char* phase) {
+  if (group_) group_->enter(phase, step_state(device_).host().step + 1);
+}
+
 void Ranks::share_cores() const {
   if (place_.local_world_size == 1) return;
   set_compute_threads(std::max(1, compute_threads() / place_.local_world_size));
@@ -105,16 +111,21 @@ nn::ParameterStore& Ranks::share(const nn::Module& model, nn::ParameterStore& st
 }
 
 void Ranks::backward(const std::function<void()>& pass, bool last) {
+  enter("forward");
   if (reducer_ && last) return reducer_->backward(pass);
   pass();
 }
 
 void Ranks::finish_gradients() {
-  if (reducer_) reducer_->finish();
+  if (!reducer_) return;
+  enter("reduce");
+  reducer_->finish();
+  enter("optimizer");
 }
 
 void Ranks::gather_parameters() {
   if (!reducer_ || !options_.own_parts_only) return;
+  enter("gather");
   dist::gather_values(*store_, reducer_->buckets(), group_->communicator());
 }
 

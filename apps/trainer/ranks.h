@@ -39,6 +39,11 @@ class Ranks {
   // together.
   data::LoaderOptions share(data::LoaderOptions options) const;
 
+  // Runs `body`, the part of the program that other ranks depend on: where one is lost, or fails,
+  // all end with an error that names it.
+  void run(const std::function<void()>& body);
+  // What this rank is about to do, which the others name should it be lost; `phase` is a literal.
+  void enter(const char* phase);
   // Compute threads as are due to one of this machine's ranks.
   void share_cores() const;
   // Throws Error where another rank has another text.

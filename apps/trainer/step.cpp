@@ -140,6 +140,7 @@ void TrainStep::enqueue_batch(const InputSlot& slot, const MixSlot* mix) {
   Tensor loss = cross_entropy(logits, b.target, options);
   if (mix != nullptr) loss = mix->mixed_loss(loss, logits, options);
   add_figures(logits, loss, b.target);
+  if (options_.ranks != nullptr) options_.ranks->enter("backward");
   scaler_ != nullptr ? scaler_->backward(loss) : loss.backward();
 }
 

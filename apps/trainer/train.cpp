@@ -196,6 +196,7 @@ StepMetrics Trainer::train_step() {
   m.learning_rate = nn::learning_rate_at(schedule_, epoch_position()) * plateau_.factor();
   step_->begin(m.learning_rate, batches);
   const data::LoaderStats before = train_loader_.stats();
+  ranks_.enter("load");
   for (int i = 0; i < batches; ++i) step_->load(*train_loader_.next());
   step_->run();
   note_loading(m, train_loader_.stats() - before);
@@ -256,6 +257,7 @@ void Trainer::train_epoch() {
 }
 
 void Trainer::end_epoch() {
+  ranks_.enter("evaluation");
   result_.last = ranks_.sum(evaluate(*model_, val_loader_, input_,
                                      {.limit_batches = config_.limit_val_batches,
                                       .log_interval = config_.log_interval,
@@ -280,6 +282,7 @@ void Trainer::end_epoch() {
 }
 
 void Trainer::save() {
+  ranks_.enter("saving");
   state_.report = steps_->last();
   if (!ranks_.first()) return join_checkpoint(*model_, store_, optimizer_);
   result_.checkpoint =
@@ -330,12 +333,16 @@ TrainResult train(const TrainConfig& config) {
   set_simulator(config.simulator);
   nn::set_fusion(!config.no_fuse);
   Ranks ranks(config);
-  if (config.threads == 0) ranks.share_cores();
-  choose_kernels(config);
-  require_same_work(ranks, config);
-  TrainConfig own = config;
-  own.batch_size = ranks.batch_size() / ranks.world_size();
-  return Trainer(own, ranks).run();
+  TrainResult result;
+  ranks.run([&] {
+    if (config.threads == 0) ranks.share_cores();
+    choose_kernels(config);
+    require_same_work(ranks, config);
+    TrainConfig own = config;
+    own.batch_size = ranks.batch_size() / ranks.world_size();
+    result = Trainer(own, ranks).run();
+  });
+  return result;
 }
 
 }  // namespace convoy::apps

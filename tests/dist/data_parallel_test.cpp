@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// W ranks with a W-th of the batch each have the gradients of one rank with all of it.
+#include <gtest/gtest.h>
+
+#include "dist/gloo.h"
+#include "dist/reducer.h"
+#include "nn/models.h"
+#include "runtime/ops.h"
+#include "runtime/random.h"
+#include "tests/dist/forked_ranks.h"
+
+namespace convoy::dist {
+namespace {
+
+using testing::ForkedRanks;
+
+constexpr std::int64_t kBatch = 12;
+
+struct Case {
+  const char* model;
+  Shape image;  // [height, width, channels]
+  int depth;    // layers that errors pass through
+};
+
+struct Run {
+  std::unique_ptr<nn::Module> net;
+  nn::ParameterStore store;
+  Tensor x, target;
+
+  Run(const Case& c, const Device& device)
+      : net(made(c)),
+        store(*net, device),
+        x(normal({kBatch, c.image[0], c.image[1], c.image[2]}, 0, 1, {7, 0}).to(device)),
+        target(labels().to(device)) {
+    net->train();
+  }
+  static std::unique_ptr<nn::Module> made(const Case& c) {
+    auto net =
+        nn::create_model(c.model, {.num_classes = 10, .in_channels = static_cast<int>(c.image[2])});
+    nn::initialize(*net, 3);
+    return net;
+  }
+  static Tensor labels() {
+    std::vector<std::int32_t> classes;
+    for (std::int32_t i = 0; i < kBatch; ++i) classes.push_back(7 * i % 10);
+    return from_vector(classes, {kBatch});
+  }
+  void backward(std::int64_t first, std::int64_t end) const {
+    const Shape& all = x.shape();
+    const std::int64_t row = x.count() / kBatch;
+    const Tensor rows = make_view(x, first * row, {end - first, all[1], all[2], all[3]},
+                                  contiguous_strides({end - first, all[1], all[2], all[3]}));
+    cross_entropy((*net)(rows), make_view(target, first, {end - first}, {1}), {}).backward();
+  }
+};
+
+// Throws Error that names the parameter. A sum's error is a few roundings of its largest terms, for
+// each layer between the loss and the parameter.
+void require_close(const Run& all, const Run& shared, int world_size, int depth) {
+  for (std::size_t g = 0; g < all.store.groups().size(); ++g) {
+    const auto& group = all.store.groups()[g];
+    for (const nn::NamedSlice& slice : group.slices) {
+      const auto want = to_vector<float>(nn::ParameterStore::view(group.gradients, slice));
+      const auto sums =
+          to_vector<float>(nn::ParameterStore::view(shared.store.groups()[g].gradients, slice));
+      double largest = 0, error = 0;
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        const auto wanted = static_cast<double>(want[i]);
+        largest = std::max(largest, std::abs(wanted));
+        error = std::max(error, std::abs(static_cast<double>(sums[i]) / world_size - wanted));
+      }
+      require(largest > 0 && error <= 64 * depth * 0x1p-24 * largest,
+              "{}: expects an error of at most {} of the largest gradient {}, found {}", slice.name,
+              64 * depth * 0x1p-24 * largest, largest, error);
+    }
+  }
+}
+
+// Every rank must hold the same bits.
+void require_alike(const Run& run, Communicator& communicator) {
+  for (const auto& group : run.store.groups()) {
+    const std::int64_t count = group.gradients.count();
+    const int ranks = communicator.world_size();
+    const Tensor all = empty({ranks * count}, group.gradients.like());
+    communicator.all_gather(group.gradients, all, Partition(ranks * count, ranks)).wait();
+    const auto own = to_vector<float>(group.gradients), every = to_vector<float>(all);
+    for (std::size_t i = 0; i < every.size(); ++i) {
+      require(every[i] == own[i % own.size()], "ranks differ at element {}", i % own.size());
+    }
+  }
+}
+
+void expect_gradients_of_one(const Case& c, const Device& device, int world_size) {
+  const testing::TemporaryFolder folder;
+  ForkedRanks ranks(world_size, [&](int rank) {
+    set_compute_threads(1);
+    const auto store = open_store(
+        {.rank = rank, .world_size = world_size, .init = "file://" + std::string(folder / "meet")},
+        std::chrono::seconds(60));
+    const auto communicator = gloo_communicator(*store, rank, world_size, std::chrono::seconds(60),
+                                                "gradients", "127.0.0.1");
+    Run all(c, device), shared(c, device);
+    all.backward(0, kBatch);
+    all.store.finish_gradients();
+    Reducer reducer(*shared.net, shared.store, *communicator, {{0.02, 0.01}});
+    reducer.backward(
+        [&] { shared.backward(rank * kBatch / world_size, (rank + 1) * kBatch / world_size); });
+    reducer.finish();
+    require_close(all, shared, world_size, c.depth);
+    require_alike(shared, *communicator);
+  });
+  for (int rank = 0; rank < world_size; ++rank) {
+    const auto ended = ranks.await(rank, 120);
+    EXPECT_EQ(ended.code, 0) << "rank " << rank << " of " << world_size << ": " << ended.err;
+  }
+}
+
+constexpr Case kLenet{"lenet5", {28, 28, 1}, 5};
+
+TEST(DataParallel, Lenet5HasTheGradientsOfOneRank) {
+  for (const int ranks : {2, 3, 4}) expect_gradients_of_one(kLenet, {}, ranks);
+}
+
+TEST(DataParallel, Lenet5HasThemOnTheSimulator) {
+  for (const int ranks : {2, 3, 4}) expect_gradients_of_one(kLenet, {DeviceType::sim}, ranks);
+}
+
+}  // namespace
+}  // namespace convoy::dist
