@@ -48,7 +48,7 @@ if [ -n "$data" ]; then
 fi
 
 programs=(convoy_program kbench)
-tests=(test_apps test_data test_gpu_kernels test_kernels test_nn test_nn_sim test_runtime test_runtime_sim test_sim test_train_step)
+tests=(test_apps test_data test_dist test_gpu_kernels test_kernels test_nn test_nn_sim test_runtime test_runtime_sim test_sim test_train_step)
 if [ $build = yes ]; then
   ./scripts/setup.sh xz-utils file patchelf
   ./scripts/configure.sh release

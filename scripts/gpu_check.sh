@@ -9,6 +9,7 @@
 #   kernels      kbench: gemm, memory-bound kernels, batch_norm
 #   layers       kbench: convolutions of resnet50 and of the CIFAR recipe
 #   training     lenet5 and resnet20: eager, graph, half precision, and the same run twice
+#   ranks        2 and 4 ranks on the one GPU (nccl_one_gpu.sh)
 #   baselines    the same measurements by PyTorch, where python3 has it (baselines/)
 # Flags:
 #   --device cuda|sim|cpu   (cuda)    sim and cpu are for a rehearsal without a GPU
@@ -22,7 +23,7 @@ set -uo pipefail
 export LC_ALL=C OMP_WAIT_POLICY=passive
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-all_stages=(devices tests conformance sanitizer kernels layers training baselines)
+all_stages=(devices tests conformance sanitizer kernels layers training ranks baselines)
 device=cuda
 out=gpu_check-results
 data=${CONVOY_DATA:-}
@@ -370,6 +371,18 @@ stage_training() {
   local verdict="good: ${#runs[@]} runs"
   [ -n "$bad" ] && verdict="bad: ${bad#; }"
   write_stage training "$verdict" "\"runs\":[$(joined ${runs[@]+"${runs[@]}"})],\"facts\":{$(joined ${facts[@]+"${facts[@]}"})}"
+}
+
+stage_ranks() {
+  local verdict=good shown
+  if [ "$device" = sim ]; then
+    write_stage ranks "good: nothing to run here: it is for cuda, and rehearsed on cpu" ""
+    return
+  fi
+  run "$limit" ranks "$here/nccl_one_gpu.sh" --programs "$bin" --device "$device" --limit 120
+  [ $rc -eq 0 ] || verdict=bad
+  shown=$(lines_of "$last_log")
+  write_stage ranks "$verdict: $(grep -c '^good' "$last_log") right, $(grep -c '^BAD' "$last_log") not$([ $rc -eq 0 ] || echo ", exit $rc: $(tail -n 1 "$last_log" | cut -c1-160)")" "\"output\":$shown"
 }
 
 stage_baselines() {

@@ -10,10 +10,8 @@
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/bench.h"
-#include "dist/gloo.h"
+#include "dist/group.h"
 #include "dist/launch.h"
-#include "dist/nccl.h"
-#include "dist/store.h"
 #include "kernels/half.h"
 #include "kernels/require.h"
 #include "runtime/seconds.h"
@@ -29,7 +27,7 @@ struct BenchConfig {
   double factor = 2;
   int iters = 20, warmup = 5, check = 1, root = 0;
   std::string op = "sum", dtype = "f32", device = "cpu";
-  std::string backend = "auto", init, json;
+  std::string init, json;
   double timeout_s = 600;
 };
 
@@ -48,7 +46,6 @@ void describe(BenchConfig& c, FlagAdder& flags) {
   flags("root,-r", c.root, "of broadcast");
   flags.group("Ranks");
   flags("device", c.device, "cpu, sim or cuda; cuda is the GPU of the local rank");
-  flags("dist-backend", c.backend, "auto, gloo or nccl");
   flags("dist-init", c.init, "tcp://host:port or file:///path");
   flags("dist-timeout", c.timeout_s, "seconds that a rank may be silent");
   flags.group("Output");
@@ -295,23 +292,72 @@ const Collective& parse_collective(const std::string& text) {
 }
 
 void check(const BenchConfig& c) {
+  parse_collective(c.collective);
+  parse_dtype(c.dtype);
   if (c.op != "sum") fail_usage("--op expects sum, found '{}'", c.op);
   if (c.iters < 1) fail_usage("--iters expects 1 or more, found {}", c.iters);
   if (c.warmup < 0) fail_usage("--warmup-iters expects 0 or more, found {}", c.warmup);
   if (c.timeout_s <= 0) fail_usage("--dist-timeout expects seconds, found {}", c.timeout_s);
-  if (c.backend != "auto" && c.backend != "gloo" && c.backend != "nccl") {
-    fail_usage("--dist-backend expects auto, gloo or nccl, found '{}'", c.backend);
-  }
 }
 
-std::unique_ptr<dist::Communicator> join(const BenchConfig& c, const dist::Place& place,
-                                         dist::Store& store, const Device& device) {
-  const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(c.timeout_s * 1e3));
-  const bool nccl = c.backend == "nccl" || (c.backend == "auto" && device.type == DeviceType::cuda);
-  if (nccl) {
-    return dist::nccl_communicator(store, place.rank, place.world_size, device, timeout, "bench");
+struct Results {
+  nlohmann::ordered_json sizes = nlohmann::ordered_json::array();
+  double busbw = 0;  // the mean
+  std::int64_t wrong = 0;
+};
+
+Results measure_all(const BenchConfig& c, dist::Communicator& ranks, const Device& device,
+                    const std::vector<std::int64_t>& sizes) {
+  const Collective& collective = parse_collective(c.collective);
+  const DTypeName dtype = parse_dtype(c.dtype);
+  const bool prints = ranks.rank() == 0, rooted = c.collective == "broadcast";
+  Results results;
+  if (prints) print_head(c, ranks, device);
+  for (const std::int64_t size : sizes) {
+    Measurement measurement(ranks, collective, c, dtype.dtype, device, size);
+    const Figures apart = measurement.run(false), in_place = measurement.run(true);
+    results.busbw += (apart.busbw + in_place.busbw) / 2 / static_cast<double>(sizes.size());
+    results.wrong += std::max<std::int64_t>(apart.wrong, 0);
+    results.wrong += std::max<std::int64_t>(in_place.wrong, 0);
+    results.sizes.push_back({{"bytes", measurement.bytes()},
+                             {"count", measurement.count()},
+                             {"out_of_place", to_json(apart)},
+                             {"in_place", to_json(in_place)}});
+    if (!prints) continue;
+    fmt::print("  {:>10} {:>12} {:>9} {:>7} {:>7}", measurement.bytes(), measurement.count(),
+               dtype.theirs, collective.sums ? "sum" : "none", rooted ? c.root : -1);
+    print_figures(apart);
+    print_figures(in_place);
+    fmt::print("\n");
+    std::fflush(stdout);
   }
-  return dist::gloo_communicator(store, place.rank, place.world_size, timeout, "bench");
+  ranks.barrier();
+  return results;
+}
+
+void report(const BenchConfig& c, dist::Communicator& ranks, const Device& device,
+            const Results& results) {
+  fmt::print("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:g}\n", results.wrong,
+             results.wrong == 0 ? "OK" : "FAILED", results.busbw);
+  if (c.json.empty()) return;
+  const nlohmann::ordered_json json{{"collective", c.collective},
+                                    {"ranks", ranks.world_size()},
+                                    {"engine", ranks.name()},
+                                    {"device", to_text(device)},
+                                    {"dtype", parse_dtype(c.dtype).ours},
+                                    {"iters", c.iters},
+                                    {"avg_busbw_gbs", results.busbw},
+                                    {"wrong", results.wrong},
+                                    {"sizes", results.sizes}};
+  std::ofstream file(c.json);
+  file << json.dump(2) << "\n";
+  require(file.good(), "--json: {} could not be written", c.json);
+}
+
+// The GPU of the local rank, unless the user names one.
+Device own_device(const std::string& text, const dist::Place& place) {
+  const bool choose = text == "cuda" && place.local_world_size > 1;
+  return parse_device(choose ? fmt::format("cuda:{}", place.local_rank) : text);
 }
 
 }  // namespace
@@ -326,63 +372,18 @@ int run_bench_comm(const Arguments& arguments) {
   describe(config, flags);
   if (!parse(app, arguments)) return 0;
   check(config);
-  const Collective& collective = parse_collective(config.collective);
-  const DTypeName dtype = parse_dtype(config.dtype);
   const std::vector<std::int64_t> sizes = sizes_of(config);
   const dist::Place place = dist::place_from_environment(config.init);
   if (config.root < 0 || config.root >= place.world_size) {
     fail_usage("--root expects a rank from 0 to {}, found {}", place.world_size - 1, config.root);
   }
-  const bool own_gpu = config.device == "cuda" && place.local_world_size > 1;
-  const Device device =
-      parse_device(own_gpu ? fmt::format("cuda:{}", place.local_rank) : config.device);
+  const Device device = own_device(config.device, place);
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(config.timeout_s * 1e3));
-  const auto store = dist::open_store(place, timeout);
-  const auto ranks = join(config, place, *store, device);
-
-  const bool prints = place.rank == 0;
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  double busbw = 0;
-  std::int64_t wrong = 0;
-  if (prints) print_head(config, *ranks, device);
-  for (const std::int64_t size : sizes) {
-    Measurement measurement(*ranks, collective, config, dtype.dtype, device, size);
-    const Figures apart = measurement.run(false), in_place = measurement.run(true);
-    busbw += (apart.busbw + in_place.busbw) / 2 / static_cast<double>(sizes.size());
-    wrong += std::max<std::int64_t>(apart.wrong, 0) + std::max<std::int64_t>(in_place.wrong, 0);
-    const bool rooted = config.collective == "broadcast";
-    rows.push_back({{"bytes", measurement.bytes()},
-                    {"count", measurement.count()},
-                    {"out_of_place", to_json(apart)},
-                    {"in_place", to_json(in_place)}});
-    if (!prints) continue;
-    fmt::print("  {:>10} {:>12} {:>9} {:>7} {:>7}", measurement.bytes(), measurement.count(),
-               dtype.theirs, collective.sums ? "sum" : "none", rooted ? config.root : -1);
-    print_figures(apart);
-    print_figures(in_place);
-    fmt::print("\n");
-    std::fflush(stdout);
-  }
-  if (prints) {
-    fmt::print("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:g}\n", wrong,
-               wrong == 0 ? "OK" : "FAILED", busbw);
-  }
-  if (prints && !config.json.empty()) {
-    const nlohmann::ordered_json json{{"collective", config.collective},
-                                      {"ranks", place.world_size},
-                                      {"backend", ranks->name()},
-                                      {"device", to_text(device)},
-                                      {"dtype", dtype.ours},
-                                      {"iters", config.iters},
-                                      {"avg_busbw_gbs", busbw},
-                                      {"wrong", wrong},
-                                      {"sizes", rows}};
-    std::ofstream file(config.json);
-    file << json.dump(2) << "\n";
-    require(file.good(), "--json: {} could not be written", config.json);
-  }
-  ranks->barrier();
-  return wrong == 0 ? 0 : 1;
+  dist::Group group(place, device, {.timeout = timeout});
+  Results results;
+  group.run([&] { results = measure_all(config, group.communicator(), device, sizes); });
+  if (place.rank == 0) report(config, group.communicator(), device, results);
+  return results.wrong == 0 ? 0 : 1;
 }
 
 }  // namespace convoy::apps

@@ -32,7 +32,8 @@ if(CONVOY_TESTS)
     endif()
   endforeach()
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/golden DESTINATION share COMPONENT bundle EXCLUDE_FROM_ALL)
-  install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu_check.sh DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL)
+  install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu_check.sh ${PROJECT_SOURCE_DIR}/scripts/nccl_one_gpu.sh
+    DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/baselines DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL
     FILES_MATCHING PATTERN "*.py")
 endif()
