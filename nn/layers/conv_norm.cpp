@@ -8,7 +8,8 @@ namespace convoy::nn {
 Normed conv_norm(Conv2d& conv, BatchNorm2d& norm, const Normed& x, Act act,
                  const Normed& shortcut) {
   const bool relu = act == Act::relu;
-  if (fusion_enabled() && norm.training() && !conv.bias().defined()) {
+  const bool own_statistics = norm.training() && !norm.is_synchronised();
+  if (fusion_enabled() && own_statistics && !conv.bias().defined()) {
     return conv2d_norm_act(x, conv.weight(), conv.options(), norm.operands(), relu, shortcut);
   }
   Tensor y = conv(x.tensor());

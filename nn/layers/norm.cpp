@@ -18,8 +18,15 @@ BatchNorm2d::BatchNorm2d(std::int64_t num_features, double eps, double momentum)
       running_mean_(add_buffer("running_mean", {num_features}, 0)),
       running_var_(add_buffer("running_var", {num_features}, 1)) {}
 
-Tensor BatchNorm2d::forward(const Tensor& x) {
-  return batch_norm(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_);
+Tensor BatchNorm2d::forward(const Tensor& x) { return normalised(x, {}, false); }
+
+Tensor BatchNorm2d::normalised(const Tensor& x, const Tensor& residual, bool relu) {
+  if (training() && is_synchronised()) {
+    return synchronised_batch_norm_act(x, weight_, bias_, running_mean_, running_var_, momentum_,
+                                       eps_, residual, relu, ranks_);
+  }
+  return batch_norm_act(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_,
+                        residual, relu);
 }
 
 Tensor BatchNorm2d::composed(const Tensor& x, const Tensor& residual, bool with_relu) {
@@ -29,9 +36,7 @@ Tensor BatchNorm2d::composed(const Tensor& x, const Tensor& residual, bool with_
 }
 
 Tensor BatchNorm2d::fused(const Tensor& x, const Tensor& residual, bool relu) {
-  if (!fusion_enabled()) return composed(x, residual, relu);
-  return batch_norm_act(x, weight_, bias_, running_mean_, running_var_, training(), momentum_, eps_,
-                        residual, relu);
+  return fusion_enabled() ? normalised(x, residual, relu) : composed(x, residual, relu);
 }
 
 Tensor BatchNorm2d::in_place(const Tensor& x, const Tensor& residual, bool relu) {

@@ -2,8 +2,11 @@
 #pragma once
 // Normalisations and layer-scale, all over the last dimension (the channels of NHWC).
 
+#include <memory>
+
 #include "nn/module.h"
 #include "runtime/ops/conv2d_norm_act.h"
+#include "runtime/rank_exchange.h"
 
 namespace convoy::nn {
 
@@ -25,6 +28,10 @@ class BatchNorm2d : public Module {
     return {weight_, bias_, running_mean_, running_var_, momentum_, eps_};
   }
 
+  // From now on training takes mean and variance of all ranks' rows (nn/batch_norm_ranks.h).
+  void synchronise(std::shared_ptr<RankExchange> ranks) { ranks_ = std::move(ranks); }
+  bool is_synchronised() const { return ranks_ != nullptr; }
+
   // A temporary is written over in inference (evaluation under NoGrad), if nobody else holds it.
   Tensor forward_relu(Tensor&& x, const Tensor& residual = {}) {
     return reuses(x) ? in_place(x, residual, true) : fused(x, residual, true);
@@ -35,12 +42,14 @@ class BatchNorm2d : public Module {
 
  private:
   Tensor fused(const Tensor& x, const Tensor& residual, bool relu);
+  Tensor normalised(const Tensor& x, const Tensor& residual, bool relu);
   Tensor composed(const Tensor& x, const Tensor& residual, bool with_relu);
   Tensor in_place(const Tensor& x, const Tensor& residual, bool relu);
   bool reuses(const Tensor& x) const;
 
   double eps_, momentum_;
   Tensor weight_, bias_, running_mean_, running_var_;
+  std::shared_ptr<RankExchange> ranks_;
 };
 
 // Of each vector along the last dimension. Parameters: weight and bias [C]. On NHWC images this is
