@@ -294,9 +294,12 @@ class NcclCommunicator final : public Communicator {
     auto started = std::make_shared<Started>(operation, device_, failure_);
     started->come.record(callers);
     started->come.hold(stream_.get());
-    {
+    try {
       const StreamScope ours(stream_.get());  // memory that is given back waits for our use
       enqueue(static_cast<const std::byte*>(in.data()), static_cast<std::byte*>(out.data()));
+    } catch (const std::exception& error) {  // the ranks are out of step
+      fail_all(fmt::format("{}: {}", operation, error.what()));
+      failure_->throw_if_set();
     }
     out.bump_version();
     started->passed.record(stream_.get());
@@ -385,7 +388,7 @@ std::unique_ptr<Communicator> nccl_communicator(Store& store, int rank, int worl
                                                 const std::string& prefix) {
   const Nccl* const nccl = nccl_library();
   require(nccl != nullptr, "nccl: {}", why_no_nccl());
-  require(device.type == DeviceType::cuda, "nccl: expects a cuda device, found {}", device);
+  require(device.type != DeviceType::cpu, "nccl: expects a GPU, found {}", device);
   return std::make_unique<NcclCommunicator>(*nccl, store, rank, world_size, device, timeout,
                                             prefix);
 }

@@ -25,7 +25,8 @@
 namespace convoy::dist {
 
 // Ranks that are to meet name the same prefix in the same store, each prefix once. Throws Error
-// naming the first rank that did not come within `timeout`.
+// naming the first rank that did not come within `timeout`. The device is cuda; sim has streams
+// too, for tests with a stand-in for the library.
 std::unique_ptr<Communicator> nccl_communicator(Store& store, int rank, int world_size,
                                                 const Device& device,
                                                 std::chrono::milliseconds timeout,

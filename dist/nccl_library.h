@@ -21,8 +21,6 @@ namespace convoy::dist {
   X(ncclGetErrorString)          \
   X(ncclGetLastError)            \
   X(ncclGetUniqueId)             \
-  X(ncclGroupEnd)                \
-  X(ncclGroupStart)              \
   X(ncclReduceScatter)
 
 struct Nccl {

@@ -10,28 +10,18 @@
 
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 
-#include "dist/nccl.h"
 #include "kernels/half.h"
-#include "tests/support/communicators.h"
+#include "tests/dist/engines.h"
 
 namespace convoy::dist {
+
+void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
+
 namespace {
 
 using Bytes = std::vector<std::byte>;
-
-struct Engine {
-  std::string name;
-  MakeCommunicator make;
-  std::function<std::vector<Device>(int rank)> devices;
-  int most_ranks = 8;         // as threads
-  std::string why_not = "";   // it cannot run here
-  bool in_rank_order = true;  // and half types rounded once
-};
-
-void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
 
 // A rank's contribution: numbers of both signs and many magnitudes, as the dtype holds them.
 double draw(DType dtype, int rank, std::int64_t index) {
@@ -114,23 +104,6 @@ void expect_sums(const Engine& engine, DType dtype, int world_size, std::int64_t
     ASSERT_LE(std::fabs(value - sum), bound)
         << name(dtype) << " element " << begin + i << ": " << value << " for " << sum;
   }
-}
-
-// This process as one rank of several, where a launcher has said so.
-struct OneOfMany {
-  Place place;
-  std::unique_ptr<Store> store;
-  int communicators = 0;
-};
-OneOfMany* one_of_many() {
-  static const std::unique_ptr<OneOfMany> here = []() -> std::unique_ptr<OneOfMany> {
-    const char* const init = std::getenv("CONVOY_TEST_RANKS");
-    if (init == nullptr) return nullptr;
-    Place place = place_from_environment(init);
-    auto store = open_store(place, std::chrono::seconds(60));
-    return std::make_unique<OneOfMany>(OneOfMany{std::move(place), std::move(store)});
-  }();
-  return here.get();
 }
 
 class Conformance : public testing::TestWithParam<Engine> {
@@ -381,35 +354,6 @@ TEST_P(Conformance, OperandsThatDoNotFitAreRefused) {
     ranks.all_reduce(fine).wait();
     EXPECT_EQ(to_vector<float>(fine), std::vector<float>(4, 2.0f)) << "afterwards all is well";
   });
-}
-
-std::vector<Device> host_devices(int) {
-  std::vector<Device> devices = {{DeviceType::cpu}};
-  if (kHasSim) devices.push_back({DeviceType::sim});
-  return devices;
-}
-
-// A GPU for each rank, or, among processes, one for all.
-Engine nccl_engine() {
-  int gpus = 0;
-  for (const Device& device : available_devices()) gpus += device.type == DeviceType::cuda;
-  const auto device_of_rank = [gpus](int rank) {
-    return Device{DeviceType::cuda, one_of_many() != nullptr ? rank % gpus : rank};
-  };
-  return {.name = "nccl",
-          .make =
-              [=](Store& store, int rank, int world_size, const std::string& prefix) {
-                return nccl_communicator(store, rank, world_size, device_of_rank(rank),
-                                         std::chrono::seconds(60), prefix);
-              },
-          .devices = [=](int rank) { return std::vector{device_of_rank(rank)}; },
-          .most_ranks = std::min(gpus, 8),
-          .why_not = gpus == 0 ? "no GPU: " + why_no_gpu() : why_no_nccl(),
-          .in_rank_order = false};
-}
-
-std::vector<Engine> engines() {
-  return {{.name = "gloo", .make = gloo(), .devices = host_devices}, nccl_engine()};
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Conformance, testing::ValuesIn(engines()),

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// The communicator over NCCL, with a stand-in for the library and the simulator's streams: the
+// conformance test's engine of this program, and what only a failing library shows.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "dist/nccl.h"
+#include "tests/dist/engines.h"
+
+namespace convoy::dist {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr Device kSimulator{DeviceType::sim};
+
+MakeCommunicator fake_nccl(milliseconds timeout) {
+  return [timeout](Store& store, int rank, int world_size, const std::string& prefix) {
+    return nccl_communicator(store, rank, world_size, kSimulator, timeout, prefix);
+  };
+}
+
+void open_fake() {
+  setenv("CONVOY_NCCL_PATH", CONVOY_FAKE_NCCL, 1);
+  void* const library = dlopen(CONVOY_FAKE_NCCL, RTLD_NOW);
+  ASSERT_NE(library, nullptr) << dlerror();
+  const auto synchronize_by =
+      reinterpret_cast<void (*)(void (*)(void*))>(dlsym(library, "fake_nccl_synchronize_by"));
+  synchronize_by([](void* stream) { backend(kSimulator).synchronize({kSimulator, stream}); });
+}
+
+void expect_text(const std::string& found, const std::string& text) {
+  EXPECT_NE(found.find(text), std::string::npos) << "found: " << found << "\nexpected: " << text;
+}
+
+Tensor ones(std::int64_t count) { return full({count}, 1, {DType::f32, kSimulator}); }
+
+TEST(Nccl, OneThatDoesNotTakePartIsAnErrorAfterTheTimeout) {
+  const auto errors = errors_of_ranks(3, fake_nccl(milliseconds(300)), [](auto& ranks) {
+    ranks->all_reduce(ones(10)).wait();
+    if (ranks->rank() == 1) std::this_thread::sleep_for(milliseconds(800));
+    if (ranks->rank() != 1) ranks->all_reduce(ones(12)).wait();
+  });
+  const std::string text =
+      "all_reduce 2 of f32 [12]: nccl: starting an operation: expects all "
+      "ranks to take part within 0.3 s";
+  expect_text(errors[0], text);
+  expect_text(errors[2], text);
+}
+
+TEST(Nccl, AnErrorOfTheLibraryEndsTheCommunicator) {
+  const auto errors = errors_of_ranks(2, fake_nccl(milliseconds(2000)), [](auto& ranks) {
+    try {
+      ranks->all_reduce(ones(ranks->rank() == 0 ? 10 : 12)).wait();
+    } catch (const Error&) {
+      ranks->all_reduce(ones(10)).wait();
+    }
+  });
+  expect_text(errors[0], "all_reduce 1 of f32 [10]: nccl: starting an operation: error");
+  expect_text(errors[1], "all_reduce 1 of f32 [12]: nccl: starting an operation: error");
+}
+
+TEST(Nccl, OneThatNeverComesIsNamed) {
+  const auto make = [](Store& store, int rank, int world_size,
+                       const std::string& prefix) -> std::unique_ptr<Communicator> {
+    if (rank == 1) return single_communicator();
+    return fake_nccl(milliseconds(300))(store, rank, world_size, prefix);
+  };
+  const auto errors = errors_of_ranks(3, make, [](auto&) {});
+  expect_text(errors[0], "nccl: rank 1 has not come within 0.3 s");
+  expect_text(errors[2], "nccl: rank 1 has not come within 0.3 s");
+}
+
+TEST(Nccl, TensorsOfAnotherDeviceAreRefused) {
+  const auto errors = errors_of_ranks(2, fake_nccl(milliseconds(2000)), [](auto& ranks) {
+    ranks->all_reduce(full({3}, 1, {DType::f32, {DeviceType::cpu}}));
+  });
+  for (const std::string& error : errors) expect_text(error, "expects tensors on sim, found cpu");
+}
+
+}  // namespace
+
+std::vector<Engine> engines() {
+  open_fake();
+  return {{.name = "fake_nccl",
+           .make = fake_nccl(std::chrono::seconds(20)),
+           .devices = [](int) { return std::vector{kSimulator}; },
+           .in_rank_order = false}};
+}
+
+OneOfMany* one_of_many() { return nullptr; }
+
+}  // namespace convoy::dist
