@@ -17,6 +17,7 @@ namespace convoy::apps {
 using Arguments = std::vector<std::string>;
 
 int run_train(const Arguments& arguments);
+int run_launch(const Arguments& arguments);
 int run_eval(const Arguments& arguments);
 int run_predict(const Arguments& arguments);
 int run_bench(const Arguments& arguments);

@@ -26,6 +26,8 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train", "train a model", run_train},
+    {"launch", "start a command as many ranks: convoy launch --nproc-per-node N -- train …",
+     run_launch},
     {"eval", "measure a model on a data set's held-out images", run_eval},
     {"predict", "classify image files", run_predict},
     {"bench", "measure one part alone: convoy bench comm|loader", run_bench},

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// convoy launch: one process per rank on this machine, with torchrun's names for flags and
+// variables. A rank that fails takes the others with it: they notice by themselves (dist/health.h);
+// who has not within the job's timeout is ended here. The launcher's own end ends all of them.
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "apps/convoy/arguments.h"
+#include "apps/convoy/command.h"
+#include "apps/convoy/rank_process.h"
+#include "dist/socket.h"
+#include "kernels/require.h"
+#include "runtime/device.h"
+
+namespace convoy::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr int kStoppedBySignal = 75;  // a rank's exit code: no failure
+constexpr milliseconds kGrace{2000};  // beyond the job's timeout, and between SIGTERM and SIGKILL
+
+struct LaunchConfig {
+  int nproc_per_node = 1, nnodes = 1, node_rank = 0;
+  std::string master_addr;
+  int master_port = 0;
+  bool standalone = false;
+};
+
+LaunchConfig read_flags(const Arguments& flags, bool& help) {
+  LaunchConfig c;
+  CLI::App app(
+      "Start a rank per process on this machine:\n"
+      "  convoy launch --nproc-per-node 4 -- train --dataset cifar10 --model resnet20",
+      "convoy launch");
+  app.add_option("--nproc-per-node", c.nproc_per_node, "ranks on this machine")
+      ->capture_default_str();
+  app.add_option("--nnodes", c.nnodes, "machines; start convoy launch on each")
+      ->capture_default_str();
+  app.add_option("--node-rank", c.node_rank, "which of them this is")->capture_default_str();
+  app.add_option("--master-addr", c.master_addr, "machine 0's address [127.0.0.1 for one]");
+  app.add_option("--master-port", c.master_port,
+                 "port of rank 0's store [a free one; 29500 on several machines]");
+  app.add_flag("--standalone", c.standalone, "one machine, a free port, whatever else is given");
+  help = !parse(app, flags);
+  return c;
+}
+
+void check(const LaunchConfig& c) {
+  const auto check_range = [](const char* flag, int value, int least, int most) {
+    if (value >= least && value <= most) return;
+    fail_usage("{} expects {} to {}, found {}", flag, least, most, value);
+  };
+  check_range("--nproc-per-node", c.nproc_per_node, 1, 1024);
+  check_range("--nnodes", c.nnodes, 1, 65536);
+  check_range("--node-rank", c.node_rank, 0, c.nnodes - 1);
+  check_range("--master-port", c.master_port, 0, 65535);
+  if (c.nnodes > 1 && c.master_addr.empty()) {
+    fail_usage("--master-addr expects machine 0's address, as --nnodes is {}; found none",
+               c.nnodes);
+  }
+}
+
+std::string fresh_name() {
+  std::random_device device;
+  return fmt::format("launch-{:08x}{:08x}", device(), device());
+}
+
+class Launch {
+ public:
+  Launch(const LaunchConfig& config, const Arguments& command)
+      : config_(config),
+        timeout_(static_cast<std::int64_t>(
+            1000 * std::strtod(peek(command, "--dist-timeout", "600").c_str(), nullptr))) {
+    choose_port();
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&set, signal);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_ = dist::Socket(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    for (int local = 0; local < config_.nproc_per_node; ++local) start(local, command);
+  }
+
+  // The first failing rank's exit code.
+  int run() {
+    while (is_any_running()) {
+      wait_for_news();
+      end_who_stays();
+    }
+    for (RankProcess& rank : ranks_) pass_on(rank);
+    return exit_code_;
+  }
+
+ private:
+  // Kept bound until the end, so that no connection of another program is given this port.
+  void choose_port() {
+    if (config_.standalone) config_.nnodes = 1, config_.node_rank = 0, config_.master_port = 0;
+    if (config_.standalone || config_.master_addr.empty()) config_.master_addr = "127.0.0.1";
+    if (config_.master_port != 0) return;
+    config_.master_port = 29500;
+    if (config_.nnodes > 1) return;
+    reserved_ = dist::reserve_port(config_.master_addr);
+    config_.master_port = dist::port_of(reserved_);
+  }
+
+  void start(int local, const Arguments& command) {
+    const auto text = [](int number) { return std::to_string(number); };
+    const int rank = config_.node_rank * config_.nproc_per_node + local;
+    RankProcess::Variables variables = {
+        {"RANK", text(rank)},
+        {"LOCAL_RANK", text(local)},
+        {"WORLD_SIZE", text(config_.nnodes * config_.nproc_per_node)},
+        {"LOCAL_WORLD_SIZE", text(config_.nproc_per_node)},
+        {"GROUP_RANK", text(config_.node_rank)},
+        {"MASTER_ADDR", config_.master_addr},
+        {"MASTER_PORT", text(config_.master_port)},
+        // Of a launcher around this one.
+        {"TORCHELASTIC_USE_AGENT_STORE", ""},
+        {"TORCHELASTIC_RUN_ID", ""},
+        {"TORCHELASTIC_RESTART_COUNT", ""},
+    };
+    // Where all ranks are ours, no other job's may come in.
+    if (config_.nnodes == 1) variables.emplace_back("CONVOY_JOB", job_);
+    if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+      variables.emplace_back("OMP_NUM_THREADS",
+                             text(std::max(1, compute_threads() / config_.nproc_per_node)));
+    }
+    ranks_.emplace_back(rank, command, variables);
+  }
+
+  bool is_any_running() const {
+    return std::ranges::any_of(ranks_, [](const RankProcess& r) { return r.is_running(); });
+  }
+
+  void wait_for_news() {
+    std::vector<pollfd> polled = {{signals_.descriptor(), POLLIN, 0}};
+    for (const RankProcess& rank : ranks_) {
+      for (const int pipe : {rank.output(), rank.errors()}) {
+        if (pipe >= 0) polled.push_back({pipe, POLLIN, 0});
+      }
+    }
+    poll(polled.data(), polled.size(), 100);
+    signalfd_siginfo signal;
+    while (read(signals_.descriptor(), &signal, sizeof signal) == sizeof signal) {
+      const int number = static_cast<int>(signal.ssi_signo);
+      if (number != SIGCHLD) pass_on(number);
+    }
+    for (RankProcess& rank : ranks_) {
+      pass_on(rank);
+      if (rank.look()) note_end(rank);
+    }
+  }
+
+  static void pass_on(RankProcess& rank) {
+    rank.pass_on_output();
+    rank.pass_on_errors();
+  }
+
+  // The first and the second as they are: ranks save at one and end at once at two.
+  void pass_on(int signal) {
+    ++signals_seen_;
+    for (const RankProcess& rank : ranks_) rank.send(signals_seen_ > 2 ? SIGKILL : signal);
+  }
+
+  void note_end(RankProcess& rank) {
+    pass_on(rank);
+    if (rank.exit_code() == 0 || (exit_code_ != 0 && exit_code_ != kStoppedBySignal)) return;
+    exit_code_ = rank.exit_code();
+    first_failure_ = Clock::now();
+    if (exit_code_ == kStoppedBySignal) return;
+    fmt::print(stderr, "convoy launch: rank {} {}\n", rank.rank(), rank.how_it_ended());
+  }
+
+  // After a failure: who is stopped will not notice, all others have the time that they need.
+  void end_who_stays() {
+    if (exit_code_ == 0) return;
+    const auto since = Clock::now() - first_failure_;
+    for (const RankProcess& rank : ranks_) {
+      if (!rank.is_running()) continue;
+      if (rank.is_stopped() || since > timeout_ + 2 * kGrace) {
+        rank.send(SIGKILL);
+      } else if (since > timeout_ + kGrace && !asked_to_end_) {
+        fmt::print(stderr, "convoy launch: rank {} has not noticed; it is ended\n", rank.rank());
+        rank.send(SIGTERM);
+      }
+    }
+    asked_to_end_ = asked_to_end_ || since > timeout_ + kGrace;
+  }
+
+  LaunchConfig config_;
+  milliseconds timeout_;
+  std::string job_ = fresh_name();
+  dist::Socket reserved_, signals_;
+  std::vector<RankProcess> ranks_;
+  int exit_code_ = 0, signals_seen_ = 0;
+  Clock::time_point first_failure_;
+  bool asked_to_end_ = false;
+};
+
+}  // namespace
+
+int run_launch(const Arguments& arguments) {
+  const auto split = std::ranges::find(arguments, "--");
+  bool help = false;
+  const LaunchConfig config = read_flags(Arguments(arguments.begin(), split), help);
+  if (help) return 0;
+  check(config);
+  if (split == arguments.end() || split + 1 == arguments.end()) {
+    fail_usage(
+        "launch expects -- and a command after its flags, as in convoy launch --nproc-per-node 2 "
+        "-- train --model lenet5; found none");
+  }
+  return Launch(config, Arguments(split + 1, arguments.end())).run();
+}
+
+}  // namespace convoy::apps
