@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// convoy launch from outside: ranks that train, fail, are killed and stopped, and a launcher that
+// is ended; whatever happens no process stays behind.
+#include <sys/wait.h>
+
+#include "apps/convoy/rank_process.h"
+#include "tests/apps/program.h"
+
+namespace convoy::testing {
+namespace {
+
+// Three ranks that train until they are told to end. Starts them, runs `then` when five steps are
+// logged, with the launcher's process in $p and the ranks' in $1 $2 $3, and waits for the launcher.
+// Who still runs afterwards (a zombie does not) is named on standard output.
+Outcome during_training(const Folder& folder, const std::string& then) {
+  make_digits(folder);
+  return run_script(
+      folder,
+      "\"$convoy\" launch --nproc-per-node 3 -- " + kTinyTrain +
+          "--epochs 100000 --checkpoint-hist 1 --dist-timeout 2 --output run "
+          ">\"$out\" 2>\"$err\" & p=$!; i=0; "
+          "while [ $(cat run/metrics.jsonl 2>/dev/null | wc -l) -lt 5 ] && "
+          "[ $i -lt 1200 ]; do sleep 0.05; i=$((i+1)); done; "
+          "set -- $(cat /proc/$p/task/$p/children); " +
+          then +
+          "; wait $p; code=$?; sleep 0.2; for q in \"$@\"; do "
+          "grep -q '^State:.*[RSDT] ' /proc/$q/status 2>/dev/null && echo \"$q stays behind\" "
+          ">>\"$out\"; done; exit $code");
+}
+
+void expect_nobody_stays(const Outcome& run) {
+  EXPECT_EQ(run.out.find("stays behind"), std::string::npos) << run.out;
+}
+
+void expect_says(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' does not say '" << part << "'";
+}
+
+TEST(Launch, RanksTrainAndRank0Speaks) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run =
+      convoy_run(folder, "launch --nproc-per-node 2 -- " + kTinyTrain + "--epochs 1 --output run");
+  EXPECT_EQ(run.code, 0) << run.err;
+  expect_says(last_line(run.out), "top1 ");
+  EXPECT_EQ(run.out.find("[rank"), std::string::npos) << run.out;
+  EXPECT_EQ(run.out.find("top1 ", run.out.rfind("top1 ") + 1), std::string::npos);
+}
+
+TEST(Launch, ErrorsHaveTheirRankAndTheFirstsExitCode) {
+  const Folder folder;
+  const Outcome run = convoy_run(folder, "launch --nproc-per-node 2 -- train --modle x");
+  EXPECT_EQ(run.code, 2);
+  for (const char* rank : {"[rank 0] ", "[rank 1] "}) {
+    expect_says(run.err, std::string(rank) + "convoy: unknown flag --modle");
+  }
+  expect_says(run.err, " ended with exit code 2");
+}
+
+TEST(Launch, AKilledRankEndsAllAndIsNamed) {
+  const Folder folder;
+  const Outcome run = during_training(folder, "kill -9 $2");
+  EXPECT_EQ(run.code, 128 + SIGKILL);
+  expect_says(run.err, "convoy launch: rank 1 was killed by signal 9 (Killed)");
+  for (const char* rank : {"[rank 0] ", "[rank 2] "}) {
+    expect_says(run.err, std::string(rank) + "convoy: rank 1 is gone (killed or crashed)");
+  }
+  expect_nobody_stays(run);
+}
+
+TEST(Launch, AStoppedRankEndsAllAndIsEnded) {
+  const Folder folder;
+  const Outcome run = during_training(folder, "kill -STOP $3");
+  EXPECT_EQ(run.code, 1);
+  for (const char* rank : {"[rank 0] ", "[rank 1] "}) {
+    expect_says(run.err, std::string(rank) + "convoy: rank 2 has not been heard of for 2.0 s");
+  }
+  expect_nobody_stays(run);
+}
+
+TEST(Launch, NobodyOutlivesTheLauncher) {
+  const Folder folder;
+  const Outcome run = during_training(folder, "kill -9 $p");
+  EXPECT_EQ(run.code, 128 + SIGKILL);
+  expect_nobody_stays(run);
+}
+
+TEST(Launch, ASignalLetsAllRanksSaveAndStop) {
+  for (const char* signal : {"INT", "TERM"}) {
+    const Folder folder;
+    const Outcome run = during_training(folder, std::string("kill -") + signal + " $p");
+    EXPECT_EQ(run.code, 75) << run.err;
+    EXPECT_EQ(run.err, "");
+    expect_says(last_line(run.out), "stopped by a signal at step ");
+    expect_nobody_stays(run);
+  }
+}
+
+TEST(Launch, BadUseIsExplained) {
+  const Folder folder;
+  const struct {
+    const char *arguments, *said;
+  } cases[] = {
+      {"launch --nproc-per-node 2", "launch expects -- and a command"},
+      {"launch --nproc-per-node 2 --", "launch expects -- and a command"},
+      {"launch --nproc-per-node 0 -- train", "--nproc-per-node expects 1 to 1024, found 0"},
+      {"launch --nnodes 2 -- train", "--master-addr expects machine 0's address"},
+      {"launch --nnodes 2 --node-rank 2 -- train", "--node-rank expects 0 to 1, found 2"},
+      {"launch --master_port 70000 -- train", "--master-port expects 0 to 65535, found 70000"},
+      {"launch --nprocs 2 -- train", "did you mean --"},
+  };
+  for (const auto& [arguments, said] : cases) {
+    const Outcome run = convoy_run(folder, arguments);
+    EXPECT_EQ(run.code, 2) << arguments;
+    expect_says(run.err, said);
+  }
+  expect_says(convoy_run(folder, "launch --help").out, "--nproc-per-node");
+}
+
+TEST(PrefixedLines, KeepsPiecesOfALineTogether) {
+  apps::PrefixedLines lines(12);
+  EXPECT_EQ(lines.take("one\ntw"), "[rank 12] one\n");
+  EXPECT_EQ(lines.take("o"), "");
+  EXPECT_EQ(lines.take("\n\nfour"), "[rank 12] two\n[rank 12] \n");
+  EXPECT_EQ(lines.rest(), "[rank 12] four\n");
+  EXPECT_EQ(lines.rest(), "");
+  std::string endless;
+  for (int i = 0; i < 100; ++i) endless += lines.take(std::string(10000, 'x'));
+  EXPECT_GT(endless.size(), 900000u) << "a line without an end is kept in memory";
+}
+
+}  // namespace
+}  // namespace convoy::testing
