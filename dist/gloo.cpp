@@ -16,6 +16,7 @@
 #include "dist/operation.h"
 #include "dist/peers.h"
 #include "dist/sum.h"
+#include "runtime/profiler.h"
 #include "runtime/stream.h"
 
 namespace convoy::dist {
@@ -79,6 +80,7 @@ class Engine {
   explicit Engine(Peers& peers) : peers_(peers) {}
 
   void run(const Job& job) {
+    const ProfileSpan span(name(job.operation.kind), Device{});
     agree(job.operation);
     switch (job.operation.kind) {
       case OperationKind::reduce_scatter:

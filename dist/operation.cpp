@@ -2,7 +2,6 @@
 #include "dist/operation.h"
 
 namespace convoy::dist {
-namespace {
 
 const char* name(OperationKind kind) {
   switch (kind) {
@@ -19,6 +18,8 @@ const char* name(OperationKind kind) {
   }
   return "unknown";
 }
+
+namespace {
 
 void check_tensor(const char* op, const char* role, const Tensor& tensor, std::int64_t count) {
   require(tensor.defined(), "{}: {} expects a tensor, found none", op, role);

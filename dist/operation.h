@@ -19,6 +19,8 @@ enum class OperationKind : std::uint8_t {
   barrier
 };
 
+const char* name(OperationKind kind);  // "all_reduce"
+
 struct Operation {
   OperationKind kind = OperationKind::barrier;
   std::int64_t number = 0;  // of this communicator's operations, from 1

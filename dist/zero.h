@@ -10,7 +10,7 @@
 //   ...
 //   reducer.finish();
 //   optimizer.step();
-//   gather_values(store, reducer.buckets(), communicator);
+//   for (Work& part : gather_values(store, reducer.buckets(), communicator)) part.wait();
 //
 // Stage 0 is plain data parallel: everyone steps everything, and only the norms are shared out, so
 // that they have the same bits.
@@ -31,10 +31,10 @@ std::shared_ptr<const nn::Shards> make_shards(const nn::ParameterStore& store,
                                               const std::vector<Bucket>& buckets,
                                               Communicator& communicator, int zero_stage);
 
-// Every rank's parts of the model's parameters, to be called after each step of the optimizer. In
-// reverse order of the buckets, so that the first layers have theirs first. What follows on the
-// current stream finds them.
-void gather_values(const nn::ParameterStore& store, const std::vector<Bucket>& buckets,
-                   Communicator& communicator);
+// Starts the exchange of every rank's parts of the model's parameters, to be called after each step
+// of the optimizer. In reverse order of the buckets, so that the first layers have theirs first.
+// What follows wait() on the current stream finds them.
+std::vector<Work> gather_values(const nn::ParameterStore& store, const std::vector<Bucket>& buckets,
+                                Communicator& communicator);
 
 }  // namespace convoy::dist

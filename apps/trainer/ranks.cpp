@@ -111,7 +111,6 @@ nn::ParameterStore& Ranks::share(const nn::Module& model, nn::ParameterStore& st
 }
 
 void Ranks::backward(const std::function<void()>& pass, bool last) {
-  enter("forward");
   if (reducer_ && last) return reducer_->backward(pass);
   pass();
 }
@@ -125,8 +124,14 @@ void Ranks::finish_gradients() {
 
 void Ranks::gather_parameters() {
   if (!reducer_ || !options_.own_parts_only) return;
-  enter("gather");
-  dist::gather_values(*store_, reducer_->buckets(), group_->communicator());
+  parameters_ = dist::gather_values(*store_, reducer_->buckets(), group_->communicator());
+}
+
+void Ranks::await_parameters() {
+  if (parameters_.empty()) return;
+  enter("gather of parameters");
+  for (dist::Work& part : parameters_) part.wait();
+  parameters_.clear();
 }
 
 void Ranks::sum_figures() {

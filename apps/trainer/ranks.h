@@ -56,8 +56,10 @@ class Ranks {
   // Runs the forward and backward pass of a batch; that of a step's last batch sends gradients.
   void backward(const std::function<void()>& pass, bool last);
   void finish_gradients();
-  // After the optimizer's step: with ZeRO, each rank gets what the others have stepped.
+  // After the optimizer's step: with ZeRO, each rank begins to get what the others have stepped,
+  // and has it when await_parameters() returns, before the next use of the model.
   void gather_parameters();
+  void await_parameters();
   // Makes of the step's loss and counts in StepState those of all ranks.
   void sum_figures();
   // A stop that any rank wishes becomes all ranks' one, a step later. To be called once per step.
@@ -75,9 +77,10 @@ class Ranks {
   std::unique_ptr<dist::Group> group_;  // of more than one rank
   std::unique_ptr<dist::Reducer> reducer_;
   const nn::ParameterStore* store_ = nullptr;
-  Tensor loss_, counts_;  // of the step, on the device
-  Tensor wishes_;         // i64 [2], how many ranks wish to stop for what
-  dist::Work agreement_;  // under way
+  std::vector<dist::Work> parameters_;  // under way
+  Tensor loss_, counts_;                // of the step, on the device
+  Tensor wishes_;                       // i64 [2], how many ranks wish to stop for what
+  dist::Work agreement_;                // under way
 };
 
 }  // namespace convoy::apps

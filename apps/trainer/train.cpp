@@ -172,7 +172,7 @@ void Trainer::start() {
   std::fflush(stdout);
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
-  if (!config_.profile.empty()) Profiler::start();
+  if (!config_.profile.empty() && ranks_.first()) Profiler::start();
 }
 
 void note_loading(StepMetrics& m, const data::LoaderStats& s) {
@@ -248,6 +248,7 @@ void Trainer::train_epoch() {
     if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
   steps_->finish();
+  ranks_.await_parameters();
   if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
   if (state_.position >= end && stop_ != Stop::signal) {
@@ -309,7 +310,7 @@ TrainResult Trainer::run() {
   if (const std::string line = without_vendor_line(); !line.empty()) {
     fmt::print(stderr, "convoy: note: {}\n", line);
   }
-  if (!config_.profile.empty()) Profiler::write(config_.profile);
+  if (!config_.profile.empty() && ranks_.first()) Profiler::write(config_.profile);
   result_.steps = state_.step;
   result_.interrupted = stop_ == Stop::signal;
   return result_;

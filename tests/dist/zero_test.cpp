@@ -106,7 +106,7 @@ TEST(Zero, ValuesComeFromTheirOwners) {
               .fill_(7);
         }
       }
-      gather_values(m.store, buckets, communicator);
+      for (Work& part : gather_values(m.store, buckets, communicator)) part.wait();
       for (std::size_t g = 0; g < m.store.groups().size(); ++g) {
         const Tensor found = m.store.groups()[g].values;
         const Tensor expected = untouched.store.groups()[g].values;
