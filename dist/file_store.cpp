@@ -67,10 +67,6 @@ std::optional<std::string> read_whole(const fs::path& path) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
-std::string joined(const std::vector<int>& ranks) {
-  return fmt::format("{}", fmt::join(ranks, ", "));
-}
-
 }  // namespace
 
 FileStore::FileStore(const fs::path& folder, const Place& place, std::chrono::milliseconds timeout)
@@ -117,14 +113,21 @@ void FileStore::gather(std::chrono::milliseconds timeout) {
   while (!all_have("here")) {
     answer_questions();
     if (patience.pause()) continue;
-    std::vector<int> missing;
-    for (int rank = 0; rank < world_size_; ++rank) {
-      if (!fs::exists(mark("here", rank))) missing.push_back(rank);
-    }
-    fail("store: expects {} ranks in '{}' within {} s, found no rank {}", world_size_,
-         folder_.string(), in_seconds(timeout), joined(missing));
+    const std::string text = who_is_missing(timeout);
+    write_whole(run_ / "failed", run_, text);
+    fail("{}", text);
   }
+  write_whole(run_ / "all", run_, "");
   remove_questions();
+}
+
+std::string FileStore::who_is_missing(std::chrono::milliseconds timeout) const {
+  std::vector<int> missing;
+  for (int rank = 0; rank < world_size_; ++rank) {
+    if (!fs::exists(mark("here", rank))) missing.push_back(rank);
+  }
+  return fmt::format("store: expects {} ranks in '{}' within {} s, found no rank {}", world_size_,
+                     folder_.string(), in_seconds(timeout), fmt::join(missing, ", "));
 }
 
 // Those of an earlier job are answered too: nobody is there to read it.
@@ -176,6 +179,19 @@ void FileStore::join(std::chrono::milliseconds timeout) {
   }
   if (descriptor < 0) fail_io("create", mark("here", rank_));
   close(descriptor);
+  await_all(timeout);
+}
+
+// Rank 0 gives up first, and says for whom.
+void FileStore::await_all(std::chrono::milliseconds timeout) const {
+  Patience patience(timeout + std::chrono::seconds(1));
+  while (!fs::exists(run_ / "all")) {
+    if (const auto why = read_whole(run_ / "failed")) fail("{}", *why);
+    require(patience.pause(),
+            "store: rank {} expects all {} ranks in '{}' within {} s, but rank 0 "
+            "has not said so; is it still running?",
+            rank_, world_size_, folder_.string(), in_seconds(timeout));
+  }
 }
 
 void FileStore::set(const std::string& key, const std::string& value) {

@@ -10,6 +10,7 @@
 //   rank r   FOLDER/ask.<r>.<number>              "I am here"
 //   rank 0   FOLDER/answer.<number>               "our folder is run-<number of rank 0>"
 //   rank r   FOLDER/run-…/here.<r>                "I have understood"; rank 0 waits for all
+//   rank 0   FOLDER/run-…/all, or failed          "all have come", or who has not
 //
 // The last rank to leave removes the run's folder. Two jobs at one time need folders of their own,
 // or names of their own (Place::job).
@@ -36,6 +37,8 @@ class FileStore final : public Store {
   void gather(std::chrono::milliseconds timeout);
   void answer_questions() const;
   void join(std::chrono::milliseconds timeout);
+  void await_all(std::chrono::milliseconds timeout) const;
+  std::string who_is_missing(std::chrono::milliseconds timeout) const;
   void remove_questions() const;
   bool all_have(const char* mark) const;
   std::filesystem::path mark(const char* name, int rank) const;

@@ -69,6 +69,18 @@ Difference first_difference(const std::string& first, const std::string& second)
   return {excerpt(first, at), excerpt(second, at)};
 }
 
+void require_own_gpus(const std::vector<GpuPlace>& places) {
+  std::map<std::pair<std::string, std::string>, int> owners;
+  for (int rank = 0; rank < std::ssize(places); ++rank) {
+    const auto& [host, bus] = places[static_cast<std::size_t>(rank)];
+    const auto [owner, is_first] = owners.emplace(std::pair(host, bus), rank);
+    require(is_first,
+            "group: expects a GPU for each rank, but ranks {} and {} both use the one at {} of {}; "
+            "start fewer ranks, or give each its own by --device cuda or CUDA_VISIBLE_DEVICES",
+            owner->second, rank, bus, host);
+  }
+}
+
 Group::Group(const Place& place, const Device& device, const GroupOptions& options)
     : place_(place), timeout_(options.timeout) {
   require(place_.rank >= 0 && place_.rank < place_.world_size,
@@ -121,19 +133,14 @@ void Group::await_all_ranks() {
 
 void Group::require_own_gpu(const Device& device) {
   if (device.type != DeviceType::cuda) return;
-  const std::string mine = machine() + "\n" + gpu(device);
-  store_->set(key_of("gpu", rank()), mine);
-  std::map<std::string, int> owners;
+  store_->set(key_of("machine", rank()), machine());
+  store_->set(key_of("gpu", rank()), gpu(device));
+  std::vector<GpuPlace> places;
   for (int other = 0; other < world_size(); ++other) {
-    const std::string theirs = store_->wait(key_of("gpu", other), timeout_);
-    const auto [owner, is_first] = owners.emplace(theirs, other);
-    if (is_first) continue;
-    const auto line = theirs.find('\n');
-    fail(
-        "group: expects a GPU for each rank, but ranks {} and {} both use the one at {} of {}; "
-        "give each --device cuda:LOCAL_RANK, or fewer ranks",
-        owner->second, other, theirs.substr(line + 1), theirs.substr(0, theirs.find(' ')));
+    places.push_back({store_->wait(key_of("machine", other), timeout_),
+                      store_->wait(key_of("gpu", other), timeout_)});
   }
+  require_own_gpus(places);
 }
 
 void Group::connect(const Device& device) {

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dist/communicator.h"
 #include "dist/health.h"
@@ -71,6 +72,13 @@ class Group {
   std::unique_ptr<Communicator> communicator_, host_;
   std::map<std::string, int> compared_;  // how often, by name
 };
+
+// Where a rank's GPU is: the machine, as NCCL tells machines apart, and its bus there.
+struct GpuPlace {
+  std::string machine, bus;
+};
+// Throws Error that names two ranks with one GPU.
+void require_own_gpus(const std::vector<GpuPlace>& places);
 
 // Where two texts begin to differ, as seen in each: of lines of JSON the key and its two values.
 struct Difference {

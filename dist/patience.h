@@ -18,14 +18,14 @@ namespace convoy::dist {
 class Patience {
  public:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds kLongestGap{250};
 
-  explicit Patience(std::chrono::milliseconds limit) : limit_(limit) {}
+  explicit Patience(std::chrono::milliseconds limit)
+      : limit_(limit), longest_gap_(std::clamp<Clock::duration>(limit / 4, kLeast, kMost)) {}
 
   // Takes account of the time since the last call; false once the limit has passed.
   bool go_on() {
     const Clock::time_point now = Clock::now();
-    waited_ += std::min<Clock::duration>(now - last_, kLongestGap);
+    waited_ += std::min(now - last_, longest_gap_);
     last_ = now;
     return waited_ < limit_;
   }
@@ -38,7 +38,10 @@ class Patience {
   }
 
  private:
-  Clock::duration limit_, waited_{};
+  // What goes by between two calls counts up to this: on a busy machine it may be long.
+  static constexpr std::chrono::milliseconds kLeast{250}, kMost{2000};
+
+  Clock::duration limit_, longest_gap_, waited_{};
   Clock::time_point last_ = Clock::now();
   std::chrono::milliseconds pause_{1};
 };

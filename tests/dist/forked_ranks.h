@@ -21,6 +21,13 @@
 
 namespace convoy::testing {
 
+// Seconds that ranks get beyond the timeout to end.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr double kToEnd = 20;
+#else
+inline constexpr double kToEnd = 2;
+#endif
+
 class ForkedRanks {
  public:
   struct Ended {

@@ -119,7 +119,8 @@ TEST(HealthOfRanks, AKilledOneIsNamedAtOnce) {
   for (const auto& scene : on_each_rank(/*over_tcp=*/true, killed)) {
     EXPECT_EQ(scene->ranks.await(scene->loss.rank).signal, SIGKILL);
     expect_all_others_end(scene->ranks, scene->loss.rank,
-                          scene->loss.named("is gone (killed or crashed)"), scene->job.lost() + 2);
+                          scene->loss.named("is gone (killed or crashed)"),
+                          scene->job.lost() + testing::kToEnd);
   }
 }
 
@@ -128,7 +129,7 @@ TEST(HealthOfRanks, AStoppedOneIsNamedAfterTheTimeout) {
     scene->job.await_mark("lost");
     expect_all_others_end(scene->ranks, scene->loss.rank,
                           scene->loss.named("has not been heard of for 1.5 s"),
-                          scene->job.lost() + 1.5 + 2);
+                          scene->job.lost() + 1.5 + testing::kToEnd);
     // It goes on: the others are gone, so it ends too.
     scene->ranks.send(scene->loss.rank, SIGCONT);
     EXPECT_EQ(scene->ranks.await(scene->loss.rank).code, 1);
@@ -170,7 +171,7 @@ TEST(HealthOfRanks, InASharedFolderALostOneIsNamedAfterTheTimeout) {
     EXPECT_EQ(scene->ranks.await(scene->loss.rank).signal, SIGKILL);
     expect_all_others_end(scene->ranks, scene->loss.rank,
                           scene->loss.named("has not been heard of for 1.5 s"),
-                          scene->job.lost() + 1.5 + 2);
+                          scene->job.lost() + 1.5 + testing::kToEnd);
   }
 }
 

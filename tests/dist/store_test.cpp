@@ -100,7 +100,7 @@ TEST(FileStore, NamesTheRanksThatHaveNotCome) {
 
 TEST(FileStore, RefusesAnotherNumberOfRanksAndTheSameRankTwice) {
   const TemporaryFolder folder;
-  std::string wrong_size, second;
+  std::string wrong_size, first, second;
   {
     std::jthread rank0([&] {
       Place place = file_place(folder);
@@ -112,13 +112,23 @@ TEST(FileStore, RefusesAnotherNumberOfRanksAndTheSameRankTwice) {
     place.world_size = 2;
     wrong_size = error_of([&] { open_store(place, 20s); });
     place.world_size = 3;
-    const auto first = open_store(place, 20s);
+    std::jthread rank1([&] { first = error_of([&] { open_store(place, 20s); }); });
+    const auto here = [&] {
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+        if (entry.path().filename() == "here.1") return true;
+      }
+      return false;
+    };
+    while (!here()) std::this_thread::sleep_for(1ms);
     second = error_of([&] { open_store(place, 20s); });
   }
   EXPECT_NE(wrong_size.find("rank 1 expects 2 ranks, but rank 0 has been started with 3"),
             std::string::npos)
       << wrong_size;
   EXPECT_NE(second.find("expects one process with rank 1"), std::string::npos) << second;
+  // Rank 2 never comes: rank 1 hears of it from rank 0.
+  EXPECT_NE(first.find("expects 3 ranks"), std::string::npos) << first;
+  EXPECT_NE(first.find("within 1 s, found no rank 2"), std::string::npos) << first;
 }
 
 TEST(Store, WaitEndsAndNamesTheKey) {
