@@ -5,6 +5,7 @@
 #include <bit>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 
 #include "dist/zero.h"
 #include "kernels/copy.h"
@@ -57,7 +58,10 @@ void copy_values(const void* from, void* to, std::int64_t count, DType dtype,
 Ranks::Ranks(const TrainConfig& c)
     : place_(dist::place_from_environment(c.ranks.dist_init)),
       device_(device_of(c, place_)),
-      batch_size_(global_batch_size(c, place_)) {
+      batch_size_(global_batch_size(c, place_)),
+      sync_bn_(c.ranks.sync_bn),
+      running_statistics_(c.ranks.dist_bn == "reduce" ? nn::RunningStatistics::mean
+                                                      : nn::RunningStatistics::of_first) {
   options_.buckets.cap_mb = c.ranks.bucket_cap_mb;
   options_.buckets.first_cap_mb = std::min(1.0, c.ranks.bucket_cap_mb);
   options_.own_parts_only = c.ranks.zero_stage == 1;
@@ -89,7 +93,8 @@ void Ranks::enter(const char* phase) {
 }
 
 void Ranks::share_cores() const {
-  if (place_.local_world_size == 1) return;
+  // Launchers that set it have shared them out.
+  if (place_.local_world_size == 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return;
   set_compute_threads(std::max(1, compute_threads() / place_.local_world_size));
 }
 
@@ -101,13 +106,23 @@ void Ranks::barrier() {
   if (group_) group_->host().barrier();
 }
 
-nn::ParameterStore& Ranks::share(const nn::Module& model, nn::ParameterStore& store) {
+nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {
   if (!group_) return store;
+  model_ = &model;
   dist::Communicator& all = group_->communicator();
   store_ = &store;
   reducer_ = std::make_unique<dist::Reducer>(model, store, all, options_);
   store.share(dist::make_shards(store, reducer_->buckets(), all, options_.own_parts_only ? 1 : 0));
+  // Host memory has a communicator beside the gradients', behind which norms need not wait.
+  exchange_ = dist::rank_exchange(device_.type == DeviceType::cuda ? all : group_->host());
+  if (sync_bn_) nn::synchronise_batch_norm(model, exchange_);
   return store;
+}
+
+void Ranks::share_statistics() {
+  if (!model_) return;
+  enter("share statistics");
+  nn::share_running_statistics(*model_, *exchange_, running_statistics_);
 }
 
 void Ranks::backward(const std::function<void()>& pass, bool last) {

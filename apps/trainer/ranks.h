@@ -17,6 +17,7 @@
 #include "data/loader_options.h"
 #include "dist/group.h"
 #include "dist/reducer.h"
+#include "nn/batch_norm_ranks.h"
 
 namespace convoy::apps {
 
@@ -52,7 +53,9 @@ class Ranks {
 
   // The model whose gradients are summed; both must outlive this. To be called before an optimizer
   // is made of the store, which is returned.
-  nn::ParameterStore& share(const nn::Module& model, nn::ParameterStore& store);
+  nn::ParameterStore& share(nn::Module& model, nn::ParameterStore& store);
+  // Lets all have the same running statistics of batch norm, before they are used or saved.
+  void share_statistics();
   // Runs the forward and backward pass of a batch; that of a step's last batch sends gradients.
   void backward(const std::function<void()>& pass, bool last);
   void finish_gradients();
@@ -74,8 +77,12 @@ class Ranks {
   Device device_;
   int batch_size_;
   dist::ReducerOptions options_;
+  bool sync_bn_;
+  nn::RunningStatistics running_statistics_;
   std::unique_ptr<dist::Group> group_;  // of more than one rank
   std::unique_ptr<dist::Reducer> reducer_;
+  std::shared_ptr<RankExchange> exchange_;
+  nn::Module* model_ = nullptr;
   const nn::ParameterStore* store_ = nullptr;
   std::vector<dist::Work> parameters_;  // under way
   Tensor loss_, counts_;                // of the step, on the device

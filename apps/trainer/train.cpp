@@ -249,6 +249,7 @@ void Trainer::train_epoch() {
   }
   steps_->finish();
   ranks_.await_parameters();
+  ranks_.share_statistics();
   if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
   if (state_.position >= end && stop_ != Stop::signal) {

@@ -82,6 +82,23 @@ TEST(Ranks, TrainOnTheSimulatorInMixedPrecision) {
   expect_same_weights(folder / "amp0", folder / "amp1");
 }
 
+TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags =
+      "--model resnet20 --global-batch-size 12 --max-steps 3 --limit-val-batches 1 --output ";
+  ASSERT_EQ(train_on(folder, 1, flags + "one").code, 0);
+  const auto one = steps_of(folder / "one");
+  for (const std::string bn : {"--sync-bn", "--dist-bn reduce", "--dist-bn broadcast"}) {
+    fs::remove_all(folder / "two");
+    const Outcome run = train_on(folder, 2, flags + "two " + bn);
+    ASSERT_EQ(run.code, 0) << run.err;
+    const double apart =
+        std::abs(steps_of(folder / "two")[2]["loss"].get<double>() - one[2]["loss"].get<double>());
+    EXPECT_EQ(apart < 1e-3, bn == "--sync-bn") << bn << ": " << apart;
+  }
+}
+
 // In the trace of the first steps, buckets other than the last are summed while backward goes on.
 TEST(Ranks, GradientsAreSummedInsideBackward) {
   const Folder folder;
