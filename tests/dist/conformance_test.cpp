@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "kernels/half.h"
+#include "kernels/sim/options.h"
 #include "tests/dist/engines.h"
 
 namespace convoy::dist {
@@ -300,6 +301,25 @@ TEST_P(Conformance, OperationsRunInOrderBesideTheCaller) {
     }
   };
   for (const int world_size : {1, 2, 4}) each_rank(world_size, run);
+}
+
+// The simulator's streams run as late as they may: an operation that does not wait for what its
+// caller has enqueued reads what was there before.
+TEST_P(Conformance, WhatTheCallersStreamHasYetToWriteIsWaitedFor) {
+  if (GetParam().devices(0).back().type != DeviceType::sim) GTEST_SKIP() << "it is for sim";
+  sim::options().async = sim::Async::late;
+  each_rank(3, [&](Communicator& ranks) {
+    Tensor data = zeros({1000}, {DType::f32, GetParam().devices(ranks.rank()).back()});
+    const Tensor out = zeros({1000}, data.like());
+    for (int round = 1; round <= 5; ++round) {
+      data.fill_(round);
+      ranks.all_reduce(data, out, Partition(1000, 3)).wait();
+      data.copy_(out);
+      ranks.broadcast(data, 2).wait();
+      EXPECT_EQ(to_vector<float>(data), std::vector<float>(1000, 3.0f * static_cast<float>(round)));
+    }
+  });
+  sim::options().async = sim::Async::eager;
 }
 
 TEST_P(Conformance, NobodyPassesABarrierBeforeAllHaveCome) {
