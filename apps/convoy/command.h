@@ -23,6 +23,7 @@ int run_predict(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
 int run_check(const Arguments& arguments);
 int run_pack(const Arguments& arguments);
+int run_plan(const Arguments& arguments);
 int run_synth(const Arguments& arguments);
 int run_models(const Arguments& arguments);
 int run_summary(const Arguments& arguments);

@@ -36,6 +36,7 @@ constexpr Command kCommands[] = {
     {"synth", "write a small data set of drawn digits as JPEG files", run_synth},
     {"models", "list the models", run_models},
     {"summary", "a model's layers, parameters, multiplications and activations", run_summary},
+    {"plan", "memory and communication of a run over many ranks, before it starts", run_plan},
     {"devices", "list what this build can run on here", run_devices},
     {"doctor", "check this machine and this build", run_doctor},
 };

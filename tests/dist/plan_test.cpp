@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "dist/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "nn/init.h"
+#include "nn/loss.h"
+#include "runtime/allocator.h"
+
+namespace convoy::dist {
+namespace {
+
+double live_bytes() { return static_cast<double>(allocator({}).stats().live_bytes); }
+
+// The allocator's size classes lose up to an eighth of what was asked for.
+void expect_allocated(double found, std::int64_t planned, const char* what) {
+  const auto expected = static_cast<double>(planned);
+  EXPECT_GE(found, expected) << what;
+  EXPECT_LE(found, 1.125 * expected + 4096) << what;
+}
+
+// What one rank that does all by itself asks the allocator for.
+void expect_plan_is_kept(const PlanOptions& options) {
+  const StagePlan plan = make_plan(options).stages[0];
+  const nn::ModelInfo& info = nn::model_info(options.model);
+  const double before = live_bytes();
+  const auto model = nn::create_model(options.model);
+  nn::initialize(*model, 1);
+  nn::ParameterStore store(*model, {}, {}, options.half);
+  nn::Optimizer optimizer(store, options.optimizer);
+  EXPECT_EQ(optimizer.optimizer_bytes(), plan.optimizer);
+  double buffers = 0;  // running statistics, which no plan counts
+  for (const nn::NamedTensor& b : model->buffers()) {
+    const auto bytes = static_cast<std::size_t>(b.tensor.count()) * size_of(b.tensor.dtype());
+    buffers += static_cast<double>(Allocator::size_class(bytes));
+  }
+  expect_allocated(live_bytes() - before - buffers,
+                   plan.parameters + plan.gradients + plan.optimizer, "at rest");
+  if (options.half) return;  // on cpu models compute in f32
+
+  const double resting = live_bytes();
+  allocator({}).reset_peak();
+  const Tensor x = zeros({options.batch_size, info.image_size, info.image_size, info.in_channels});
+  cross_entropy((*model)(x), zeros({options.batch_size}, {DType::i64}), {}).backward();
+  const double took = static_cast<double>(allocator({}).stats().peak_bytes) - resting;
+  EXPECT_NEAR(took, static_cast<double>(plan.activations), 0.15 * took) << options.model;
+}
+
+TEST(Plan, IsWhatTheAllocatorIsAskedFor) {
+  for (const int batch_size : {2, 5, 33}) {
+    expect_plan_is_kept({.model = "lenet5", .batch_size = batch_size});
+    expect_plan_is_kept({.model = "resnet20", .batch_size = batch_size});
+  }
+  expect_plan_is_kept({.model = "resnet20", .batch_size = 40, .dry_run_bytes = 12e6});
+  using enum nn::OptimizerKind;
+  expect_plan_is_kept({.model = "lenet5", .batch_size = 2, .optimizer = {.kind = adamw}});
+  expect_plan_is_kept(
+      {.model = "lenet5", .batch_size = 2, .half = DType::f16, .optimizer = {.kind = adamw}});
+}
+
+TEST(Plan, OptimizerBytesFallToOneOfAllRanks) {
+  for (const int world_size : {2, 3, 4, 8}) {
+    const Plan plan = make_plan({.model = "resnet20",
+                                 .world_size = world_size,
+                                 .batch_size = 2,
+                                 .half = DType::bf16,
+                                 .optimizer = {.kind = nn::OptimizerKind::adamw}});
+    const auto &all = plan.stages[0], &own = plan.stages[1];
+    const double part = static_cast<double>(all.optimizer) / world_size;
+    EXPECT_NEAR(static_cast<double>(own.optimizer), part, 0.02 * part) << world_size;
+    EXPECT_EQ(own.parameters, all.parameters);
+    EXPECT_EQ(own.gradients, 2 * all.parameters);
+    EXPECT_EQ(all.optimizer, 12 * (all.parameters / 2));  // masters, and AdamW's two
+  }
+}
+
+TEST(Plan, CommunicationIsThatOfARing) {
+  PlanOptions options{.model = "lenet5",
+                      .world_size = 4,
+                      .batch_size = 2,
+                      .bytes_per_second = 1e9,
+                      .latency = 1e-5};
+  EXPECT_DOUBLE_EQ(ring_seconds(options, 1'000'000, 1'000'000, 3), 0.75 * 2e-3 + 2 * 3 * 3 * 1e-5);
+  const Plan plan = make_plan(options);
+  EXPECT_EQ(plan.stages[0].sent, plan.stages[1].sent);  // f32: all that ZeRO gathers is as large
+  EXPECT_DOUBLE_EQ(plan.stages[0].seconds, ring_seconds(options, plan.stages[0].gradients,
+                                                        plan.stages[0].gradients, plan.buckets));
+  options.half = DType::f16;
+  const Plan half = make_plan(options);
+  EXPECT_EQ(half.stages[1].sent * 4, half.stages[0].sent * 3);  // half parameters are gathered
+  options.world_size = 1;
+  const Plan alone = make_plan(options);
+  EXPECT_EQ(alone.stages[0].sent, 0);
+  EXPECT_EQ(alone.stages[0].seconds, 0);
+  EXPECT_EQ(alone.stages[1].optimizer, alone.stages[0].optimizer);
+}
+
+TEST(Plan, RefusesWhatIsNoJob) {
+  EXPECT_THROW(make_plan({.model = "lenet"}), Error);
+  EXPECT_THROW(make_plan({.model = "lenet5", .world_size = 0}), Error);
+  EXPECT_THROW(make_plan({.model = "lenet5", .batch_size = 0}), Error);
+  EXPECT_THROW(make_plan({.model = "lenet5", .bytes_per_second = 0}), Error);
+}
+
+}  // namespace
+}  // namespace convoy::dist
