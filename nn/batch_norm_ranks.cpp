@@ -9,10 +9,11 @@
 namespace convoy::nn {
 namespace {
 
-// Mean and variance of every batch norm, in order.
+// Mean and variance of every batch norm that has its own, in order.
 std::vector<Tensor> running_statistics(Module& model) {
   std::vector<Tensor> all;
   model.for_each<BatchNorm2d>([&](const BatchNorm2d& norm) {
+    if (norm.is_synchronised()) return;
     const NormOperands operands = norm.operands();
     all.push_back(operands.running_mean);
     all.push_back(operands.running_var);

@@ -19,7 +19,8 @@ enum class RunningStatistics : std::uint8_t {
   mean,     // over the ranks, in their order: the same bits on all
   of_first  // those of rank 0
 };
-// Lets all ranks have the same running mean and variance. Collective.
+// Lets all ranks have the same running mean and variance. Those of synchronised norms are the same
+// already, and stay as they are. Collective.
 void share_running_statistics(Module& model, RankExchange& ranks, RunningStatistics which);
 
 }  // namespace convoy::nn

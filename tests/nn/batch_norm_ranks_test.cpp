@@ -115,6 +115,17 @@ TEST(RunningStatistics, AreTheRanksMeanOrTheFirstOnes) {
   }
 }
 
+TEST(RunningStatistics, OfSynchronisedNormsStayAsTheyAre) {
+  replay_ranks(3, [&](const std::shared_ptr<RankExchange>& ranks) {
+    const auto model = resnet();
+    synchronise_batch_norm(*model, ranks);
+    for (const NamedTensor& b : model->buffers())
+      Tensor(b.tensor).fill_(0.1);  // 3 * 0.1 / 3 is not
+    share_running_statistics(*model, *ranks, RunningStatistics::mean);
+    for (const NamedTensor& b : model->buffers()) EXPECT_EQ(to_vector<float>(b.tensor)[0], 0.1F);
+  });
+}
+
 TEST(RunningStatistics, AModelWithoutBatchNormHasNone) {
   const auto model = create_model("lenet5", {.num_classes = 4, .in_channels = 1});
   replay_ranks(2, [&](const std::shared_ptr<RankExchange>& ranks) {
