@@ -6,6 +6,8 @@
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
+#include "apps/trainer/setup.h"
+#include "nn/init.h"
 #include "nn/optimizer.h"
 
 namespace convoy::apps {
@@ -63,6 +65,16 @@ void check(const PlanConfig& c) {
   }
 }
 
+// Throws a usage error for images that the model cannot take.
+void try_images(const PlanConfig& c, const nn::ModelOptions& options) {
+  const nn::ModelInfo& info = nn::model_info(c.model);
+  const int size = c.img_size > 0 ? c.img_size : info.image_size;
+  const int channels = c.in_chans > 0 ? c.in_chans : info.in_channels;
+  const auto model = nn::create_model(c.model, options);
+  nn::initialize(*model, 0);
+  require_fit(*model, c.model, {size, size, channels}, Device{});
+}
+
 void print_plan(const PlanConfig& c, const dist::Plan& plan) {
   fmt::print("{}: {} parameters in {} buckets; {} ranks, each {} images of {}x{}x{}; {}, {}\n\n",
              c.model, plan.parameter_count, plan.buckets, c.world_size, c.batch_size,
@@ -115,6 +127,7 @@ int run_plan(const Arguments& arguments) {
       .buckets = {.cap_mb = c.bucket_cap_mb, .first_cap_mb = std::min(1.0, c.bucket_cap_mb)},
       .bytes_per_second = c.bandwidth * 1e9,
       .latency = c.latency * 1e-6};
+  try_images(c, options.model_options);
   print_plan(c, dist::make_plan(options));
   return 0;
 }

@@ -96,6 +96,23 @@ TEST(Cli, SummarySeesTheLayersInsideBlocks) {
   EXPECT_NE(run.out.find(" 1.814 G multiply-adds"), std::string::npos) << run.out;
 }
 
+TEST(Cli, PlanShowsWhatZeroSaves) {
+  const Folder folder;
+  const std::string job = "plan --model lenet5 --world-size 4 --batch-size 8 --amp --opt adamw ";
+  const Outcome run = convoy_run(folder, job);
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("lenet5: 61706 parameters"), std::string::npos) << run.out;
+  // 12 bytes each: masters and two moments, in slices of whole 256 bytes.
+  EXPECT_NE(run.out.find("optimizer_bytes                      0.75             0.19"),
+            std::string::npos)
+      << run.out;
+  const Outcome one = convoy_run(folder, job + "--zero-stage 1");
+  EXPECT_EQ(one.out.find("zero-stage 0"), std::string::npos) << one.out;
+  EXPECT_EQ(convoy_run(folder, job + "--zero-stage 2").code, 2);
+  EXPECT_EQ(convoy_run(folder, job + "--img-size 40").code, 2);
+  EXPECT_EQ(convoy_run(folder, job + "--bandwidth 0").code, 2);
+}
+
 TEST(Cli, SynthWritesTheSameBytesForTheSameSeed) {
   const Folder folder;
   const std::string flags = " --train-per-class 2 --val-per-class 1 --seed 9";
