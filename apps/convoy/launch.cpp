@@ -169,14 +169,19 @@ class Launch {
   // The first and the second as they are: ranks save at one and end at once at two.
   void pass_on(int signal) {
     ++signals_seen_;
+    cause_known_ = cause_known_ || signals_seen_ > 1;
     for (const RankProcess& rank : ranks_) rank.send(signals_seen_ > 2 ? SIGKILL : signal);
   }
 
+  // A rank that was killed is the cause, even where another that missed it was faster to end.
   void note_end(RankProcess& rank) {
     pass_on(rank);
-    if (rank.exit_code() == 0 || (exit_code_ != 0 && exit_code_ != kStoppedBySignal)) return;
+    const bool cause = rank.was_killed() && !cause_known_ && !asked_to_end_;
+    const bool first = exit_code_ == 0 || exit_code_ == kStoppedBySignal;
+    if (rank.exit_code() == 0 || !(first || cause)) return;
+    if (exit_code_ == 0) first_failure_ = Clock::now();
     exit_code_ = rank.exit_code();
-    first_failure_ = Clock::now();
+    cause_known_ = rank.was_killed();
     if (exit_code_ == kStoppedBySignal) return;
     fmt::print(stderr, "convoy launch: rank {} {}\n", rank.rank(), rank.how_it_ended());
   }
@@ -188,6 +193,7 @@ class Launch {
     for (const RankProcess& rank : ranks_) {
       if (!rank.is_running()) continue;
       if (rank.is_stopped() || since > timeout_ + 2 * kGrace) {
+        cause_known_ = true;
         rank.send(SIGKILL);
       } else if (since > timeout_ + kGrace && !asked_to_end_) {
         fmt::print(stderr, "convoy launch: rank {} has not noticed; it is ended\n", rank.rank());
@@ -204,7 +210,7 @@ class Launch {
   std::vector<RankProcess> ranks_;
   int exit_code_ = 0, signals_seen_ = 0;
   Clock::time_point first_failure_;
-  bool asked_to_end_ = false;
+  bool cause_known_ = false, asked_to_end_ = false;
 };
 
 }  // namespace

@@ -139,8 +139,10 @@ bool RankProcess::look() {
   return false;
 }
 
+bool RankProcess::was_killed() const { return !running_ && WIFSIGNALED(status_); }
+
 std::string RankProcess::how_it_ended() const {
-  if (!WIFSIGNALED(status_)) return fmt::format("ended with exit code {}", exit_code_);
+  if (!was_killed()) return fmt::format("ended with exit code {}", exit_code_);
   const int signal = WTERMSIG(status_);
   return fmt::format("was killed by signal {} ({})", signal, strsignal(signal));
 }

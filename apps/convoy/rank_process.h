@@ -40,6 +40,7 @@ class RankProcess {
   bool is_stopped() const { return stopped_; }
   // Once it has ended: its exit code, or 128 + the signal that killed it.
   int exit_code() const { return exit_code_; }
+  bool was_killed() const;
   // "ended with exit code 3", "was killed by signal 9 (Killed)".
   std::string how_it_ended() const;
 
