@@ -71,8 +71,8 @@ class Peers {
   };
 
   // Sends `mine` to every rank, and gives `take` what each of the others has sent, as it comes.
-  static constexpr std::size_t kNoteBytes = 64;
-  using Note = std::array<std::byte, kNoteBytes>;
+  static constexpr std::size_t kNoteBytes = 256;
+  struct alignas(64) Note : std::array<std::byte, kNoteBytes> {};
   void exchange(const Note& mine, const std::function<void(int rank, const Note&)>& take);
 
   // Tells the others why, if they have not been told, and closes. Waits a moment for them to leave
