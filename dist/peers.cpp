@@ -24,7 +24,7 @@ constexpr milliseconds kNever = std::chrono::hours(24 * 365);
 // How long one that suspects a silent rank listens whether that one waits for a third, and how long
 // one that leaves waits for the others to leave too; and how long for a farewell to go out.
 constexpr milliseconds kGrace{500};
-constexpr milliseconds kFlush{100};
+constexpr milliseconds kFlush{300};
 
 std::string seconds(milliseconds time) { return fmt::format("{} s", in_seconds(time)); }
 

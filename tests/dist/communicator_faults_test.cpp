@@ -167,7 +167,8 @@ TEST(CommunicatorFaults, AfterAFailureEveryOperationFailsForItsReason) {
   expect_text(errors[2], "barrier 3: rank 1 asks for all_reduce 1 of f32 [7]");
 }
 
-// The memory of what was under way may go as soon as the communicator has.
+// The memory of what was under way may go as soon as the communicator has. Its farewell may be stuck
+// behind a message that nobody had the time to take: then the others see the connection's end.
 TEST(CommunicatorFaults, IsDestroyedWithOperationsUnderWay) {
   for (int repetition = 0; repetition < 5; ++repetition) {
     const auto errors = three([&](Ranks& ranks) {
@@ -182,7 +183,7 @@ TEST(CommunicatorFaults, IsDestroyedWithOperationsUnderWay) {
       for (Work& each : work) each.wait();
     });
     for (int rank = 0; rank < 3; ++rank) {
-      expect_text(errors[rank], "rank 1 has closed its communicator");
+      expect_text(errors[rank], "rank 1 has closed ");
     }
   }
 }
