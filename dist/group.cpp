@@ -82,7 +82,7 @@ void require_own_gpus(const std::vector<GpuPlace>& places) {
 }
 
 Group::Group(const Place& place, const Device& device, const GroupOptions& options)
-    : place_(place), timeout_(options.timeout) {
+    : place_(place), timeout_(options.timeout), fault_(parse_fault(std::getenv("CONVOY_FAULT"))) {
   require(place_.rank >= 0 && place_.rank < place_.world_size,
           "group: expects a rank below the number of ranks, found {} of {}", place_.rank,
           place_.world_size);
@@ -104,6 +104,7 @@ Group::Group(const Place& place, const Device& device, const GroupOptions& optio
   run([&] {
     require_same("the devices' kind", name(device.type));
     require_own_gpu(device);
+    enter("connect", 0);
     connect(device);
   });
 }

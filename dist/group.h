@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "dist/communicator.h"
+#include "dist/fault.h"
 #include "dist/health.h"
 #include "dist/launch.h"
 #include "dist/store.h"
@@ -49,6 +50,7 @@ class Group {
   // What this rank is about to do; `phase` is a literal.
   void enter(const char* phase, std::int64_t step) {
     if (health_) health_->enter(phase, step);
+    if (fault_) fault_->meet(place_.rank, phase, step);
   }
 
   // All ranks call it, in the same order: throws Error naming the ranks whose value is not rank 0's
@@ -67,6 +69,7 @@ class Group {
 
   Place place_;
   std::chrono::milliseconds timeout_;
+  std::optional<Fault> fault_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Health> health_;
   std::unique_ptr<Communicator> communicator_, host_;

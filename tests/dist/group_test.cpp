@@ -219,5 +219,19 @@ TEST(Group, SeesWhereTextsDiffer) {
   }
 }
 
+TEST(Fault, IsReadFromFourParts) {
+  EXPECT_FALSE(parse_fault(nullptr));
+  EXPECT_FALSE(parse_fault(""));
+  const auto fault = parse_fault("2:backward:13:STOP");
+  EXPECT_EQ(fault->rank, 2);
+  EXPECT_EQ(fault->phase, "backward");
+  EXPECT_EQ(fault->step, 13);
+  EXPECT_EQ(fault->signal, SIGSTOP);
+  for (const char* wrong :
+       {"1", "1:a:2", "1:a:2:TERM", "x:a:2:KILL", "1::2:KILL", "1:a:-2:KILL", "1:a:2:KILL:3"}) {
+    EXPECT_THROW(parse_fault(wrong), Error) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace convoy::dist

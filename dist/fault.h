@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Lets a rank lose itself at a chosen moment, to see how the others end:
+//
+//   CONVOY_FAULT=1:backward:3:KILL      rank 1, when it comes to backward of step 3 (0: any step)
+//   CONVOY_FAULT=0:saving:0:STOP
+//
+// scripts/rank_faults.sh does so in every phase.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace convoy::dist {
+
+struct Fault {
+  int rank = 0;
+  std::string phase;
+  std::int64_t step = 0;
+  int signal = 0;  // SIGKILL or SIGSTOP
+
+  // Raises the signal where this is the moment: half a second later, when the others have heard of
+  // the phase.
+  void meet(int rank_now, const char* phase_now, std::int64_t step_now) const;
+};
+
+// Of a text as above; throws Error of kind usage for another. Empty or null: none.
+std::optional<Fault> parse_fault(const char* text);
+
+}  // namespace convoy::dist
