@@ -18,6 +18,6 @@ CONVOY_ALLOCATOR=direct \
 
 echo "sanitize: ThreadSanitizer"
 ./scripts/configure.sh tsan
-cmake --build build/tsan --target test_data test_dist test_fake_nccl
+cmake --build build/tsan --target threaded_tests
 TSAN_OPTIONS=halt_on_error=1 \
   ctest --test-dir build/tsan --output-on-failure --parallel "$(nproc)" -L threads
