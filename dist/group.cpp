@@ -208,8 +208,8 @@ void Group::run(const std::function<void()>& body) {
     // What is wrong with flags or data is wrong here, whatever the others do.
     const bool may_be_loss = ours == nullptr || ours->kind() == ErrorKind::failure;
     const auto sentence = may_be_loss ? health_->blame() : std::nullopt;
-    health_->fail(sentence ? *sentence : error.what());
     if (sentence) throw Error(*sentence);
+    health_->fail(error.what());
     throw;
   }
 }

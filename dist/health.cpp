@@ -55,7 +55,7 @@ Health::~Health() {
   try {
     if (failing) fail("it ended with an error");
     std::unique_lock lock(mutex_);
-    const bool failed = state_ == State::failed;
+    const bool failed = state_ != State::running;
     lock.unlock();
     if (rank_ == 0 && failed) await_seen();
     if (rank_ == 0 && !failed) {
@@ -118,7 +118,7 @@ void Health::watch(const std::stop_token& stop) {
       verdict = error.what();
     }
     std::unique_lock lock(mutex_);
-    const bool failed = state_ == State::failed;
+    const bool failed = state_ != State::running;
     lock.unlock();
     if (failed) return await_end_after_failure(stop);
     if (!verdict.empty()) return lose(verdict);
@@ -158,8 +158,8 @@ std::string Health::judge(int rank) {
   if (peer.report.state == State::left) return "";
   read_report(rank);
   if (peer.report.state == State::left) return "";
-  if (peer.report.state == State::failed) {
-    return fmt::format("rank {} failed: {}", rank, peer.report.message);
+  if (peer.report.state != State::running) {
+    return verdict_on(rank, peer.report.state, peer.report.message);
   }
   if (store_.get(gone_key(rank))) {
     read_report(rank);  // its last words
@@ -229,6 +229,7 @@ void Health::await_seen() {
 }
 
 std::optional<std::string> Health::blame() {
+  const std::vector<std::string> before = reports();
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, kBlamePatience, [&] { return !sentence_.empty(); });
   if (!sentence_.empty()) {
@@ -236,31 +237,62 @@ std::optional<std::string> Health::blame() {
     return sentence_;
   }
   lock.unlock();
-  return who_has_left();
+  const std::string verdict = compare(before, reports());
+  if (verdict.empty()) return std::nullopt;
+  tell_failure(State::bereaved, verdict);
+  return fmt::format("{}; rank {} stops in {}", verdict, rank_,
+                     place_of(phase_.load(), step_.load()));
 }
 
-std::optional<std::string> Health::who_has_left() const {
-  for (int rank = 0; rank < world_size_; ++rank) {
-    const auto text = rank == rank_ ? std::nullopt : store_.get(report_key(rank));
-    if (!text || parse(*text).state != State::left) continue;
-    return fmt::format("rank {} has left, having done all it had to; rank {} stops in {}", rank,
-                       rank_, place_of(phase_.load(), step_.load()));
+// What all ranks tell now; of ourselves, and where rank 0 is gone, nothing.
+std::vector<std::string> Health::reports() const {
+  std::vector<std::string> texts(peers_.size());
+  try {
+    for (int rank = 0; rank < world_size_; ++rank) {
+      if (rank == rank_) continue;
+      texts[static_cast<std::size_t>(rank)] = store_.get(report_key(rank)).value_or("");
+    }
+  } catch (const Error&) {  // the watch will say so
   }
-  return std::nullopt;
+  return texts;
 }
 
-void Health::fail(const std::string& what) {
+// Who has told nothing new while we waited, or has left before.
+std::string Health::compare(const std::vector<std::string>& before,
+                            const std::vector<std::string>& now) {
+  for (std::size_t rank = 0; rank < now.size(); ++rank) {
+    if (now[rank].empty()) continue;
+    const Report report = parse(now[rank]);
+    if (report.state == State::left) {
+      return fmt::format("rank {} has left, having done all it had to", rank);
+    }
+    if (report.state == State::running && now[rank] == before[rank]) {
+      return fmt::format("rank {} has not been heard of for {:.1f} s, last seen in {}", rank,
+                         in_seconds(kBlamePatience), place_of(report.phase, report.step));
+    }
+  }
+  return "";
+}
+
+void Health::fail(const std::string& what) { tell_failure(State::failed, what.substr(0, 4096)); }
+
+void Health::tell_failure(State state, const std::string& what) {
   {
     const std::lock_guard lock(mutex_);
     if (state_ != State::running || !sentence_.empty()) return;
-    state_ = State::failed;
-    message_ = what.substr(0, 4096);
+    state_ = state;
+    message_ = what;
   }
   try {
     tell();
-    if (rank_ == 0) store_.set(kLostKey, "rank 0 failed: " + message_);
+    if (rank_ == 0) store_.set(kLostKey, verdict_on(rank_, state, what));
   } catch (const Error&) {  // nobody is there to be told
   }
+}
+
+// One that ends because of another's loss is not what went wrong.
+std::string Health::verdict_on(int rank, State state, const std::string& message) {
+  return state == State::bereaved ? message : fmt::format("rank {} failed: {}", rank, message);
 }
 
 // The caller prints the error and ends; unless a destructor waits for a rank that is gone.

@@ -50,7 +50,8 @@ class Health {
 
   // For who got an error of a communicator: it may come from a loss that the watch is about to
   // notice. Waits for that for up to 1.5 s; the process then ends as above, or, where `end` has
-  // returned, the sentence is given. Otherwise says which rank has left before us, if one has.
+  // returned, the sentence is given. Otherwise says who has told nothing meanwhile, or has left
+  // before us; the others are told, and this rank is going to end as after fail().
   std::optional<std::string> blame();
 
   // This rank is going to end by an error of its own: the others stop, and say so. Should this one
@@ -58,7 +59,7 @@ class Health {
   void fail(const std::string& what);
 
  private:
-  enum class State : char { running, left, failed };
+  enum class State : char { running, left, failed, bereaved };
   // What a rank tells, and what was made of it.
   struct Report {
     std::int64_t step = -1;
@@ -82,7 +83,11 @@ class Health {
   void read_report(int rank);
   void lose(const std::string& verdict);
   void await_seen();
-  std::optional<std::string> who_has_left() const;
+  std::vector<std::string> reports() const;
+  static std::string compare(const std::vector<std::string>& before,
+                             const std::vector<std::string>& now);
+  void tell_failure(State state, const std::string& what);
+  static std::string verdict_on(int rank, State state, const std::string& message);
   void await_end_after_failure(const std::stop_token& stop);
   static Report parse(const std::string& text);
   static std::string place_of(const std::string& phase, std::int64_t step);
