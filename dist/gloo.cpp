@@ -277,12 +277,12 @@ class GlooCommunicator final : public Communicator {
   }
 
   ~GlooCommunicator() override {
+    peers_->interrupt();  // while the thread, which owns them, cannot end
     {
       const std::lock_guard lock(mutex_);
       closing_ = true;
     }
     added_.notify_all();
-    peers_->interrupt();
     thread_.join();
   }
 
