@@ -7,9 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "apps/trainer/run_log.h"
+#include "apps/version.h"
 #include "dist/zero.h"
 #include "kernels/copy.h"
 #include "kernels/require.h"
+#include "kernels/tuning.h"
 #include "runtime/device.h"
 #include "runtime/run.h"
 #include "runtime/step_state.h"
@@ -66,6 +69,12 @@ Ranks::Ranks(const TrainConfig& c)
   options_.buckets.first_cap_mb = std::min(1.0, c.ranks.bucket_cap_mb);
   options_.own_parts_only = c.ranks.zero_stage == 1;
   if (world_size() == 1) return;
+  if (c.autotune) {
+    fail_usage(
+        "--autotune expects one rank, found {}: let one make the table, and give it to all "
+        "by --tuning-table",
+        world_size());
+  }
   if (!first()) silence_output();
   group_ = std::make_unique<dist::Group>(
       place_, device_,
@@ -102,8 +111,13 @@ void Ranks::require_same(const std::string& what, const std::string& text) {
   if (group_) group_->require_same(what, text);
 }
 
-void Ranks::barrier() {
-  if (group_) group_->host().barrier();
+// Where data lies, and where output goes, may differ from machine to machine.
+void Ranks::require_same_work(TrainConfig config) {
+  config.data.data_dir = config.output = config.profile = config.ranks.dist_init = "";
+  config.threads = 0;
+  require_same("version", fmt::format("{} {}", version(), commit()));
+  require_same("configuration", to_json(config));
+  require_same("tuning table", tuning_hash(tuning_table()));
 }
 
 nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {

@@ -14,14 +14,13 @@
 
 #include "apps/trainer/config.h"
 #include "apps/trainer/evaluate.h"
+#include "apps/trainer/stop.h"
 #include "data/loader_options.h"
 #include "dist/group.h"
 #include "dist/reducer.h"
 #include "nn/batch_norm_ranks.h"
 
 namespace convoy::apps {
-
-enum class Stop : std::uint8_t { go_on, time_is_up, signal };
 
 class Ranks {
  public:
@@ -49,7 +48,8 @@ class Ranks {
   void share_cores() const;
   // Throws Error where another rank has another text.
   void require_same(const std::string& what, const std::string& text);
-  void barrier();
+  // The same for version, configuration and tuning table.
+  void require_same_work(TrainConfig config);
 
   // The model whose gradients are summed; both must outlive this. To be called before an optimizer
   // is made of the store, which is returned.

@@ -2,7 +2,6 @@
 #include "apps/trainer/train.h"
 
 #include <chrono>
-#include <csignal>
 #include <optional>
 
 #include "apps/trainer/autotune.h"
@@ -13,7 +12,6 @@
 #include "apps/trainer/setup.h"
 #include "apps/trainer/step.h"
 #include "apps/trainer/step_log.h"
-#include "apps/version.h"
 #include "kernels/require.h"
 #include "nn/fusion.h"
 #include "runtime/profiler.h"
@@ -23,13 +21,6 @@ namespace convoy::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// First signal: finish the step and save. Second: the default action.
-volatile std::sig_atomic_t signal_came = 0;
-void request_stop(int signal) {
-  signal_came = 1;
-  std::signal(signal, SIG_DFL);
-}
 
 constexpr std::int64_t kProfiledSteps = 10;
 
@@ -161,7 +152,7 @@ void Trainer::start() {
   } else if (!config_.resume.empty()) {
     resume(find_checkpoint(config_.resume));
   }
-  ranks_.require_same("checkpoint", result_.checkpoint.string());
+  ranks_.require_same("checkpoint", result_.checkpoint.filename().string());
   if (ranks_.first()) open_output();
   optimizer_bytes_ = ranks_.gather(optimizer_.optimizer_bytes());
   steps_.emplace(device_, store_, log_ ? &*log_ : nullptr, state_.report, scaler_.has_value());
@@ -170,8 +161,7 @@ void Trainer::start() {
              train_data_.dataset->size(), val_data_.dataset->size(),
              train_data_.dataset->num_classes(), data::to_text(train_data_.input.extent));
   std::fflush(stdout);
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
+  take_signals();
   if (!config_.profile.empty() && ranks_.first()) Profiler::start();
 }
 
@@ -210,7 +200,7 @@ StepMetrics Trainer::train_step() {
 }
 
 Stop Trainer::wish() const {
-  if (signal_came) return Stop::signal;
+  if (signal_came()) return Stop::signal;
   const bool late = config_.max_time > 0 && seconds_since(run_start_) > 60 * config_.max_time;
   return late ? Stop::time_is_up : Stop::go_on;
 }
@@ -317,15 +307,6 @@ TrainResult Trainer::run() {
   return result_;
 }
 
-// Where data lies, and where output goes, may differ from machine to machine.
-void require_same_work(Ranks& ranks, TrainConfig config) {
-  config.data.data_dir = config.output = config.profile = config.ranks.dist_init = "";
-  config.threads = 0;
-  ranks.require_same("version", fmt::format("{} {}", version(), commit()));
-  ranks.require_same("configuration", to_json(config));
-  ranks.require_same("tuning table", tuning_hash(tuning_table()));
-}
-
 }  // namespace
 
 TrainResult train(const TrainConfig& config) {
@@ -339,7 +320,7 @@ TrainResult train(const TrainConfig& config) {
   ranks.run([&] {
     if (config.threads == 0) ranks.share_cores();
     choose_kernels(config);
-    require_same_work(ranks, config);
+    ranks.require_same_work(config);
     TrainConfig own = config;
     own.batch_size = ranks.batch_size() / ranks.world_size();
     result = Trainer(own, ranks).run();

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Why a run ends before its last step.
+
+#include <cstdint>
+
+namespace convoy::apps {
+
+enum class Stop : std::uint8_t { go_on, time_is_up, signal };
+
+// From now on the first SIGINT or SIGTERM is a wish to stop: the run ends the step and saves. The
+// second has its default effect.
+void take_signals();
+bool signal_came();
+
+}  // namespace convoy::apps
