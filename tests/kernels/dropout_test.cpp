@@ -46,6 +46,67 @@ TEST(Dropout, AgreesWithTheDefinition) {
   }
 }
 
+// The parts of an array that begin at these elements.
+template <class T>
+std::vector<T> drop_parts(const std::vector<T>& x, std::int64_t row, std::int64_t first,
+                          const std::vector<std::int64_t>& begins) {
+  StepState state;
+  state.step = 5;
+  std::vector<T> y(x.size(), T(NAN));
+  for (std::size_t part = 0; part < begins.size(); ++part) {
+    const std::int64_t begin = begins[part];
+    const std::int64_t end = part + 1 < begins.size() ? begins[part + 1] : std::ssize(x);
+    Dropout op{end - begin, x.data() + begin, y.data() + begin, kKey, &state, 0.5, kDType<T>, row};
+    op.first = first + begin;
+    run(op, {}, nullptr, {});
+  }
+  return y;
+}
+
+template <class T>
+void check_parts() {
+  const std::vector<T> x = testing::random_values<T>(20011, 1);
+  for (const std::int64_t first : {0, 5, 8, 11}) {
+    const std::vector<T> whole = drop_parts(x, 1, first, {0});
+    std::vector<double> y_expected;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto element = first + static_cast<std::int64_t>(i);
+      y_expected.push_back(reference::dropout(kKey, x[i], 0.5, 5, element));
+    }
+    testing::expect_close(whole, y_expected, {}, fmt::format("dropout from {}", first));
+    EXPECT_EQ(drop_parts(x, 1, first, {0, 1, 3, 4, 4, 9, 16, 22, 9007, 20008}), whole) << first;
+  }
+  for (const std::int64_t row : {2, 5, 1000}) {
+    const std::vector<T> whole = drop_parts(x, row, 3 * row, {0});
+    EXPECT_EQ(drop_parts(x, row, 3 * row, {0, row, 4 * row, 7 * row, 20 * row}), whole) << row;
+    EXPECT_EQ(reference::dropout(kKey, 1, 0.5, 5, 3) > 0, whole[0] != 0) << row;
+  }
+}
+
+TEST(Dropout, PartsAreDrawnAsTheWholeIs) {
+  check_parts<float>();
+  check_parts<double>();
+}
+
+TEST(Dropout, PartsBeginWithARowOfTheWhole) {
+  const auto refused = [](std::int64_t row, std::int64_t first) {
+    Dropout op{0, nullptr, nullptr, kKey, nullptr, 0.5, DType::f32, row};
+    op.first = first;
+    try {
+      require_valid(op);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refused(3, 4).find("first expects a multiple of the 3 elements of a row, 0 or more, "
+                               "found 4"),
+            std::string::npos);
+  EXPECT_NE(refused(1, -1), "");
+  EXPECT_NE(refused(3, -3), "");
+  EXPECT_EQ(refused(3, 6), "");
+}
+
 std::vector<float> drop(const std::vector<float>& x, double p, std::int64_t step) {
   StepState state;
   state.step = step;

@@ -55,6 +55,50 @@ GPU_CASE(DropoutKernel, AgreesWithTheDefinition) {
   });
 }
 
+// Parts of an array, each with the number of its first element.
+void check_parts(DType dtype, std::int64_t row, std::int64_t first,
+                 const std::vector<std::int64_t>& sizes) {
+  SCOPED_TRACE(fmt::format("rows of {} from element {}", row, first));
+  const DeviceValues<StepState> state = state_at(5);
+  for (const std::int64_t size : sizes) {
+    const std::vector<double> x = random_doubles(dtype, size, static_cast<std::uint32_t>(first));
+    std::vector<double> y;
+    for (std::int64_t i = 0; i < size; ++i) {
+      const std::int64_t fate = (first + i) / row;
+      y.push_back(reference::dropout(kKey, x[static_cast<std::size_t>(i)], 0.5, 5, fate));
+    }
+    const FencedArray in(dtype, x), out(dtype, size);
+    run_on_device(Dropout{.count = size,
+                          .x = in.data(),
+                          .y = out.data(),
+                          .key = kKey,
+                          .state = state.data(),
+                          .p = 0.5,
+                          .dtype = dtype,
+                          .row = row,
+                          .first = first});
+    expect_equal(out, y, "part");  // half of the elements doubled: exact
+    first += size;
+  }
+}
+
+GPU_CASE(DropoutKernel, PartsAreDrawnAsTheWholeIs) {
+  for_each_dtype([](DType dtype) {
+    for (const std::int64_t first : {0, 1, 6, 12}) check_parts(dtype, 1, first, {27, 8, 1, 33, 5});
+    for (const std::int64_t row : {3, 7}) check_parts(dtype, row, 2 * row, {4 * row, row, 3 * row});
+  });
+}
+
+GPU_CASE(DropoutKernel, RefusesAPartThatBeginsInsideARow) {
+  Dropout op{0, nullptr, nullptr, kKey, nullptr, 0.5, DType::f32, 3};
+  for (const std::int64_t first : {-3, 4}) {
+    op.first = first;
+    EXPECT_THROW(run_on_device(op), Error);
+  }
+  op.first = 6;
+  run_on_device(op);
+}
+
 GPU_CASE(DropoutKernel, ADroppedNaNIsZero) {
   const DeviceValues<StepState> state = state_at(0);
   const FencedArray x(DType::f32, std::vector<double>(9, NAN));
