@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/random.h"
 
+#include <atomic>
+
 #include "kernels/random_fill.h"
+#include "kernels/require.h"
 #include "runtime/run.h"
 
 namespace convoy {
+namespace {
+
+std::atomic<std::int64_t> first_row_of_all{0};
+
+}  // namespace
+
+void set_first_row(std::int64_t row) {
+  require(row >= 0, "set_first_row: expects 0 or more, found {}", row);
+  first_row_of_all = row;
+}
+
+std::int64_t first_row() { return first_row_of_all.load(std::memory_order_relaxed); }
 
 Tensor uniform(const Shape& shape, double low, double high, const PhiloxKey& key,
                const TensorOptions& options) {

@@ -23,6 +23,12 @@ class Generator {
   std::uint32_t next_stream_ = 0;
 };
 
+// Where several processes have the rows of one batch: how many rows come before this one's, 0 or
+// more. dropout() and drop_path() draw for their rows what one process with all of them would; it
+// is 0 at first, and all of the process take it.
+void set_first_row(std::int64_t row);
+std::int64_t first_row();
+
 // f32 or f64, drawn at step 0 of `key`.
 Tensor uniform(const Shape& shape, double low, double high, const PhiloxKey& key,
                const TensorOptions& options = {});

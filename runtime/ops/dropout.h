@@ -2,8 +2,9 @@
 #pragma once
 // Dropout and stochastic depth, for training: in evaluation a module leaves them out. What is kept
 // depends on (key, the device's StepState::step, element) and is worked out again in the backward
-// pass, so no mask is stored; backward() in another step is an Error. One key per module:
-// Generator::next_key().
+// pass, so no mask is stored; backward() in another step is an Error. Elements are numbered in the
+// batch of all ranks, of which x has the rows (its first dimension) from first_row() on
+// (runtime/random.h). One key per module: Generator::next_key().
 
 #include "kernels/random.h"
 #include "runtime/tensor.h"

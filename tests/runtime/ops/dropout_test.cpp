@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/view.h"
+#include "runtime/random.h"
 #include "runtime/step_state.h"
 #include "tests/support/gradcheck.h"
 
@@ -50,6 +52,36 @@ TEST(Dropout, PathsAreDroppedBySample) {
   EXPECT_EQ(drop_path(zeros({0, 3}), 0.5, kKey).shape(), (Shape{0, 3}));
   EXPECT_THROW(drop_path(zeros({}), 0.5, kKey), Error);
   EXPECT_THROW(dropout(zeros({3}), -0.5, kKey), Error);
+}
+
+// The rows [begin, end) of x, and of what drop and its backward pass make of it, in a process that
+// has these.
+std::vector<float> drop_rows(Tensor (*op)(const Tensor&, double, const PhiloxKey&), const Tensor& x,
+                             std::int64_t begin, std::int64_t end) {
+  set_first_row(begin);
+  const Tensor part = slice(x, 0, begin, end).contiguous().detach().set_requires_grad(true);
+  const Tensor y = op(part, 0.5, kKey);
+  set_first_row(0);  // the backward pass takes what the forward pass took
+  y.backward(part.detach());
+  EXPECT_EQ(to_vector<float>(part.grad()), to_vector<float>(y));
+  return to_vector<float>(y);
+}
+
+TEST(Dropout, RowsOfABatchAreDrawnAsTheWholeBatchIs) {
+  for (const auto op : {dropout, drop_path}) {
+    for (const Shape& shape : {Shape{9, 3, 5}, Shape{9, 8}, Shape{9}}) {
+      const Tensor x = uniform(shape, 1, 2, kKey);
+      const std::vector<float> whole = to_vector<float>(op(x, 0.5, kKey));
+      std::vector<float> joined;
+      for (const auto& [begin, end] : {std::pair{0, 3}, {3, 4}, {4, 9}}) {
+        const std::vector<float> part = drop_rows(op, x, begin, end);
+        joined.insert(joined.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(joined, whole) << fmt::format("{}", shape);
+    }
+  }
+  EXPECT_THROW(set_first_row(-1), Error);
+  EXPECT_EQ(first_row(), 0);
 }
 
 }  // namespace
