@@ -14,6 +14,7 @@
 #include "kernels/require.h"
 #include "kernels/tuning.h"
 #include "runtime/device.h"
+#include "runtime/random.h"
 #include "runtime/run.h"
 #include "runtime/step_state.h"
 
@@ -68,6 +69,7 @@ Ranks::Ranks(const TrainConfig& c)
   options_.buckets.cap_mb = c.ranks.bucket_cap_mb;
   options_.buckets.first_cap_mb = std::min(1.0, c.ranks.bucket_cap_mb);
   options_.own_parts_only = c.ranks.zero_stage == 1;
+  set_first_row(std::int64_t{batch_size_} * rank() / world_size());
   if (world_size() == 1) return;
   if (c.autotune) {
     fail_usage(

@@ -64,6 +64,26 @@ TEST(Ranks, TrainAsOneDoes) {
   }
 }
 
+// What is dropped is drawn for the rows of all ranks, of features here and of samples there.
+TEST(Ranks, DropWhatOneDoes) {
+  const Folder folder;
+  make_digits(folder);
+  for (const std::string model : {"lenet5 --drop 0.5", "resnet20 --sync-bn --drop-path 0.5"}) {
+    const std::string flags =
+        "--global-batch-size 12 --max-steps 3 --limit-val-batches 1 --model " + model +
+        " --output ";
+    fs::remove_all(folder / "one"), fs::remove_all(folder / "two");
+    ASSERT_EQ(train_on(folder, 1, flags + "one").code, 0);
+    const Outcome run = train_on(folder, 2, flags + "two");
+    ASSERT_EQ(run.code, 0) << run.err;
+    const auto one = steps_of(folder / "one"), two = steps_of(folder / "two");
+    ASSERT_EQ(two.size(), one.size());
+    for (std::size_t i = 0; i < two.size(); ++i) {
+      EXPECT_NEAR(two[i]["loss"], one[i]["loss"], 1e-4) << model << " " << i;
+    }
+  }
+}
+
 TEST(Ranks, TrainOnTheSimulatorInMixedPrecision) {
   const Folder folder;
   make_digits(folder);
