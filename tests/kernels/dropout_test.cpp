@@ -88,6 +88,23 @@ TEST(Dropout, PartsAreDrawnAsTheWholeIs) {
   check_parts<double>();
 }
 
+TEST(Dropout, APartWritesNothingBeforeOrBehindIt) {
+  StepState state;
+  const std::vector<float> x(20, 1);
+  for (const std::int64_t first : {4, 5, 6, 7}) {
+    for (std::int64_t count = 0; count < 7; ++count) {
+      std::vector<float> y(20, 8);
+      Dropout op{count, x.data() + 5, y.data() + 5, kKey, &state, 0.5, DType::f32};
+      op.first = first;
+      run(op, {}, nullptr, {});
+      for (std::int64_t i = 0; i < 20; ++i) {
+        const bool written = i >= 5 && i < 5 + count;
+        EXPECT_EQ(y[static_cast<std::size_t>(i)] == 8, !written) << first << " " << count;
+      }
+    }
+  }
+}
+
 TEST(Dropout, PartsBeginWithARowOfTheWhole) {
   const auto refused = [](std::int64_t row, std::int64_t first) {
     Dropout op{0, nullptr, nullptr, kKey, nullptr, 0.5, DType::f32, row};
