@@ -22,6 +22,7 @@ struct Engine {
   int most_ranks = 8;         // as threads
   std::string why_not = "";   // it cannot run here
   bool in_rank_order = true;  // and half types rounded once
+  bool every_case = false;    // each twenty times: minutes
 };
 
 // Those of this test program.
