@@ -24,12 +24,13 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// A rank's contribution: numbers of both signs and many magnitudes, as the dtype holds them.
+// A rank's contribution: numbers of both signs and many magnitudes, as the dtype holds them. Of i64
+// below 2^49, so that doubles hold the sums of eight.
 double draw(DType dtype, int rank, std::int64_t index) {
   std::uint64_t bits = (static_cast<std::uint64_t>(rank) << 40 | index) * 0x9e3779b97f4a7c15u;
   bits = (bits ^ bits >> 29) * 0xbf58476d1ce4e5b9u;
   bits ^= bits >> 32;
-  if (dtype == DType::i64) return static_cast<double>(static_cast<std::int64_t>(bits) >> 12);
+  if (dtype == DType::i64) return static_cast<double>(static_cast<std::int64_t>(bits) >> 14);
   const double fraction = static_cast<double>(bits >> 40) / (1 << 24) - 0.5;
   return std::ldexp(fraction, static_cast<int>(bits % 13) - 6);
 }
