@@ -54,8 +54,14 @@ class Failure {
 
 class Started final : public Work::State {
  public:
-  Started(Operation what, const Device& on, std::shared_ptr<const Failure> failure)
-      : operation(what), device(on), come(on), passed(on), failure_(std::move(failure)) {}
+  Started(Operation what, Tensor in, Tensor out, std::shared_ptr<const Failure> failure)
+      : operation(what),
+        device(in.device()),
+        come(device),
+        passed(device),
+        in_(std::move(in)),
+        out_(std::move(out)),
+        failure_(std::move(failure)) {}
 
   void wait() override {
     failure_->throw_if_set();
@@ -71,6 +77,7 @@ class Started final : public Work::State {
   Event come, passed;  // the caller's stream has come to it, the communicator's has passed it
 
  private:
+  Tensor in_, out_;  // kept alive
   std::shared_ptr<const Failure> failure_;
 };
 
@@ -291,7 +298,7 @@ class NcclCommunicator final : public Communicator {
     if (operation.count == 0) return {};
     const Stream callers = current_stream(device_);
     const bool captured = backend(device_).is_capturing(callers);
-    auto started = std::make_shared<Started>(operation, device_, failure_);
+    auto started = std::make_shared<Started>(operation, in, out, failure_);
     started->come.record(callers);
     started->come.hold(stream_.get());
     try {

@@ -71,6 +71,20 @@ TEST(Nccl, OneThatNeverComesIsNamed) {
   expect_text(errors[2], "nccl: rank 1 has not come within 0.3 s");
 }
 
+// As dist/communicator.h promises: else the caller's next tensor would lie where NCCL still reads.
+TEST(Nccl, MemoryOfAnOperationUnderWayIsKept) {
+  const auto errors = errors_of_ranks(2, fake_nccl(milliseconds(2000)), [](auto& ranks) {
+    Tensor in = ones(1000), out = ones(1000);
+    const std::weak_ptr<TensorImpl> sent = in.impl(), received = out.impl();
+    Work work = ranks->all_reduce(in, out, Partition(1000, 2));
+    in = out = Tensor();
+    EXPECT_FALSE(sent.expired());
+    EXPECT_FALSE(received.expired());
+    work.wait();
+  });
+  for (const std::string& error : errors) EXPECT_EQ(error, "");
+}
+
 TEST(Nccl, TensorsOfAnotherDeviceAreRefused) {
   const auto errors = errors_of_ranks(2, fake_nccl(milliseconds(2000)), [](auto& ranks) {
     ranks->all_reduce(full({3}, 1, {DType::f32, {DeviceType::cpu}}));
