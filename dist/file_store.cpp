@@ -71,6 +71,7 @@ std::optional<std::string> read_whole(const fs::path& path) {
 
 FileStore::FileStore(const fs::path& folder, const Place& place, std::chrono::milliseconds timeout)
     : folder_(place.job.empty() ? folder : folder / ("job-" + as_name(place.job))),
+      folder_is_ours_(!place.job.empty()),
       rank_(place.rank),
       world_size_(place.world_size) {
   std::error_code error;
@@ -92,6 +93,7 @@ FileStore::~FileStore() {
   }
   std::error_code ignored;
   fs::remove_all(run_, ignored);
+  if (folder_is_ours_) rmdir(folder_.c_str());  // where nothing else is in it
 }
 
 fs::path FileStore::mark(const char* name, int rank) const {

@@ -12,8 +12,8 @@
 //   rank r   FOLDER/run-…/here.<r>                "I have understood"; rank 0 waits for all
 //   rank 0   FOLDER/run-…/all, or failed          "all have come", or who has not
 //
-// The last rank to leave removes the run's folder. Two jobs at one time need folders of their own,
-// or names of their own (Place::job).
+// The last rank to leave removes the run's folder, and that of the job's name if it is empty. Two
+// jobs at one time need folders of their own, or names of their own (Place::job).
 
 #include <filesystem>
 
@@ -44,6 +44,7 @@ class FileStore final : public Store {
   std::filesystem::path mark(const char* name, int rank) const;
 
   std::filesystem::path folder_, run_;
+  bool folder_is_ours_;  // made for the job of that name
   int rank_, world_size_;
 };
 

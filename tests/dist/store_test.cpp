@@ -83,6 +83,21 @@ TEST(FileStore, TwoJobsOfDifferentNamesShareAFolder) {
   }
   EXPECT_EQ(first, std::vector<std::string>(2, "ab"));
   EXPECT_EQ(second, std::vector<std::string>(3, "abc"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "a job's folder stayed behind";
+}
+
+TEST(FileStore, LeavesWhatOthersHavePutIntoItsFolders) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "job-one");
+  testing::write_text(folder / "job-one" / "notes.txt", "somebody's own");
+  std::filesystem::create_directory(folder / "empty");
+  Place place = file_place(folder, "one");
+  const auto meet = [](int rank, Store& store) { return exchange(rank, 2, store); };
+  EXPECT_EQ(on_ranks(2, place, meet), std::vector<std::string>(2, "ab"));
+  EXPECT_EQ(testing::file_text(folder / "job-one" / "notes.txt"), "somebody's own");
+  place = {.init = "file://" + (folder / "empty").string()};
+  EXPECT_EQ(on_ranks(2, place, meet), std::vector<std::string>(2, "ab"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "empty")) << "the user's folder is gone";
 }
 
 TEST(FileStore, NamesTheRanksThatHaveNotCome) {
