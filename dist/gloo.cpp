@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dist/gloo.h"
 
-#include <netdb.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,6 +11,7 @@
 #include <future>
 #include <span>
 
+#include "dist/address.h"
 #include "dist/gloo_engine.h"
 #include "runtime/stream.h"
 
@@ -198,30 +196,6 @@ class GlooCommunicator final : public Communicator {
 };
 
 }  // namespace
-
-std::string address_towards(const std::string& host) {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_socktype = SOCK_DGRAM;
-  const int error = getaddrinfo(host.c_str(), "9", &hints, &found);
-  require(error == 0, "gloo: expects the address of a machine, found {}: {}", host,
-          gai_strerror(error));
-  char text[NI_MAXHOST] = "";
-  for (const addrinfo* at = found; at != nullptr && text[0] == '\0'; at = at->ai_next) {
-    const int socket = ::socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (socket < 0) continue;
-    sockaddr_storage ours{};
-    socklen_t length = sizeof ours;
-    const auto address = reinterpret_cast<sockaddr*>(&ours);
-    if (connect(socket, at->ai_addr, at->ai_addrlen) == 0 &&
-        getsockname(socket, address, &length) == 0) {
-      getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-    }
-    close(socket);
-  }
-  freeaddrinfo(found);
-  require(text[0] != '\0', "gloo: expects a machine that can be reached, found no way to {}", host);
-  return text;
-}
 
 std::unique_ptr<Communicator> gloo_communicator(Store& store, int rank, int world_size,
                                                 milliseconds timeout, const std::string& prefix,

@@ -26,7 +26,4 @@ std::unique_ptr<Communicator> gloo_communicator(Store& store, int rank, int worl
                                                 const std::string& prefix,
                                                 const std::string& address = "");
 
-// The address of ours from which `host` is reached.
-std::string address_towards(const std::string& host);
-
 }  // namespace convoy::dist

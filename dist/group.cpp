@@ -8,6 +8,7 @@
 #include <fstream>
 #include <vector>
 
+#include "dist/address.h"
 #include "dist/gloo.h"
 #include "dist/nccl.h"
 #include "dist/patience.h"
@@ -42,11 +43,9 @@ std::string gpu(const Device& device) {
   return "";
 }
 
-// Where our other connections start from: the interface that leads to rank 0.
-std::string own_address(const Place& place) {
-  if (place.local_world_size == place.world_size) return "127.0.0.1";
-  if (place.init.starts_with("tcp://")) return address_towards(tcp_endpoint(place.init).host);
-  return "";
+bool is_set(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
 }
 
 // From the key before `at`, where there is one on the same line, to the value's end.
@@ -144,8 +143,27 @@ void Group::require_own_gpu(const Device& device) {
   require_own_gpus(places);
 }
 
+// Where our other connections start from: the interface that leads to rank 0. A folder names no
+// machine: there rank 0 says where it is.
+std::string Group::own_address() {
+  if (place_.local_world_size == world_size()) return "127.0.0.1";
+  if (place_.init.starts_with("tcp://")) return address_towards(tcp_endpoint(place_.init).host);
+  if (is_set("GLOO_SOCKET_IFNAME") || is_set("MASTER_ADDR")) return "";  // Gloo finds it by those
+  const std::string key = "group/address";
+  if (rank() != 0) return address_towards(store_->wait(key, timeout_));
+  const std::string address = network_address();
+  if (address.empty()) {
+    fail_usage(
+        "--dist-init {}: expects an interface by which other machines reach rank 0's, found none; "
+        "set MASTER_ADDR to its address, or GLOO_SOCKET_IFNAME to the interface's name",
+        place_.init);
+  }
+  store_->set(key, address);
+  return address;
+}
+
 void Group::connect(const Device& device) {
-  const std::string address = own_address(place_);
+  const std::string address = own_address();
   host_ = gloo_communicator(*store_, rank(), world_size(), timeout_, "host", address);
   communicator_ =
       device.type == DeviceType::cuda

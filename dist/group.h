@@ -64,6 +64,7 @@ class Group {
  private:
   void await_all_ranks();
   void require_own_gpu(const Device& device);
+  std::string own_address();
   void connect(const Device& device);
   std::string compare(const std::string& name, const std::string& round, const std::string& value);
 

@@ -167,8 +167,9 @@ TEST(CommunicatorFaults, AfterAFailureEveryOperationFailsForItsReason) {
   expect_text(errors[2], "barrier 3: rank 1 asks for all_reduce 1 of f32 [7]");
 }
 
-// The memory of what was under way may go as soon as the communicator has. Its farewell may be stuck
-// behind a message that nobody had the time to take: then the others see the connection's end.
+// The memory of what was under way may go as soon as the communicator has. Its farewell may be
+// stuck behind a message that nobody had the time to take: then the others see the connection's
+// end.
 TEST(CommunicatorFaults, IsDestroyedWithOperationsUnderWay) {
   for (int repetition = 0; repetition < 5; ++repetition) {
     const auto errors = three([&](Ranks& ranks) {
@@ -228,13 +229,6 @@ TEST(CommunicatorFaults, RanksThatExpectOtherNumbersOfRanksAreTold) {
   };
   const auto errors = errors_of_ranks(2, make, [](Ranks&) {});
   EXPECT_NE(errors[0] + errors[1], "");
-}
-
-TEST(AddressTowards, IsLoopbackForThisMachineAndAnErrorForNone) {
-  EXPECT_EQ(address_towards("127.0.0.1"), "127.0.0.1");
-  EXPECT_EQ(address_towards("localhost").substr(0, 4),
-            address_towards("localhost")[0] == '1' ? "127." : "::1");
-  EXPECT_THROW(address_towards("no.such.machine.invalid"), Error);
 }
 
 }  // namespace

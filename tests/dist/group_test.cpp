@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dist/address.h"
 #include "dist/socket.h"
 #include "kernels/require.h"
 #include "runtime/tensor.h"
@@ -69,6 +70,53 @@ TEST(Group, SumsOnTheDeviceAndOnTheHostAtOnce) {
     require(b.item() == 21, "the host's sum is wrong");
   });
   ranks.expect_all_well(3);
+}
+
+// On machines of their own, as far as they know, that share a folder alone.
+class FarRanks {
+ public:
+  explicit FarRanks(const std::function<void(Group&)>& body)
+      : ranks_(2, [&](int rank) {
+          Group group({.rank = rank,
+                       .world_size = 2,
+                       .init = "file://" + folder_.path().string(),
+                       .job = "far"},
+                      Device{}, {.timeout = 20s});
+          group.run([&] { body(group); });
+        }) {}
+  ForkedRanks* operator->() { return &ranks_; }
+
+ private:
+  testing::TemporaryFolder folder_;
+  ForkedRanks ranks_;
+};
+
+TEST(Group, OverAFolderRank0SaysWhereItIs) {
+  FarRanks ranks([](Group& group) {
+    require(group.store().get("group/address") == network_address(), "it has said something else");
+    const Tensor data = from_vector(std::vector<float>{1}, {1});
+    group.host().all_reduce(data).wait();
+    require(data.item() == 2, "the sum is wrong");
+  });
+  const auto first = ranks->await(0), second = ranks->await(1);
+  if (network_address().empty()) {
+    expect_says(first.err, "set MASTER_ADDR to its address, or GLOO_SOCKET_IFNAME");
+    EXPECT_NE(second.code, 0);
+    return;
+  }
+  EXPECT_EQ(first.err + second.err, "");
+  EXPECT_EQ(first.code, 0);
+  EXPECT_EQ(second.code, 0);
+}
+
+TEST(Group, OverAFolderTheInterfaceMayBeNamed) {
+  setenv("GLOO_SOCKET_IFNAME", "lo", 1);
+  FarRanks ranks([](Group& group) {
+    require(!group.store().get("group/address"), "nobody needs to be told");
+    group.host().barrier();
+  });
+  unsetenv("GLOO_SOCKET_IFNAME");
+  for (const int rank : {0, 1}) EXPECT_EQ(ranks->await(rank).err, "");
 }
 
 TEST(Group, ComparesWhatMustBeTheSameAsOftenAsAsked) {
