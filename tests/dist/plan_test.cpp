@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dist/zero.h"
 #include "nn/init.h"
 #include "nn/loss.h"
 #include "runtime/allocator.h"
@@ -19,14 +20,34 @@ void expect_allocated(double found, std::int64_t planned, const char* what) {
   EXPECT_LE(found, 1.125 * expected + 4096) << what;
 }
 
-// What one rank that does all by itself asks the allocator for.
-void expect_plan_is_kept(const PlanOptions& options) {
-  const StagePlan plan = make_plan(options).stages[0];
+// The first of several ranks, whose others nobody asks for anything here.
+class FirstOfMany final : public Communicator {
+ public:
+  explicit FirstOfMany(int world_size) : world_size_(world_size) {}
+  int rank() const override { return 0; }
+  int world_size() const override { return world_size_; }
+  const char* name() const override { return "first"; }
+  Work reduce_scatter(const Tensor&, const Tensor&, const Partition&) override { return {}; }
+  Work all_gather(const Tensor&, const Tensor&, const Partition&) override { return {}; }
+  Work all_reduce(const Tensor&, const Tensor&, const Partition&) override { return {}; }
+  Work broadcast(const Tensor&, int) override { return {}; }
+  void barrier() override {}
+
+ private:
+  int world_size_;
+};
+
+// What the rank that has the most asks the allocator for.
+void expect_plan_is_kept(const PlanOptions& options, int zero_stage = 0) {
+  const StagePlan plan = make_plan(options).stages[static_cast<std::size_t>(zero_stage)];
   const nn::ModelInfo& info = nn::model_info(options.model);
   const double before = live_bytes();
   const auto model = nn::create_model(options.model);
   nn::initialize(*model, 1);
   nn::ParameterStore store(*model, {}, {}, options.half);
+  FirstOfMany ranks(options.world_size);
+  const auto buckets = make_buckets(*model, store, options.world_size, options.buckets);
+  if (zero_stage > 0) store.share(make_shards(store, buckets, ranks, zero_stage));
   nn::Optimizer optimizer(store, options.optimizer);
   EXPECT_EQ(optimizer.optimizer_bytes(), plan.optimizer);
   double buffers = 0;  // running statistics, which no plan counts
@@ -56,6 +77,21 @@ TEST(Plan, IsWhatTheAllocatorIsAskedFor) {
   expect_plan_is_kept({.model = "lenet5", .batch_size = 2, .optimizer = {.kind = adamw}});
   expect_plan_is_kept(
       {.model = "lenet5", .batch_size = 2, .half = DType::f16, .optimizer = {.kind = adamw}});
+}
+
+TEST(Plan, OfAShardedOptimizerIsWhatTheAllocatorIsAskedFor) {
+  using enum nn::OptimizerKind;
+  for (const int world_size : {1, 2, 5}) {
+    for (const nn::OptimizerKind kind : {sgd, adamw}) {
+      PlanOptions options{.model = "resnet20",
+                          .world_size = world_size,
+                          .batch_size = 2,
+                          .optimizer = {.kind = kind}};
+      expect_plan_is_kept(options, 1);
+      options.half = DType::bf16;
+      expect_plan_is_kept(options, 1);
+    }
+  }
 }
 
 TEST(Plan, OptimizerBytesFallToOneOfAllRanks) {
