@@ -13,6 +13,8 @@
 namespace convoy::apps {
 namespace {
 
+constexpr int kMostRanks = 65536;  // a plan looks at the parts of each
+
 struct PlanConfig {
   std::string model = "resnet50", opt = "sgd", amp_dtype = "float16";
   int num_classes = 0, in_chans = 0, img_size = 0, batch_size = 64, world_size = 1;
@@ -54,7 +56,9 @@ void check(const PlanConfig& c) {
     if (!(value >= least)) fail_usage("--{} expects {} or more, found {}", flag, least, value);
   };
   at_least("batch-size", c.batch_size, 1);
-  at_least("world-size", c.world_size, 1);
+  if (c.world_size < 1 || c.world_size > kMostRanks) {
+    fail_usage("--world-size expects a number from 1 to {}, found {}", kMostRanks, c.world_size);
+  }
   at_least("img-size", c.img_size, 0);
   at_least("in-chans", c.in_chans, 0);
   at_least("momentum", c.momentum, 0);
