@@ -185,6 +185,11 @@ Place place_from_environment(const std::string& init, const Environment& environ
   return Reader(environment, init).read();
 }
 
+Device own_device(const std::string& text, const Place& place) {
+  const bool choose = text == "cuda" && place.local_world_size > 1;
+  return parse_device(choose ? fmt::format("cuda:{}", place.local_rank) : text);
+}
+
 std::string first_slurm_host(const std::string& hosts) {
   std::string host;
   for (std::size_t at = 0; at < hosts.size() && hosts[at] != ','; ++at) {

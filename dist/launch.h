@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "runtime/device.h"
+
 namespace convoy::dist {
 
 struct Place {
@@ -31,6 +33,9 @@ const char* process_environment(const char* name);
 // Open MPI names none, so that a job on several machines needs MASTER_ADDR.
 Place place_from_environment(const std::string& init = "",
                              const Environment& environment = process_environment);
+
+// The device that --device names, for this rank: "cuda" is the GPU of its number on this machine.
+Device own_device(const std::string& text, const Place& place);
 
 // "node[003-007,9],gpu1" gives "node003".
 std::string first_slurm_host(const std::string& hosts);

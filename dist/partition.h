@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/require.h"
+#include "runtime/tensor.h"
 
 namespace convoy::dist {
 
@@ -15,6 +16,11 @@ struct Range {
   std::int64_t count() const { return end - begin; }
   friend bool operator==(const Range&, const Range&) = default;
 };
+
+// That range of a flat tensor, in its memory.
+inline Tensor view(const Tensor& flat, const Range& range) {
+  return make_view(flat, range.begin, {range.count()}, {1});
+}
 
 class Partition {
  public:

@@ -4,14 +4,6 @@
 #include "runtime/autograd.h"
 
 namespace convoy::dist {
-namespace {
-
-Tensor view(const Tensor& flat, const Range& range) {
-  return make_view(flat, range.begin, {range.count()}, {1});
-}
-
-}  // namespace
-
 Reducer::Reducer(const nn::Module& model, nn::ParameterStore& store, Communicator& communicator,
                  const ReducerOptions& options)
     : store_(store),

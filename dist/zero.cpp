@@ -45,10 +45,6 @@ class CommunicatorExchange final : public RankExchange {
   Communicator& communicator_;
 };
 
-Tensor view(const Tensor& flat, const Range& range) {
-  return make_view(flat, range.begin, {range.count()}, {1});
-}
-
 }  // namespace
 
 std::shared_ptr<RankExchange> rank_exchange(Communicator& communicator) {

@@ -118,10 +118,6 @@ std::vector<std::byte> stored(DType dtype, std::int64_t count,
   return bytes;
 }
 
-Tensor view(const Tensor& whole, const dist::Range& range) {
-  return make_view(whole, range.begin, {range.count()}, {1});
-}
-
 // One collective of nccl-tests: what goes in, what must come out, and how its bandwidth counts.
 struct Collective {
   const char* name;
@@ -188,9 +184,9 @@ class Measurement {
     const int rank = ranks_.rank();
     const auto bytes = stored(dtype_, count, [&](std::int64_t i) { return value_of(rank, i); });
     const Tensor whole = from_host(bytes.data(), {count}, {dtype_, device_});
-    in_ = collective_.sends_part ? view(whole, mine()) : whole;
+    in_ = collective_.sends_part ? dist::view(whole, mine()) : whole;
     const dist::Range received = collective_.receives_part ? mine() : dist::Range{0, count};
-    out_ = in_place || is_broadcast() ? view(whole, received)
+    out_ = in_place || is_broadcast() ? dist::view(whole, received)
                                       : zeros({received.count()}, {dtype_, device_});
   }
 
@@ -354,12 +350,6 @@ void report(const BenchConfig& c, dist::Communicator& ranks, const Device& devic
   require(file.good(), "--json: {} could not be written", c.json);
 }
 
-// The GPU of the local rank, unless the user names one.
-Device own_device(const std::string& text, const dist::Place& place) {
-  const bool choose = text == "cuda" && place.local_world_size > 1;
-  return parse_device(choose ? fmt::format("cuda:{}", place.local_rank) : text);
-}
-
 }  // namespace
 
 int run_bench_comm(const Arguments& arguments) {
@@ -377,7 +367,7 @@ int run_bench_comm(const Arguments& arguments) {
   if (config.root < 0 || config.root >= place.world_size) {
     fail_usage("--root expects a rank from 0 to {}, found {}", place.world_size - 1, config.root);
   }
-  const Device device = own_device(config.device, place);
+  const Device device = dist::own_device(config.device, place);
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(config.timeout_s * 1e3));
   dist::Group group(place, device, {.timeout = timeout});
   Results results;

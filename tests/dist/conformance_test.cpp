@@ -79,9 +79,6 @@ Bytes bytes_of(const Tensor& tensor) {
   to_host(tensor, bytes.data());
   return bytes;
 }
-Tensor part_of(const Tensor& whole, const Range& part) {
-  return make_view(whole, part.begin, {part.count()}, {1});
-}
 
 // |found - Σ| ≤ one rounding to the dtype and W - 1 additions, of f32 or where the engine rounds
 // each of them of the dtype, of what the ranks have given. Over i64 the numbers stay below 2^53,
@@ -219,7 +216,7 @@ TEST_P(Conformance, ReduceScatterSumsThisRanksPart) {
         return bytes_of(out);
       });
       expect_sums(GetParam(), dtype, ranks.world_size(), part.begin, sums);
-      const Tensor inside = part_of(in, part);
+      const Tensor inside = view(in, part);
       ranks.reduce_scatter(in, inside, parts).wait();
       EXPECT_EQ(bytes_of(inside), sums) << "in place";
     }
@@ -232,7 +229,7 @@ TEST_P(Conformance, AllGatherPutsPartsInOrder) {
       const Partition parts(count, ranks.world_size(), unit);
       const Range part = parts.of(ranks.rank());
       const Bytes whole = values_of(dtype, 99, count);
-      const Tensor in = part_of(tensor_of(whole, dtype, device), part).clone();
+      const Tensor in = view(tensor_of(whole, dtype, device), part).clone();
       const Bytes gathered = each_time([&] {
         const Tensor out = full({count}, 7, {dtype, device});
         ranks.all_gather(in, out, parts).wait();
@@ -240,8 +237,8 @@ TEST_P(Conformance, AllGatherPutsPartsInOrder) {
       });
       EXPECT_EQ(gathered, whole);
       const Tensor again = full({count}, 7, {dtype, device});
-      part_of(again, part).copy_(in);
-      ranks.all_gather(part_of(again, part), again, parts).wait();
+      view(again, part).copy_(in);
+      ranks.all_gather(view(again, part), again, parts).wait();
       EXPECT_EQ(bytes_of(again), whole) << "in place";
     }
   });
@@ -297,7 +294,7 @@ TEST_P(Conformance, AllReduceIsReduceScatterAndAllGather) {
     const Tensor once = tensor_of(mine, DType::bf16, device);
     ranks.all_reduce(once, once, parts).wait();
     const Tensor twice = tensor_of(mine, DType::bf16, device);
-    const Tensor part = part_of(twice, parts.of(ranks.rank()));
+    const Tensor part = view(twice, parts.of(ranks.rank()));
     ranks.reduce_scatter(twice, part, parts).wait();
     ranks.all_gather(part, twice, parts).wait();
     EXPECT_EQ(bytes_of(once), bytes_of(twice));

@@ -147,5 +147,20 @@ TEST(Launch, FindsTheFirstHostOfSlurmsList) {
   EXPECT_EQ(first_slurm_host(""), "");
 }
 
+// Where there is no such GPU the error names it.
+TEST(Launch, ARankHasTheGpuOfItsNumberUnlessOneIsNamed) {
+  const auto device = [](const std::string& text, const Place& place) {
+    std::string found;
+    const std::string error = testing::error_of([&] { found = to_text(own_device(text, place)); });
+    return found.empty() ? error : found;
+  };
+  const Place third = {.rank = 6, .world_size = 8, .local_rank = 2, .local_world_size = 4};
+  EXPECT_EQ(device("cpu", third), "cpu");
+  testing::expect_says(device("cuda", third), "cuda:2");
+  testing::expect_says(device("cuda:1", third), "cuda:1");
+  const Place alone = {.rank = 6, .world_size = 8};
+  EXPECT_EQ(device("cuda", alone), device("cuda", {}));
+}
+
 }  // namespace
 }  // namespace convoy::dist
