@@ -10,6 +10,7 @@
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/bench.h"
+#include "apps/trainer/config.h"
 #include "dist/group.h"
 #include "dist/launch.h"
 #include "kernels/half.h"
@@ -293,7 +294,7 @@ void check(const BenchConfig& c) {
   if (c.op != "sum") fail_usage("--op expects sum, found '{}'", c.op);
   if (c.iters < 1) fail_usage("--iters expects 1 or more, found {}", c.iters);
   if (c.warmup < 0) fail_usage("--warmup-iters expects 0 or more, found {}", c.warmup);
-  if (c.timeout_s <= 0) fail_usage("--dist-timeout expects seconds, found {}", c.timeout_s);
+  check_dist_timeout(c.timeout_s);
 }
 
 struct Results {
@@ -371,7 +372,10 @@ int run_bench_comm(const Arguments& arguments) {
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(config.timeout_s * 1e3));
   dist::Group group(place, device, {.timeout = timeout});
   Results results;
-  group.run([&] { results = measure_all(config, group.communicator(), device, sizes); });
+  group.run([&] {
+    if (place.rank == 0 && !config.json.empty()) require_writable("json", config.json);
+    results = measure_all(config, group.communicator(), device, sizes);
+  });
   if (place.rank == 0) report(config, group.communicator(), device, results);
   return results.wrong == 0 ? 0 : 1;
 }

@@ -191,9 +191,15 @@ void require_writable(const char* flag, const std::string& path) {
   }
 }
 
+void check_dist_timeout(double seconds) {
+  constexpr double kYear = 365.0 * 24 * 60 * 60;
+  require_range(seconds > 0 && seconds <= kYear, "dist-timeout",
+                "more than 0 seconds and at most a year", seconds);
+}
+
 void check(const RanksConfig& c) {
   require_range(c.global_batch_size >= 0, "global-batch-size", "0 or more", c.global_batch_size);
-  require_range(c.dist_timeout > 0, "dist-timeout", "more than 0 seconds", c.dist_timeout);
+  check_dist_timeout(c.dist_timeout);
   require_range(c.bucket_cap_mb > 0, "bucket-cap-mb", "more than 0", c.bucket_cap_mb);
   require_within(0, 1, "zero-stage", c.zero_stage);
   if (c.dist_bn != "reduce" && c.dist_bn != "broadcast") {

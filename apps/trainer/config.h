@@ -310,6 +310,7 @@ void check(const TrainConfig& config);
 void check(const DataConfig& config);
 void check(const RanksConfig& config);
 void check_threads(int threads);
+void check_dist_timeout(double seconds);
 // float16 or bfloat16, in which the model's weights are; nothing without --amp. Throws a usage
 // error for another word, and for a device that does not compute in it.
 std::optional<DType> half_dtype(const PrecisionConfig& config, const std::string& device);
