@@ -226,6 +226,11 @@ int run_launch(const Arguments& arguments) {
         "launch expects -- and a command after its flags, as in convoy launch --nproc-per-node 2 "
         "-- train --model lenet5; found none");
   }
+  // Other commands would do the whole work on each rank, and write one file all at once.
+  const std::string command = split[1];
+  if (command != "train" && command != "bench") {
+    fail_usage("launch expects train or bench comm after --, found {}", command);
+  }
   return Launch(config, Arguments(split + 1, arguments.end())).run();
 }
 

@@ -108,6 +108,12 @@ TEST(Launch, BadUseIsExplained) {
       {"launch --nnodes 2 --node-rank 2 -- train", "--node-rank expects 0 to 1, found 2"},
       {"launch --master_port 70000 -- train", "--master-port expects 0 to 65535, found 70000"},
       {"launch --nprocs 2 -- train", "did you mean --"},
+      {"launch --nproc-per-node 2 -- eval --checkpoint run", "launch expects train or bench comm"},
+      {"launch --nproc-per-node 2 -- pack digits", "launch expects train or bench comm"},
+      {"launch --nproc-per-node 2 -- train --dist-timeout 1e300",
+       "and at most a year, found 1e+300"},
+      {"launch --nproc-per-node 2 -- bench comm --dist-timeout 1e300", "at most a year"},
+      {"bench comm --dist-timeout nan", "at most a year, found nan"},
   };
   for (const auto& [arguments, said] : cases) {
     const Outcome run = convoy_run(folder, arguments);
@@ -115,6 +121,15 @@ TEST(Launch, BadUseIsExplained) {
     expect_says(run.err, said);
   }
   expect_says(convoy_run(folder, "launch --help").out, "--nproc-per-node");
+}
+
+TEST(Launch, AFileThatCannotBeWrittenIsSaidBeforeTheMeasurement) {
+  const Folder folder;
+  const Outcome run = convoy_run(
+      folder, "launch --nproc-per-node 2 -- bench comm -b 1K -e 1K --json nowhere/figures.json");
+  EXPECT_NE(run.code, 0);
+  expect_says(run.err, "--json expects a file in a folder that can be written to");
+  EXPECT_EQ(run.out, "");
 }
 
 TEST(PrefixedLines, KeepsPiecesOfALineTogether) {
