@@ -202,6 +202,10 @@ void check(const RanksConfig& c) {
   check_dist_timeout(c.dist_timeout);
   require_range(c.bucket_cap_mb > 0, "bucket-cap-mb", "more than 0", c.bucket_cap_mb);
   require_within(0, 1, "zero-stage", c.zero_stage);
+  if (!c.dist_init.empty() && !c.dist_init.starts_with("tcp://") &&
+      !c.dist_init.starts_with("file://")) {
+    fail_usage("--dist-init expects tcp://host:port or file:///folder, found '{}'", c.dist_init);
+  }
   if (c.dist_bn != "reduce" && c.dist_bn != "broadcast") {
     fail_usage("--dist-bn expects reduce or broadcast, found '{}'", c.dist_bn);
   }

@@ -171,7 +171,7 @@ template <class Visitor>
 void describe_ranks(RanksConfig& c, Visitor&& v) {
   v.group("Ranks");
   v("global-batch-size", c.global_batch_size,
-    "training images per step of all ranks together; 0: --batch-size of each");
+    "training images per batch of all ranks together, before --batch-size; 0: that of each");
   v("dist-init", c.dist_init,
     "where ranks meet: tcp://host:port or file:///folder; left out: the launcher's MASTER_ADDR and "
     "MASTER_PORT");

@@ -103,6 +103,16 @@ void Ranks::enter(const char* phase) {
   if (group_) group_->enter(phase, step_state(device_).host().step + 1);
 }
 
+void Ranks::enter_after_step(const char* phase) {
+  if (group_) group_->enter(phase, step_state(device_).host().step);
+}
+
+std::string Ranks::description() const {
+  if (!group_) return "";
+  return fmt::format("{} ranks by {}, {} images a batch", world_size(),
+                     group_->communicator().name(), batch_size_);
+}
+
 void Ranks::share_cores() const {
   // Launchers that set it have shared them out.
   if (place_.local_world_size == 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return;
@@ -137,7 +147,7 @@ nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {
 
 void Ranks::share_statistics() {
   if (!model_) return;
-  enter("share statistics");
+  enter_after_step("share statistics");
   nn::share_running_statistics(*model_, *exchange_, running_statistics_);
 }
 

@@ -33,6 +33,8 @@ class Ranks {
   int world_size() const { return place_.world_size; }
   bool first() const { return rank() == 0; }
   const Device& device() const { return device_; }
+  // "3 ranks by gloo, 60 images a batch", empty with one rank.
+  std::string description() const;
   // Training images of a batch, of all ranks together.
   int batch_size() const { return batch_size_; }
   // What a loader is told, made to read this rank's rows of batches as large as all ranks'
@@ -44,6 +46,8 @@ class Ranks {
   void run(const std::function<void()>& body);
   // What this rank is about to do, which the others name should it be lost; `phase` is a literal.
   void enter(const char* phase);
+  // The same of what follows a step: it is named with that step, not with the next.
+  void enter_after_step(const char* phase);
   // Compute threads as are due to one of this machine's ranks.
   void share_cores() const;
   // Throws Error where another rank has another text.

@@ -160,6 +160,7 @@ void Trainer::start() {
              config_.model, backend(device_).description(), store_.count(),
              train_data_.dataset->size(), val_data_.dataset->size(),
              train_data_.dataset->num_classes(), data::to_text(train_data_.input.extent));
+  if (const std::string ranks = ranks_.description(); !ranks.empty()) fmt::print("{}\n", ranks);
   std::fflush(stdout);
   take_signals();
   if (!config_.profile.empty() && ranks_.first()) Profiler::start();
@@ -249,11 +250,13 @@ void Trainer::train_epoch() {
 }
 
 void Trainer::end_epoch() {
-  ranks_.enter("evaluation");
-  result_.last = ranks_.sum(evaluate(*model_, val_loader_, input_,
-                                     {.limit_batches = config_.limit_val_batches,
-                                      .log_interval = config_.log_interval,
-                                      .progress = stdout}));
+  ranks_.enter_after_step("evaluation");
+  result_.last =
+      ranks_.sum(evaluate(*model_, val_loader_, input_,
+                          {.limit_batches = config_.limit_val_batches,
+                           .log_interval = config_.log_interval,
+                           .progress = stdout,
+                           .title = ranks_.world_size() > 1 ? "eval of rank 0's" : "eval"}));
   state_.best_top1 = std::max(state_.best_top1, result_.last.top1());
   if (schedule_.kind == nn::LrKind::plateau) {
     plateau_.update(result_.last.top1());
@@ -274,7 +277,7 @@ void Trainer::end_epoch() {
 }
 
 void Trainer::save() {
-  ranks_.enter("saving");
+  ranks_.enter_after_step("saving");
   state_.report = steps_->last();
   if (!ranks_.first()) return join_checkpoint(*model_, store_, optimizer_);
   result_.checkpoint =
