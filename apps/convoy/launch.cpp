@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // convoy launch: one process per rank on this machine, with torchrun's names for flags and
 // variables. A rank that fails takes the others with it: they notice by themselves (dist/health.h);
-// who has not within the job's timeout is ended here. The launcher's own end ends all of them.
+// who has not in time is ended here. The launcher's own end ends all of them.
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -16,7 +16,9 @@
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
+#include "apps/convoy/outlet.h"
 #include "apps/convoy/rank_process.h"
+#include "apps/convoy/verdict.h"
 #include "dist/socket.h"
 #include "kernels/require.h"
 #include "runtime/device.h"
@@ -27,8 +29,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr int kStoppedBySignal = 75;  // a rank's exit code: no failure
-constexpr milliseconds kGrace{2000};  // beyond the job's timeout, and between SIGTERM and SIGKILL
+constexpr milliseconds kGrace{2000};  // beyond their patience, and between SIGTERM and SIGKILL
 
 struct LaunchConfig {
   int nproc_per_node = 1, nnodes = 1, node_rank = 0;
@@ -80,8 +81,9 @@ class Launch {
  public:
   Launch(const LaunchConfig& config, const Arguments& command)
       : config_(config),
-        timeout_(static_cast<std::int64_t>(
-            1000 * std::strtod(peek(command, "--dist-timeout", "600").c_str(), nullptr))) {
+        patience_(Verdict::patience(
+            std::strtod(peek(command, "--dist-timeout", "600").c_str(), nullptr))) {
+    signal(SIGPIPE, SIG_IGN);  // ranks train on where nobody reads what they print
     choose_port();
     sigset_t set;
     sigemptyset(&set);
@@ -91,14 +93,15 @@ class Launch {
     for (int local = 0; local < config_.nproc_per_node; ++local) start(local, command);
   }
 
-  // The first failing rank's exit code.
   int run() {
     while (is_any_running()) {
       wait_for_news();
       end_who_stays();
     }
-    for (RankProcess& rank : ranks_) pass_on(rank);
-    return exit_code_;
+    pass_on_the_rest();
+    if (!verdict_.sentence().empty()) say(verdict_.sentence());
+    pass_on_the_rest();
+    return verdict_.exit_code();
   }
 
  private:
@@ -135,7 +138,7 @@ class Launch {
       variables.emplace_back("OMP_NUM_THREADS",
                              text(std::max(1, compute_threads() / config_.nproc_per_node)));
     }
-    ranks_.emplace_back(rank, command, variables);
+    ranks_.emplace_back(rank, command, variables, output_, errors_);
   }
 
   bool is_any_running() const {
@@ -144,73 +147,83 @@ class Launch {
 
   void wait_for_news() {
     std::vector<pollfd> polled = {{signals_.descriptor(), POLLIN, 0}};
-    for (const RankProcess& rank : ranks_) {
-      for (const int pipe : {rank.output(), rank.errors()}) {
-        if (pipe >= 0) polled.push_back({pipe, POLLIN, 0});
-      }
+    for (const Outlet* outlet : {&output_, &errors_}) {
+      if (outlet->is_behind()) polled.push_back({outlet->descriptor(), POLLOUT, 0});
     }
+    for (const RankProcess& rank : ranks_) rank.add_pipes_to(polled);
     poll(polled.data(), polled.size(), 100);
     signalfd_siginfo signal;
     while (read(signals_.descriptor(), &signal, sizeof signal) == sizeof signal) {
       const int number = static_cast<int>(signal.ssi_signo);
       if (number != SIGCHLD) pass_on(number);
     }
+    pass_on_output();
     for (RankProcess& rank : ranks_) {
-      pass_on(rank);
       if (rank.look()) note_end(rank);
     }
   }
 
-  static void pass_on(RankProcess& rank) {
-    rank.pass_on_output();
-    rank.pass_on_errors();
+  void pass_on_output() {
+    output_.flush();
+    errors_.flush();
+    for (RankProcess& rank : ranks_) rank.pass_on_output();
   }
 
-  // The first and the second as they are: ranks save at one and end at once at two.
+  // Until it has been read, or a signal says that nobody will.
+  void pass_on_the_rest() {
+    pass_on_output();
+    while ((output_.is_behind() || errors_.is_behind()) && !unheard_) wait_for_news();
+  }
+
+  void say(const std::string& line) { errors_.write("convoy launch: " + line + "\n"); }
+
+  // The first and the second as they are: ranks save at one and end at once at two. A repeat within
+  // a second is the same wish, told twice (apps/trainer/stop.h).
   void pass_on(int signal) {
+    unheard_ = !is_any_running();
+    const auto now = Clock::now();
+    if (signals_seen_ > 0 && now - last_signal_ < std::chrono::seconds(1)) return;
+    last_signal_ = now;
     ++signals_seen_;
-    cause_known_ = cause_known_ || signals_seen_ > 1;
+    ends_ranks_ = ends_ranks_ || signals_seen_ > 1;
     for (const RankProcess& rank : ranks_) rank.send(signals_seen_ > 2 ? SIGKILL : signal);
   }
 
-  // A rank that was killed is the cause, even where another that missed it was faster to end.
-  void note_end(RankProcess& rank) {
-    pass_on(rank);
-    const bool cause = rank.was_killed() && !cause_known_ && !asked_to_end_;
-    const bool first = exit_code_ == 0 || exit_code_ == kStoppedBySignal;
-    if (rank.exit_code() == 0 || !(first || cause)) return;
-    if (exit_code_ == 0) first_failure_ = Clock::now();
-    exit_code_ = rank.exit_code();
-    cause_known_ = rank.was_killed();
-    if (exit_code_ == kStoppedBySignal) return;
-    fmt::print(stderr, "convoy launch: rank {} {}\n", rank.rank(), rank.how_it_ended());
+  void note_end(const RankProcess& rank) {
+    verdict_.note(rank.rank(), rank.exit_code(), rank.how_it_ended(),
+                  ends_ranks_ && rank.was_killed(), Clock::now());
   }
 
   // After a failure: who is stopped will not notice, all others have the time that they need.
   void end_who_stays() {
-    if (exit_code_ == 0) return;
-    const auto since = Clock::now() - first_failure_;
+    if (!verdict_.failed_since()) return;
+    const auto late = Clock::now() - *verdict_.failed_since() - patience_ - kGrace;
     for (const RankProcess& rank : ranks_) {
       if (!rank.is_running()) continue;
-      if (rank.is_stopped() || since > timeout_ + 2 * kGrace) {
-        cause_known_ = true;
+      if (rank.is_stopped() || late > kGrace) {
+        ends_ranks_ = true;
         rank.send(SIGKILL);
-      } else if (since > timeout_ + kGrace && !asked_to_end_) {
-        fmt::print(stderr, "convoy launch: rank {} has not noticed; it is ended\n", rank.rank());
+      } else if (late > Clock::duration(0) && !asked_to_end_) {
+        say(fmt::format("rank {} has not noticed; it is ended", rank.rank()));
         rank.send(SIGTERM);
       }
     }
-    asked_to_end_ = asked_to_end_ || since > timeout_ + kGrace;
+    asked_to_end_ = asked_to_end_ || late > Clock::duration(0);
+    ends_ranks_ = ends_ranks_ || asked_to_end_;
   }
 
   LaunchConfig config_;
-  milliseconds timeout_;
+  milliseconds patience_;
   std::string job_ = fresh_name();
   dist::Socket reserved_, signals_;
+  Outlet output_{STDOUT_FILENO}, errors_{STDERR_FILENO};
   std::vector<RankProcess> ranks_;
-  int exit_code_ = 0, signals_seen_ = 0;
-  Clock::time_point first_failure_;
-  bool cause_known_ = false, asked_to_end_ = false;
+  Verdict verdict_;
+  int signals_seen_ = 0;
+  Clock::time_point last_signal_;
+  bool ends_ranks_ = false;    // who is killed from now on may have been killed by us
+  bool asked_to_end_ = false;  // those that have not noticed a failure
+  bool unheard_ = false;       // what is left to be said is dropped
 };
 
 }  // namespace

@@ -29,14 +29,6 @@ std::array<int, 2> open_pipe() {
   return ends;
 }
 
-void write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return;  // nobody reads: the ranks go on
-    if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
 // In the child, between fork and exec.
 [[noreturn]] void become(char* const* arguments, const RankProcess::Variables& variables,
                          pid_t launcher, int output, int errors) {
@@ -47,6 +39,7 @@ void write_all(int descriptor, std::string_view bytes) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
   const int nothing = open("/dev/null", O_RDONLY);
   if (nothing >= 0) dup2(nothing, STDIN_FILENO);
   if (output >= 0) dup2(output, STDOUT_FILENO);
@@ -78,10 +71,11 @@ std::string PrefixedLines::rest() {
   return prefix_ + std::exchange(line_, "") + '\n';
 }
 
-RankProcess::RankProcess(int rank, const Arguments& arguments, const Variables& variables)
+RankProcess::RankProcess(int rank, const Arguments& arguments, const Variables& variables,
+                         Outlet& output, Outlet& errors)
     : rank_(rank),
-      output_{-1, STDOUT_FILENO, PrefixedLines(rank)},
-      errors_{-1, STDERR_FILENO, PrefixedLines(rank)} {
+      output_{-1, &output, PrefixedLines(rank)},
+      errors_{-1, &errors, PrefixedLines(rank)} {
   const std::array<int, 2> out = rank == 0 ? std::array<int, 2>{-1, -1} : open_pipe();
   const std::array<int, 2> err = open_pipe();
   std::vector<std::string> words = {"convoy"};
@@ -147,15 +141,27 @@ std::string RankProcess::how_it_ended() const {
   return fmt::format("was killed by signal {} ({})", signal, strsignal(signal));
 }
 
+void RankProcess::pass_on_output() {
+  pass_on(output_);
+  pass_on(errors_);
+}
+
+void RankProcess::add_pipes_to(std::vector<pollfd>& polled) const {
+  for (const Pipe* pipe : {&output_, &errors_}) {
+    if (pipe->descriptor < 0 || pipe->to->is_behind()) continue;
+    polled.push_back({pipe->descriptor, POLLIN, 0});
+  }
+}
+
 void RankProcess::pass_on(Pipe& pipe) {
   std::array<char, 16384> bytes;
-  while (pipe.descriptor >= 0) {
+  while (pipe.descriptor >= 0 && !pipe.to->is_behind()) {
     const ssize_t got = read(pipe.descriptor, bytes.data(), bytes.size());
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got > 0) {
-      write_all(pipe.to, pipe.lines.take({bytes.data(), static_cast<std::size_t>(got)}));
+      pipe.to->write(pipe.lines.take({bytes.data(), static_cast<std::size_t>(got)}));
     } else {
-      write_all(pipe.to, pipe.lines.rest());
+      pipe.to->write(pipe.lines.rest());
       close(std::exchange(pipe.descriptor, -1));
     }
   }

@@ -3,12 +3,14 @@
 // One rank that `convoy launch` has started: this program again, in a process of its own that ends
 // when the launcher does. What it prints is passed on line by line, with its rank before it.
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include <string>
 #include <vector>
 
 #include "apps/convoy/command.h"
+#include "apps/convoy/outlet.h"
 
 namespace convoy::apps {
 
@@ -28,8 +30,10 @@ class RankProcess {
   using Variables = std::vector<std::pair<std::string, std::string>>;
 
   // Runs /proc/self/exe with `arguments`; variables without a value are removed. Rank 0's standard
-  // output is the launcher's. Throws Error.
-  RankProcess(int rank, const Arguments& arguments, const Variables& variables);
+  // output is the launcher's; the other ranks' goes to `output`, and all errors to `errors`. Throws
+  // Error.
+  RankProcess(int rank, const Arguments& arguments, const Variables& variables, Outlet& output,
+              Outlet& errors);
   ~RankProcess();  // kills it
   RankProcess(RankProcess&& other) noexcept;
   RankProcess& operator=(RankProcess&&) = delete;
@@ -47,15 +51,14 @@ class RankProcess {
   void send(int signal) const;
   bool look();  // for a change of state: true when it has just ended
 
-  // To be polled while they are open (-1: no more).
-  int output() const { return output_.descriptor; }
-  int errors() const { return errors_.descriptor; }
-  void pass_on_output() { pass_on(output_); }
-  void pass_on_errors() { pass_on(errors_); }
+  // What it has printed, as far as the outlets take it; where there may be more to be waited for.
+  void pass_on_output();
+  void add_pipes_to(std::vector<pollfd>& polled) const;
 
  private:
   struct Pipe {
-    int descriptor = -1, to = -1;
+    int descriptor;  // -1: no more
+    Outlet* to;
     PrefixedLines lines;
   };
   static void pass_on(Pipe& pipe);

@@ -96,6 +96,48 @@ TEST(Launch, ASignalLetsAllRanksSaveAndStop) {
   }
 }
 
+// Whoever tells a whole job to stop tells ranks twice, directly and by the launcher.
+TEST(Launch, ASignalToAllProcessesIsOneWish) {
+  const Folder folder;
+  const Outcome run = during_training(folder, "kill -TERM $1 $2 $3 $p");
+  EXPECT_EQ(run.code, 75) << run.err;
+  expect_says(last_line(run.out), "stopped by a signal at step ");
+}
+
+TEST(Launch, ABadImageOfOneRankIsBadDataOfAll) {
+  const Folder folder;
+  make_digits(folder);
+  std::string bad;
+  for (const auto& entry : fs::recursive_directory_iterator(folder / "digits" / "train")) {
+    if (entry.path().extension() == ".jpg") bad = entry.path().string();
+  }
+  write_file(bad, "no image");
+  const Outcome run =
+      convoy_run(folder, "launch --nproc-per-node 3 -- " + kTinyTrain + "--epochs 2 --output run");
+  EXPECT_EQ(run.code, 3) << run.err;
+  expect_says(last_line(run.err), "ended with exit code 3");
+}
+
+TEST(Launch, GoesOnWhereNobodyReadsItsErrors) {
+  const Folder folder;
+  run_script(folder,
+             "{ \"$convoy\" launch --nproc-per-node 2 -- train --modle x 2>&1 >/dev/null; "
+             "echo $? >code; } | true");
+  EXPECT_EQ(read_file(folder / "code"), "2\n");
+}
+
+// Ranks that print more than a pipe holds, to a reader that has stopped reading.
+TEST(Launch, TakesSignalsWhileNobodyReads) {
+  const Folder folder;
+  const Outcome run = run_script(
+      folder,
+      "mkfifo slow; sleep 30 <slow & s=$!; \"$convoy\" launch --nproc-per-node 2 -- train --" +
+          std::string(100000, 'x') +
+          " 2>slow & p=$!; sleep 1; i=0; while kill -TERM $p 2>/dev/null && [ $i -lt 20 ]; do "
+          "sleep 0.2; i=$((i+1)); done; kill -KILL $p 2>/dev/null; kill $s; wait $p");
+  EXPECT_NE(run.code, 128 + SIGKILL) << "it hung until it was killed";
+}
+
 TEST(Launch, BadUseIsExplained) {
   const Folder folder;
   const struct {
@@ -127,7 +169,7 @@ TEST(Launch, AFileThatCannotBeWrittenIsSaidBeforeTheMeasurement) {
   const Folder folder;
   const Outcome run = convoy_run(
       folder, "launch --nproc-per-node 2 -- bench comm -b 1K -e 1K --json nowhere/figures.json");
-  EXPECT_NE(run.code, 0);
+  EXPECT_EQ(run.code, 2);
   expect_says(run.err, "--json expects a file in a folder that can be written to");
   EXPECT_EQ(run.out, "");
 }
