@@ -21,13 +21,6 @@
 namespace convoy::apps {
 namespace {
 
-// --device cuda is each rank's own GPU.
-Device device_of(const TrainConfig& c, const dist::Place& place) {
-  Device device = parse_device(c.device);
-  if (c.device == "cuda" && place.world_size > 1) device.index = place.local_rank;
-  return device;
-}
-
 int global_batch_size(const TrainConfig& c, const dist::Place& place) {
   const int global = c.ranks.global_batch_size;
   if (global == 0) return c.batch_size * place.world_size;
@@ -61,7 +54,7 @@ void copy_values(const void* from, void* to, std::int64_t count, DType dtype,
 
 Ranks::Ranks(const TrainConfig& c)
     : place_(dist::place_from_environment(c.ranks.dist_init)),
-      device_(device_of(c, place_)),
+      device_(dist::own_device(c.device, place_)),
       batch_size_(global_batch_size(c, place_)),
       sync_bn_(c.ranks.sync_bn),
       running_statistics_(c.ranks.dist_bn == "reduce" ? nn::RunningStatistics::mean
