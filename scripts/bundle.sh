@@ -29,7 +29,7 @@ pack() {
   local times
   times=$(git log -1 --format=%ct 2>/dev/null || echo 0)
   tar --sort=name --mtime="@$times" --owner=0 --group=0 --numeric-owner -C "$2" -cf - "$3" |
-    xz -9e >"$1.part"
+    xz --x86 --lzma2=preset=9e,dict=128MiB >"$1.part"  # most of it is processor code
   mv "$1.part" "$1"
   echo "bundle: $1, $(du -h --apparent-size "$1" | cut -f1)"
 }
