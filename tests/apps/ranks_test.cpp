@@ -64,15 +64,15 @@ TEST(Ranks, TrainAsOneDoes) {
   }
 }
 
-// How far losses may be apart: resnet20 makes much of a last digit from one step to the next, but
-// another mask puts it 0.4 apart.
-double likeness(std::size_t step) { return step == 0 ? 1e-4 : 0.03; }
+// resnet20 makes much of a last digit from one step to the next: small steps keep its losses close.
+const std::string kResnet20 = "resnet20 --lr 0.00001 ";
 
 // What is dropped is drawn for the rows of all ranks, of features here and of samples there.
 TEST(Ranks, DropWhatOneDoes) {
   const Folder folder;
   make_digits(folder);
-  for (const std::string model : {"lenet5 --drop 0.5", "resnet20 --sync-bn --drop-path 0.5"}) {
+  for (const std::string& model :
+       {std::string("lenet5 --drop 0.5"), kResnet20 + "--sync-bn --drop-path 0.5"}) {
     const std::string flags =
         "--global-batch-size 12 --max-steps 3 --limit-val-batches 1 --model " + model +
         " --output ";
@@ -83,7 +83,7 @@ TEST(Ranks, DropWhatOneDoes) {
     const auto one = steps_of(folder / "one"), two = steps_of(folder / "two");
     ASSERT_EQ(two.size(), one.size());
     for (std::size_t i = 0; i < two.size(); ++i) {
-      EXPECT_NEAR(two[i]["loss"], one[i]["loss"], likeness(i)) << model << " " << i;
+      EXPECT_NEAR(two[i]["loss"], one[i]["loss"], 1e-4) << model << " " << i;
     }
   }
 }
@@ -109,8 +109,8 @@ TEST(Ranks, TrainOnTheSimulatorInMixedPrecision) {
 TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
   const Folder folder;
   make_digits(folder);
-  const std::string flags =
-      "--model resnet20 --global-batch-size 12 --max-steps 3 --limit-val-batches 1 --output ";
+  const std::string flags = "--model " + kResnet20 +
+                            "--global-batch-size 12 --max-steps 3 --limit-val-batches 1 --output ";
   ASSERT_EQ(train_on(folder, 1, flags + "one").code, 0);
   const auto one = steps_of(folder / "one");
   for (const std::string bn : {"--sync-bn", "--dist-bn reduce", "--dist-bn broadcast"}) {
@@ -118,12 +118,9 @@ TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
     const Outcome run = train_on(folder, 2, flags + "two " + bn);
     ASSERT_EQ(run.code, 0) << run.err;
     const auto two = steps_of(folder / "two");
-    const auto apart = [&](std::size_t i) {
-      return std::abs(two[i]["loss"].get<double>() - one[i]["loss"].get<double>());
-    };
-    EXPECT_EQ(apart(0) < likeness(0), bn == "--sync-bn") << bn << ": " << apart(0);
-    if (bn == "--sync-bn") {
-      EXPECT_LT(apart(2), likeness(2));
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      const double apart = std::abs(two[i]["loss"].get<double>() - one[i]["loss"].get<double>());
+      EXPECT_EQ(apart < 1e-4, bn == "--sync-bn") << bn << " " << i << ": " << apart;
     }
   }
 }
@@ -165,8 +162,10 @@ TEST(Ranks, GradientsAreSummedInsideBackward) {
 TEST(Ranks, ZeroIsPlainDataParallelBitForBit) {
   const Folder folder;
   make_digits(folder);
-  for (const int ranks : {2, 3}) {
-    for (const std::string opt : {"--opt sgd", "--opt adamw --lr 0.001 --clip-grad 0.5"}) {
+  for (const int ranks : {2, 3, 4}) {
+    for (const std::string opt :
+         {"--opt sgd", "--opt sgd --clip-grad 0.5", "--opt adamw --lr 0.001",
+          "--opt adamw --lr 0.001 --clip-grad 0.5"}) {
       const std::string flags =
           opt + " --global-batch-size 12 --max-steps 4 --bucket-cap-mb 0.05 --output ";
       fs::remove_all(folder / "plain"), fs::remove_all(folder / "zero");
