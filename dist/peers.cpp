@@ -16,15 +16,15 @@ namespace {
 using std::chrono::milliseconds;
 
 // What Gloo calls slots: a message goes to the receiver's next memory of the same slot.
-constexpr std::uint64_t kData = 0, kNotes = 1, kFarewells = 2;
+constexpr std::uint64_t kData = 0, kNotes = 1, kFarewells = 2, kNothing = 3;
 
 // Gloo's own timeouts would close every connection before the others can be told why.
 constexpr milliseconds kNever = std::chrono::hours(24 * 365);
 
 // How long one that suspects a silent rank listens whether that one waits for a third, and how long
-// one that leaves waits for the others to leave too; and how long for a farewell to go out.
-constexpr milliseconds kGrace{500};
-constexpr milliseconds kFlush{300};
+// one that leaves waits for the others to leave too; how long for a farewell to go out; and how
+// long one that sees a connection end listens what the others know.
+constexpr milliseconds kGrace{500}, kFlush{300}, kHearsay{100};
 
 std::string seconds(milliseconds time) { return fmt::format("{} s", in_seconds(time)); }
 
@@ -59,9 +59,12 @@ struct Peers::Peer {
       : notes_in(peers, rank, &note_in, sizeof note_in),
         notes_out(peers, rank, &note_out, sizeof note_out),
         farewells_in(peers, rank, &farewell_in, sizeof farewell_in),
-        farewells_out(peers, rank, &farewell_out, sizeof farewell_out) {
+        farewells_out(peers, rank, &farewell_out, sizeof farewell_out),
+        nothing_in(peers, rank, &byte_in, sizeof byte_in) {
     notes_in.slot_ = notes_out.slot_ = kNotes;
     farewells_in.slot_ = farewells_out.slot_ = kFarewells;
+    nothing_in.slot_ = kNothing;
+    nothing_in.receive(0, sizeof byte_in);
     expect_note();
     farewells_in.receive(0, sizeof farewell_in);
   }
@@ -69,10 +72,23 @@ struct Peers::Peer {
     if (notes_in.receives_ == 0) notes_in.receive(0, sizeof note_in);
   }
 
+  // Nobody sends what nothing_in expects: only the connection's end ends that. Gloo does not tell
+  // a message that is half out, or half in.
+  bool is_connected() {
+    try {
+      nothing_in.buffer_->abortWaitRecv();
+      nothing_in.buffer_->waitRecv(kNever);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
   Note note_in{}, note_out{};
   Farewell farewell_in, farewell_out;
+  std::byte byte_in{};
   bool has_said_farewell = false;
-  Channel notes_in, notes_out, farewells_in, farewells_out;
+  Channel notes_in, notes_out, farewells_in, farewells_out, nothing_in;
 };
 
 Peers::Channel::Channel(Peers& peers, int peer, const void* memory, std::size_t bytes)
@@ -117,7 +133,7 @@ void Peers::Channel::await_received() {
 
 Peers::Peers(Store& store, int rank, int world_size, milliseconds timeout,
              const std::string& prefix, const std::string& address)
-    : rank_(rank), world_size_(world_size), timeout_(timeout), patience_(timeout) {
+    : rank_(rank), world_size_(world_size), timeout_(timeout) {
   others_.resize(world_size);
   if (world_size == 1) return;
   try {
@@ -128,10 +144,10 @@ Peers::Peers(Store& store, int rank, int world_size, milliseconds timeout,
   context_ = device_->createContext(rank, world_size);
   context_->setTimeout(std::max(timeout / 5, milliseconds(1)));  // connecting takes five of it
   connect(store, prefix);
+  watch_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
   for (int peer = 0; peer < world_size; ++peer) {
     if (peer != rank) others_[peer] = std::make_unique<Peer>(*this, peer);
   }
-  watch_ = std::thread([this] { watch(); });
 }
 
 // Each rank publishes one address for each of the others, its pair's, all of one length.
@@ -199,10 +215,10 @@ void Peers::throw_unreachable(Store& store, const std::string& prefix, int peer)
 Peers::~Peers() {
   {
     const std::lock_guard lock(mutex_);
-    stopped_ = true;
+    watch_.request_stop();
   }
   changed_.notify_all();
-  if (watch_.joinable()) watch_.join();
+  watch_ = {};
   close();
 }
 
@@ -237,7 +253,7 @@ void Peers::await(Channel& channel, bool sent) {
   const int peer = channel.peer();
   bool passed = false;
   try {
-    passed = has_passed(*channel.buffer_, sent);
+    passed = has_passed(channel, sent);
   } catch (const std::exception&) {
     give_up_on_closed(peer);
   }
@@ -254,31 +270,58 @@ void Peers::await(Channel& channel, bool sent) {
 }
 
 void Peers::give_up_on_closed(int peer) {
-  const PeerError why =
-      find_culprit({peer, fmt::format("rank {} has closed the connection", peer)});
+  PeerError why = find_culprit({peer, fmt::format("rank {} has closed the connection", peer)});
+  if (!others_[peer] || !others_[peer]->has_said_farewell) why = hear_others(why);
   say_farewell(why);
   throw why;
 }
 
-// False when it has lasted longer than the timeout, or was interrupted.
-bool Peers::has_passed(gloo::transport::UnboundBuffer& buffer, bool sent) {
-  std::unique_lock lock(mutex_);
-  patience_ = Patience(timeout_);
-  bool passed = false;
-  while (!passed && !interrupted_ && patience_.go_on()) {
-    awaited_ = &buffer;
-    lock.unlock();
-    std::exception_ptr error;
-    try {
-      passed = sent ? buffer.waitSend(kNever) : buffer.waitRecv(kNever);
-    } catch (...) {
-      error = std::current_exception();
-    }
-    lock.lock();
-    awaited_ = nullptr;
-    if (error) std::rethrow_exception(error);
+// One that closes without a word was killed, or has left because of a third and its farewell was
+// lost with the connection: then somebody else may know of that third.
+PeerError Peers::hear_others(const PeerError& suspicion) {
+  const Clock::time_point deadline = Clock::now() + kHearsay;
+  for (int peer = 0; peer < world_size_; ++peer) {
+    if (peer == rank_ || peer == suspicion.culprit) continue;
+    const Farewell* const said = await_farewell(peer, deadline);
+    if (said == nullptr || said->culprit == suspicion.culprit || said->culprit == rank_) continue;
+    return {said->culprit, said->culprit == peer
+                               ? said->words()
+                               : fmt::format("{}, says rank {}", said->words(), peer)};
   }
-  return passed;
+  return suspicion;
+}
+
+// False when it has lasted longer than the timeout, or was interrupted. What had passed before the
+// connection's end counts, but a look that the watch has cut short may miss it: two may not.
+bool Peers::has_passed(Channel& channel, bool sent) {
+  int looks_after_its_end = 0;
+  for (Patience patience(timeout_); patience.go_on() && !interrupted();) {
+    if (look(channel, sent)) return true;
+    if (!others_[channel.peer()]->is_connected() && ++looks_after_its_end == 2) {
+      throw std::runtime_error("the connection has ended");
+    }
+  }
+  return false;
+}
+
+// Waits until a message has passed, but no longer than until the watch's next round: Gloo's own
+// timeout would close all connections. Throws when it knows of the connection's end.
+bool Peers::look(Channel& channel, bool sent) {
+  gloo::transport::UnboundBuffer& buffer = *channel.buffer_;
+  await_next_round(&buffer);
+  try {
+    const bool passed = sent ? buffer.waitSend(kNever) : buffer.waitRecv(kNever);
+    await_next_round(nullptr);
+    return passed;
+  } catch (...) {
+    await_next_round(nullptr);
+    throw;
+  }
+}
+
+void Peers::await_next_round(gloo::transport::UnboundBuffer* awaited) {
+  const std::lock_guard lock(mutex_);
+  awaited_ = awaited;
 }
 
 bool Peers::interrupted() {
@@ -286,12 +329,12 @@ bool Peers::interrupted() {
   return interrupted_;
 }
 
-// Ends a wait that has lasted too long. What it looks at now and then, nobody has to tell it.
-void Peers::watch() {
+// Makes the wait under way look around now and then: at the time, at the connection.
+void Peers::watch(const std::stop_token& stop) {
   const milliseconds pause = std::clamp(timeout_ / 8, milliseconds(1), milliseconds(100));
   std::unique_lock lock(mutex_);
-  while (!stopped_) {
-    if (awaited_ != nullptr && (interrupted_ || !patience_.go_on())) {
+  while (!stop.stop_requested()) {
+    if (awaited_ != nullptr) {
       awaited_->abortWaitRecv();
       awaited_->abortWaitSend();
     }
@@ -328,13 +371,11 @@ PeerError Peers::find_culprit(const PeerError& suspicion) {
 const Peers::Farewell* Peers::await_farewell(int peer, Clock::time_point deadline) {
   if (!others_[peer]) return nullptr;  // not connected yet
   Peer& other = *others_[peer];
-  const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
   try {
-    if (!other.has_said_farewell) {
-      other.has_said_farewell =
-          other.farewells_in.buffer_->waitRecv(std::max(left, milliseconds(1)));
-    }
-  } catch (const std::exception&) {  // closed, or nothing came in time
+    do {
+      other.has_said_farewell = other.has_said_farewell || look(other.farewells_in, false);
+    } while (!other.has_said_farewell && Clock::now() < deadline);
+  } catch (const std::exception&) {  // closed
   }
   return other.has_said_farewell ? &other.farewell_in : nullptr;
 }
@@ -352,9 +393,12 @@ void Peers::say_farewell(const PeerError& why) noexcept {
     } catch (const std::exception&) {  // it is gone already
     }
   }
+  const Clock::time_point deadline = Clock::now() + kFlush;
   for (const auto& other : others_) {
+    if (!other || other->farewells_out.sends_ == 0) continue;
     try {
-      if (other && other->farewells_out.sends_ > 0) other->farewells_out.buffer_->waitSend(kFlush);
+      while (!look(other->farewells_out, true) && Clock::now() < deadline) {
+      }
     } catch (const std::exception&) {  // it does not listen
     }
   }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -89,16 +90,19 @@ class Peers {
   void connect(Store& store, const std::string& prefix);
   void await(Channel& channel, bool sent);
   bool interrupted();
-  bool has_passed(gloo::transport::UnboundBuffer& buffer, bool sent);
+  bool has_passed(Channel& channel, bool sent);
+  bool look(Channel& channel, bool sent);
+  void await_next_round(gloo::transport::UnboundBuffer* awaited);
   [[noreturn]] void give_up_on_closed(int peer);
   using Listen = std::function<const Farewell*(int peer, Clock::time_point deadline)>;
   PeerError find_culprit(PeerError suspicion, const Listen& listen);
   PeerError find_culprit(const PeerError& suspicion);
+  PeerError hear_others(const PeerError& suspicion);
   const Farewell* await_farewell(int peer, Clock::time_point deadline);
   [[noreturn]] void throw_unreachable(Store& store, const std::string& prefix, int peer);
   void say_farewell(const PeerError& why) noexcept;
   void close() noexcept;
-  void watch();
+  void watch(const std::stop_token& stop);
 
   const int rank_, world_size_;
   const std::chrono::milliseconds timeout_;
@@ -107,13 +111,12 @@ class Peers {
   std::vector<std::unique_ptr<Peer>> others_;  // by rank; ours is null
   bool said_farewell_ = false;
 
-  // The wait under way, for the thread that ends it when it has lasted too long.
+  // The wait under way, for the thread that makes it look around.
   std::mutex mutex_;
   std::condition_variable changed_;
   gloo::transport::UnboundBuffer* awaited_ = nullptr;
-  Patience patience_;
-  bool interrupted_ = false, stopped_ = false;
-  std::thread watch_;
+  bool interrupted_ = false;
+  std::jthread watch_;  // last: it uses all of the above
 };
 
 }  // namespace convoy::dist
