@@ -34,7 +34,7 @@ std::vector<Bucket> cut(const nn::ParameterStore& store, std::size_t group, int 
   std::int64_t cap = elements(options.first_cap_mb, step, of.gradients.dtype());
   while (end > 0) {
     const std::int64_t begin = std::max<std::int64_t>(0, (end - cap + step - 1) / step * step);
-    const Range range{begin < end ? begin : 0, end};
+    const Range range{begin, end};
     buckets.push_back({group, range, Partition(range.count(), world_size, kUnit)});
     end = range.begin;
     cap = elements(options.cap_mb, step, of.gradients.dtype());

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/copy.h"
 #include "kernels/optimizer.h"
 #include "runtime/autograd.h"
 #include "runtime/run.h"
@@ -109,13 +108,7 @@ void Optimizer::agree_on_finite() {
   static_assert(offsetof(StepState, first_bad) == offsetof(StepState, found_inf) + sizeof(int));
   const TensorOptions options{DType::i32, store_.groups().front().values.device()};
   const Tensor own = empty({2}, options), each = empty({ranks.world_size(), 2}, options);
-  run(Copy{.shape = {2},
-           .x_strides = contiguous_strides({2}),
-           .y_strides = contiguous_strides({2}),
-           .x = &state->found_inf,
-           .y = own.data(),
-           .dtype = DType::i32},
-      stream());
+  backend(own.device()).copy(own.data(), &state->found_inf, 2 * sizeof(std::int32_t), stream());
   ranks.gather(own, each);
   run(AgreeOnFinite{ranks.world_size(), each.as<std::int32_t>(), state}, stream());
 }

@@ -5,16 +5,9 @@
 #include <cstring>
 
 #include "runtime/autograd.h"
+#include "runtime/ops/view.h"
 
 namespace convoy::nn {
-namespace {
-
-Tensor part(const Tensor& flat, std::int64_t begin, std::int64_t count) {
-  return make_view(flat, begin, {count}, contiguous_strides({count}));
-}
-
-}  // namespace
-
 const Shards::Ranges& Shards::own(std::size_t group) const {
   return parts.at(static_cast<std::size_t>(exchange->rank())).at(group);
 }
@@ -82,7 +75,8 @@ Tensor take_own(const Shards::Ranges& ranges, const Tensor& flat) {
   for (const Shards::Range& range : ranges) count += range.count();
   const Tensor own = empty({count}, flat.like());
   for (const PlacedRange& range : place(ranges)) {
-    part(own, range.position, range.count).copy_(part(flat, range.begin, range.count));
+    Tensor to = slice(own, 0, range.position, range.position + range.count);
+    to.copy_(slice(flat, 0, range.begin, range.begin + range.count));
   }
   return own;
 }
@@ -94,7 +88,7 @@ Tensor gather_whole(const Shards& shards, std::size_t group, const Tensor& own,
   std::int64_t longest = 0;
   for (int r = 0; r < ranks; ++r) longest = std::max(longest, shards.count(r, group));
   const Tensor padded = zeros({longest}, own.like());
-  if (own.count() > 0) part(padded, 0, own.count()).copy_(own);
+  slice(padded, 0, 0, own.count()).copy_(own);
   const Tensor each = empty({ranks, longest}, own.like());
   if (longest > 0) shards.exchange->gather(padded, each);
   const Tensor found = each.to({});

@@ -10,12 +10,10 @@
 #include "apps/trainer/run_log.h"
 #include "apps/version.h"
 #include "dist/zero.h"
-#include "kernels/copy.h"
 #include "kernels/require.h"
 #include "kernels/tuning.h"
 #include "runtime/device.h"
 #include "runtime/random.h"
-#include "runtime/run.h"
 #include "runtime/step_state.h"
 
 namespace convoy::apps {
@@ -36,18 +34,6 @@ void silence_output() {
   if (std::freopen("/dev/null", "w", stdout) == nullptr) {
     fail("standard output: cannot be turned to /dev/null");
   }
-}
-
-void copy_values(const void* from, void* to, std::int64_t count, DType dtype,
-                 const Stream& stream) {
-  const Strides dense = contiguous_strides({count});
-  run(Copy{.shape = {count},
-           .x_strides = dense,
-           .y_strides = dense,
-           .x = from,
-           .y = to,
-           .dtype = dtype},
-      stream);
 }
 
 }  // namespace
@@ -172,12 +158,13 @@ void Ranks::sum_figures() {
   if (!group_) return;
   StepState* state = step_state(device_).device_pointer();
   const Stream stream = current_stream(device_);
-  copy_values(&state->loss, loss_.data(), 1, DType::f32, stream);
-  copy_values(state->correct, counts_.data(), 3, DType::i64, stream);
+  DeviceBackend& device = backend(device_);
+  device.copy(loss_.data(), &state->loss, sizeof state->loss, stream);
+  device.copy(counts_.data(), state->correct, sizeof state->correct, stream);
   group_->communicator().all_reduce(loss_).wait();
   group_->communicator().all_reduce(counts_).wait();
-  copy_values(loss_.data(), &state->loss, 1, DType::f32, stream);
-  copy_values(counts_.data(), state->correct, 3, DType::i64, stream);
+  device.copy(&state->loss, loss_.data(), sizeof state->loss, stream);
+  device.copy(state->correct, counts_.data(), sizeof state->correct, stream);
 }
 
 Stop Ranks::agree(Stop wish) {
