@@ -21,5 +21,5 @@ echo "sanitize: ThreadSanitizer"
 ./scripts/configure.sh tsan
 cmake --build build/tsan --target threaded_tests
 # The long conformance cases run over Gloo; those over the stand-in for NCCL add no threads to its own tests.
-TSAN_OPTIONS=halt_on_error=1 \
+TSAN_OPTIONS=halt_on_error=1:suppressions="$PWD/scripts/tsan.supp" \
   ctest --test-dir build/tsan --output-on-failure --parallel "$(nproc)" -L threads -E 'Conformance.*/fake_nccl'
