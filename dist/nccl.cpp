@@ -7,10 +7,11 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <string_view>
 #include <thread>
 
+#include "dist/nccl_handle.h"
 #include "dist/nccl_library.h"
+#include "dist/nccl_work.h"
 #include "dist/operation.h"
 #include "dist/patience.h"
 #include "runtime/stream.h"
@@ -19,123 +20,6 @@ namespace convoy::dist {
 namespace {
 
 using std::chrono::milliseconds;
-
-ncclDataType_t type_of(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-      return ncclFloat32;
-    case DType::f16:
-      return ncclFloat16;
-    case DType::bf16:
-      return ncclBfloat16;
-    case DType::i64:
-      return ncclInt64;
-    default:
-      fail("nccl: expects f32, f16, bf16 or i64, found {}", dtype);
-  }
-}
-
-// Why the communicator is of no use any more, once it is not.
-class Failure {
- public:
-  void set(const std::string& text) {
-    const std::lock_guard lock(mutex_);
-    if (text_.empty()) text_ = text;
-  }
-  void throw_if_set() const {
-    const std::lock_guard lock(mutex_);
-    if (!text_.empty()) throw Error(text_);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::string text_;
-};
-
-class Started final : public Work::State {
- public:
-  Started(Operation what, Tensor in, Tensor out, std::shared_ptr<const Failure> failure)
-      : operation(what),
-        device(in.device()),
-        come(device),
-        passed(device),
-        in_(std::move(in)),
-        out_(std::move(out)),
-        failure_(std::move(failure)) {}
-
-  void wait() override {
-    failure_->throw_if_set();
-    passed.hold(current_stream(device));
-  }
-  bool has_passed() override {
-    failure_->throw_if_set();
-    return passed.has_passed();
-  }
-
-  const Operation operation;
-  const Device device;
-  Event come, passed;  // the caller's stream has come to it, the communicator's has passed it
-
- private:
-  Tensor in_, out_;  // kept alive
-  std::shared_ptr<const Failure> failure_;
-};
-
-// NCCL's communicator. Calls return at once; while one goes on in the background no other may be
-// made. Of one thread at a time.
-class Handle {
- public:
-  Handle(const Nccl& nccl, std::chrono::milliseconds timeout) : nccl_(nccl), timeout_(timeout) {}
-  ~Handle() { abort(); }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-
-  void connect(const ncclUniqueId& id, int rank, int world_size) {
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    finish(nccl_.ncclCommInitRankConfig(&comm_, world_size, id, rank, &config), "connecting");
-  }
-
-  // Until the call is through: NCCL has enqueued its work, or has failed.
-  void finish(ncclResult_t status, std::string_view doing) {
-    Patience patience(timeout_);
-    while (status == ncclInProgress) {
-      const ncclResult_t asked = nccl_.ncclCommGetAsyncError(comm_, &status);
-      if (asked != ncclSuccess) status = asked;
-      if (status != ncclInProgress) break;
-      require(patience.go_on(), "nccl: {}: expects all ranks to take part within {} s", doing,
-              in_seconds(timeout_));
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
-    require(status == ncclSuccess, "nccl: {}: {}", doing, nccl_.text(status, comm_));
-  }
-
-  // What NCCL has noticed since, in words; empty where all is well.
-  std::string error() {
-    ncclResult_t status = ncclSuccess;
-    if (comm_ == nullptr) return "";
-    const ncclResult_t asked = nccl_.ncclCommGetAsyncError(comm_, &status);
-    if (asked != ncclSuccess) status = asked;
-    return status == ncclSuccess || status == ncclInProgress ? "" : nccl_.text(status, comm_);
-  }
-
-  // Waits for what was enqueued, and for the other ranks to come to it.
-  void close() {
-    finish(nccl_.ncclCommFinalize(comm_), "closing");
-    nccl_.ncclCommDestroy(std::exchange(comm_, nullptr));
-  }
-  // What runs on the device ends, whatever state it is in.
-  void abort() noexcept {
-    if (comm_ != nullptr) nccl_.ncclCommAbort(std::exchange(comm_, nullptr));
-  }
-
-  ncclComm_t get() const { return comm_; }
-
- private:
-  const Nccl& nccl_;
-  const milliseconds timeout_;
-  ncclComm_t comm_ = nullptr;
-};
 
 // One range of memory that NCCL sees as `world_size` equal parts.
 struct Equal {
@@ -148,8 +32,7 @@ class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(const Nccl& nccl, Store& store, int rank, int world_size, const Device& device,
                    milliseconds timeout, const std::string& prefix)
-      : nccl_(nccl),
-        store_(store),
+      : store_(store),
         prefix_(prefix + "/nccl/"),
         rank_(rank),
         world_size_(world_size),
@@ -226,8 +109,7 @@ class NcclCommunicator final : public Communicator {
   Work broadcast(const Tensor& data, int root) override {
     const Operation operation = broadcast_operation(data, root, world_size_);
     return start(operation, data, data, [&](const std::byte* from, std::byte* to) {
-      call(nccl_.ncclBroadcast(from, to, data.count(), type_of(data.dtype()), root, handle_.get(),
-                               raw_stream()));
+      handle_.broadcast(from, to, data.count(), data.dtype(), root, stream_.get());
     });
   }
 
@@ -245,7 +127,7 @@ class NcclCommunicator final : public Communicator {
   // NCCL itself does not say who is missing.
   ncclUniqueId meet() {
     ncclUniqueId id{};
-    if (rank_ == 0) handle_.finish(nccl_.ncclGetUniqueId(&id), "making an id");
+    if (rank_ == 0) id = handle_.make_id();
     store_.set(key("id", rank_), std::string(id.internal, sizeof id.internal));
     Patience patience(timeout_);
     for (int rank = 0; rank < world_size_; ++rank) {
@@ -278,14 +160,11 @@ class NcclCommunicator final : public Communicator {
     backend(device_).copy(to, from, count * size_of(dtype), stream_.get());
   }
   void sum(const std::byte* in, std::byte* out, std::int64_t part, DType dtype) {
-    call(nccl_.ncclReduceScatter(in, out, part, type_of(dtype), ncclSum, handle_.get(),
-                                 raw_stream()));
+    handle_.reduce_scatter(in, out, part, dtype, stream_.get());
   }
   void gather(const std::byte* in, std::byte* out, std::int64_t part, DType dtype) {
-    call(nccl_.ncclAllGather(in, out, part, type_of(dtype), handle_.get(), raw_stream()));
+    handle_.all_gather(in, out, part, dtype, stream_.get());
   }
-  void call(ncclResult_t status) { handle_.finish(status, "starting an operation"); }
-  cudaStream_t raw_stream() const { return static_cast<cudaStream_t>(stream_.get().handle); }
 
   // `enqueue` puts the operation on our stream, with the memory of both ends.
   template <class Enqueue>
@@ -298,7 +177,7 @@ class NcclCommunicator final : public Communicator {
     if (operation.count == 0) return {};
     const Stream callers = current_stream(device_);
     const bool captured = backend(device_).is_capturing(callers);
-    auto started = std::make_shared<Started>(operation, in, out, failure_);
+    auto started = std::make_shared<NcclWork>(operation, in, out, failure_);
     started->come.record(callers);
     started->come.hold(stream_.get());
     try {
@@ -319,7 +198,7 @@ class NcclCommunicator final : public Communicator {
   void watch() {
     const milliseconds pause = std::clamp(timeout_ / 50, milliseconds(2), milliseconds(100));
     std::optional<Patience> half, all;
-    std::shared_ptr<Started> oldest;
+    std::shared_ptr<NcclWork> oldest;
     std::unique_lock lock(mutex_);
     while (!closing_) {
       try {
@@ -369,21 +248,20 @@ class NcclCommunicator final : public Communicator {
     started_.clear();
   }
 
-  const Nccl& nccl_;
   Store& store_;
   const std::string prefix_;
   const int rank_, world_size_;
   const Device device_;
   const milliseconds timeout_;
-  const std::shared_ptr<Failure> failure_ = std::make_shared<Failure>();
+  const std::shared_ptr<NcclFailure> failure_ = std::make_shared<NcclFailure>();
   OwnedStream stream_;
   Tensor token_;
   std::int64_t number_ = 0;
 
   std::mutex mutex_;  // over NCCL's calls and what follows
   std::condition_variable changed_;
-  Handle handle_;
-  std::deque<std::shared_ptr<Started>> started_;
+  NcclHandle handle_;
+  std::deque<std::shared_ptr<NcclWork>> started_;
   bool closing_ = false;
   std::thread watch_;
 };
