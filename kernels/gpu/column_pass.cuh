@@ -10,6 +10,8 @@
 //   // in the kernel
 //   for_my_rows<N>(p, [&](std::int64_t c) { ... }, [&](std::int64_t element) { ... });
 
+#include <utility>
+
 #include "kernels/gpu/flat.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -53,6 +55,21 @@ __device__ __forceinline__ void for_my_rows(const Passage& p, Setup setup, F f) 
     const std::int64_t row = first + i * p.down();
     if (inside(row, p.rows)) f(row * p.channels + pack * N);
   }
+}
+
+// A kernel of a thread per column, for what is left to do with a column's numbers. Its heading is
+// __launch_bounds__(kColumnThreads), its thread's column may lie behind the last one.
+inline constexpr int kColumnThreads = 256;
+
+__device__ __forceinline__ std::int64_t my_column() {
+  return std::int64_t{blockIdx.x} * kColumnThreads + threadIdx.x;
+}
+
+template <class... Parameters, class... Arguments>
+void launch_per_column(std::int64_t columns, const Stream& stream, void (*kernel)(Parameters...),
+                       Arguments&&... arguments) {
+  launch({.grid = blocks_for(columns, kColumnThreads), .block = kColumnThreads, .stream = stream},
+         kernel, std::forward<Arguments>(arguments)...);
 }
 
 // Calls f(Width<N>) with as many channels to a pack as the arrays allow; those that are null allow

@@ -9,8 +9,6 @@
 namespace convoy::CONVOY_TARGET {
 namespace {
 
-constexpr int kThreads = 256;
-
 // Of N channels: their values, or what stands for values that are not there.
 template <int N, class T>
 __device__ __forceinline__ void load_or(const Row<const T>& row, std::int64_t k, float missing,
@@ -124,11 +122,11 @@ __device__ __forceinline__ void put(Results<T> out, std::int64_t c, double value
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kColumnThreads)
     finish_parameters(std::int64_t channels, const double* partial, unsigned splits,
                       Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
                       bool accumulate_bias) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   put(d_scale, c, column_total(partial, splits, 0, channels, c), accumulate_scale);
   put(d_bias, c, column_total(partial, splits, 1, channels, c), accumulate_bias);
@@ -159,9 +157,9 @@ void run_typed(const LayerNormBackward& op, void* workspace, const Stream& strea
     launch_column_sums<N>(in, op.rows, op.channels, splits, partial, stream);
   };
   with_channel_packs<T>(op.channels, sum, op.x, op.dy);
-  launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
-         finish_parameters<T>, op.channels, partial, splits.count, Results<T>{op.d_scale, in_f32},
-         op.accumulate_scale, Results<T>{op.d_bias, in_f32}, op.accumulate_bias);
+  launch_per_column(op.channels, stream, finish_parameters<T>, op.channels, partial, splits.count,
+                    Results<T>{op.d_scale, in_f32}, op.accumulate_scale,
+                    Results<T>{op.d_bias, in_f32}, op.accumulate_bias);
 }
 
 }  // namespace

@@ -9,13 +9,11 @@
 namespace convoy::CONVOY_TARGET {
 namespace {
 
-constexpr int kThreads = 256;
-
 // ---- lines: a thread per channel ----
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) make_lines(NormLinesFromBatch op) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+__global__ void __launch_bounds__(kColumnThreads) make_lines(NormLinesFromBatch op) {
+  const std::int64_t c = my_column();
   if (!inside(c, op.channels)) return;
   const double n = static_cast<double>(op.rows), var = op.var[c];
   const float rstd = static_cast<float>(1 / sqrt(var + op.eps));
@@ -31,8 +29,8 @@ __device__ __forceinline__ void put(T* out, std::int64_t c, float value, bool ac
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) make_gradient_lines(NormGradientLines op) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+__global__ void __launch_bounds__(kColumnThreads) make_gradient_lines(NormGradientLines op) {
+  const std::int64_t c = my_column();
   if (!inside(c, op.channels)) return;
   const NormLine line = op.lines[c];
   const float sum = op.sum[c], dot = op.dot[c], rows = static_cast<float>(op.rows);
@@ -98,9 +96,9 @@ struct MaskedSums {
   };
 };
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kColumnThreads)
     finish_sums(std::int64_t channels, const double* partial, unsigned splits, float* sums) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   sums[c] = static_cast<float>(column_total(partial, splits, 0, channels, c));
   sums[channels + c] = static_cast<float>(column_total(partial, splits, 1, channels, c));
@@ -117,16 +115,13 @@ Plan plan(const NormActBackward& op, const Device& device) {
 }
 
 void run(const NormLinesFromBatch& op, const Plan&, void*, const Stream& stream) {
-  with_dtype("norm_act", op.dtype, [&]<class T>(Type<T>) {
-    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
-           make_lines<T>, op);
-  });
+  with_dtype("norm_act", op.dtype,
+             [&]<class T>(Type<T>) { launch_per_column(op.channels, stream, make_lines<T>, op); });
 }
 
 void run(const NormGradientLines& op, const Plan&, void*, const Stream& stream) {
   with_dtype("norm_act", op.grad_dtype, [&]<class T>(Type<T>) {
-    launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
-           make_gradient_lines<T>, op);
+    launch_per_column(op.channels, stream, make_gradient_lines<T>, op);
   });
 }
 
@@ -150,8 +145,7 @@ void run(const NormActBackward& op, const Plan&, void* workspace, const Stream& 
     };
     with_channel_packs<T>(op.channels, sum, op.x, op.y, op.dy, op.g);
   });
-  launch({.grid = blocks_for(op.channels, kThreads), .block = kThreads, .stream = stream},
-         finish_sums, op.channels, partial, splits.count, op.sums);
+  launch_per_column(op.channels, stream, finish_sums, op.channels, partial, splits.count, op.sums);
 }
 
 }  // namespace convoy::CONVOY_TARGET
