@@ -278,6 +278,7 @@ bench() {
   [ -s "$scratch/$name.json" ] || bad="$bad; $name left no result: $(tail -n 1 "$last_log" | cut -c1-200)"
   grep -q '^ended early' "$last_log" && notes="$notes; $name $(grep '^ended early' "$last_log")"
   measured=$((measured + $(grep -c ' right ' "$last_log")))
+  while IFS= read -r line; do notes="$notes; ${line#plan }"; done < <(grep '^plan ' "$last_log")
 }
 write_bench() {
   local verdict="good: $measured variants right"
@@ -295,7 +296,7 @@ stage_kernels() {
     bench gemm_f16 150 gemm --dtype f16 --max-seconds 0.7
     bench gemm_bf16 40 gemm --dtype bf16 --m 4096 --n 4096 --k 4096 --max-seconds 0.7
     bench gemm_f32 60 gemm --dtype f32 --m 4096 --n 4096 --k 4096 --max-seconds 1
-    bench gemm_cifar 60 gemm --dtype f16 --shapes cifar --max-seconds 0.5 --variant plan,tensor_core,wgmma,vendor
+    bench gemm_cifar 60 gemm --dtype f16 --shapes cifar --max-seconds 0.5 --variant 'plan,tensor_core,wgmma,vendor*'
     bench memory 80 memory --dtype f16,f32 --count 134217728 --max-seconds 0.7
     bench batch_norm 120 batch_norm --dtype f16 --shapes resnet50 --max-seconds 0.5
   fi
@@ -307,7 +308,7 @@ stage_layers() {
   if [ "$device" != cuda ] || [ -n "$quick" ]; then
     bench conv2d 90 conv2d --n 2 --c 16 --h 9 --w 8 --k 24 --r 3 --stride 2 --repeats 3
   else
-    bench resnet50 330 conv2d --dtype f16 --shapes resnet50 --max-seconds 0.5 --variant plan,vendor
+    bench resnet50 330 conv2d --dtype f16 --shapes resnet50 --max-seconds 0.2 --variant 'plan,vendor*'
     bench cifar 120 conv2d --dtype f16 --shapes cifar --max-seconds 0.4
     bench resnet20 60 conv2d --dtype f16 --shapes resnet20 --max-seconds 0.3
   fi

@@ -36,7 +36,8 @@ void add_flags(CLI::App& app, const Family& family, Flags& flags) {
       ->delimiter(',');
   app.add_option("--filter", flags.filter, "only problems whose name contains it");
   app.add_option("--variant", flags.options.variants,
-                 "names of rungs, all, or plan: the one that is taken by itself")
+                 "names of rungs (vendor*: all that begin so), all, or plan: the one that is taken "
+                 "by itself")
       ->delimiter(',')
       ->capture_default_str();
   flags.sizes.reserve(family.flags.size());  // CLI11 keeps references

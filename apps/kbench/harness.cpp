@@ -8,11 +8,17 @@
 namespace convoy::kbench {
 namespace {
 
+// "tensor*" is each that begins so.
+bool fits(const std::string& pattern, const std::string& variant) {
+  if (!pattern.ends_with('*')) return pattern == variant;
+  return variant.starts_with(pattern.substr(0, pattern.size() - 1));
+}
+
 std::vector<std::string> wanted(const Problem& problem, const std::vector<std::string>& names) {
   std::vector<std::string> found;
   for (const std::string& variant : problem.variants) {
     const bool wants = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      return name == "all" || name == variant || (name == "plan" && variant == problem.chosen);
+      return name == "all" || fits(name, variant) || (name == "plan" && variant == problem.chosen);
     });
     if (wants) found.push_back(variant);
   }

@@ -15,7 +15,7 @@
 namespace convoy::kbench {
 
 struct Options {
-  std::vector<std::string> variants = {"all"};  // or "plan", or names
+  std::vector<std::string> variants = {"all"};  // or "plan", or names, or how they begin: "vendor*"
   TimingOptions timing = {};
   bool progress = true;          // a line on standard error as each problem begins
   double max_total_seconds = 0;  // no problem begins after so many; 0: all do

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/kbench/summary.h"
 #include "apps/version.h"
 #include "runtime/device.h"
 
@@ -94,6 +95,7 @@ std::string table(const Results& results) {
                       "GB/s", "of vendor", "of copy");
   for (const Row& row : results.rows) text += line(row);
   text += "* what plan takes\n";
+  for (const Comparison& each : summarise(results)) text += line(each) + "\n";
   if (!results.ended_early.empty()) text += "ended early: " + results.ended_early + "\n";
   return text;
 }
@@ -101,6 +103,16 @@ std::string table(const Results& results) {
 std::string json(const Results& results) {
   nlohmann::json rows = nlohmann::json::array();
   for (const Row& row : results.rows) rows.push_back(as_json(row));
+  nlohmann::json summary = nlohmann::json::array();
+  for (const Comparison& each : summarise(results)) {
+    summary.push_back({{"op", each.op},
+                       {"dtype", name(each.dtype)},
+                       {"of", each.with},
+                       {"problems", each.problems},
+                       {"geometric_mean", each.geometric_mean},
+                       {"least", each.least},
+                       {"least_at", each.least_at}});
+  }
   const nlohmann::json j = {{"program", "kbench"},
                             {"version", apps::version()},
                             {"commit", apps::commit()},
@@ -108,6 +120,7 @@ std::string json(const Results& results) {
                             {"driver", driver()},
                             {"copy_bytes_per_second", results.copy_bytes_per_second},
                             {"ended_early", results.ended_early},
+                            {"summary", summary},
                             {"rows", rows}};
   return j.dump(1) + "\n";
 }

@@ -11,6 +11,7 @@
 
 #include "apps/kbench/harness.h"
 #include "apps/kbench/report.h"
+#include "apps/kbench/summary.h"
 #include "tests/apps/program.h"
 
 namespace convoy::testing {
@@ -38,6 +39,14 @@ TEST(Kbench, GemmIsCheckedOnEveryRungOfTheSimulator) {
     if (row["pass"] == "forward" && row["dtype"] == "f16") variants.push_back(row["variant"]);
   }
   EXPECT_GE(variants.size(), 5u);
+}
+
+TEST(Kbench, AStarStandsForAnyEndOfAVariantsName) {
+  const Folder folder;
+  const auto rows =
+      results_of(folder, "gemm --device sim --m 9 --n 9 --k 9 --variant 'tensor*'")["rows"];
+  ASSERT_FALSE(rows.empty());
+  for (const auto& row : rows) EXPECT_EQ(row["variant"], "tensor_core");
 }
 
 TEST(Kbench, TuneWritesTheFastestVariantsAndKeepsOthers) {
@@ -212,6 +221,31 @@ TEST(Kbench, ARunOutOfTimeKeepsWhatItHas) {
   EXPECT_EQ(seen, 1);
   EXPECT_EQ(results.rows.size(), 1u);
   EXPECT_NE(results.ended_early.find("before problem 2 of 2"), std::string::npos);
+}
+
+kbench::Row timed(const char* op, const char* name, bool chosen, double of_vendor, double of_copy) {
+  kbench::Row row;
+  row.op = op, row.pass = "forward", row.name = name, row.chosen = chosen;
+  if (of_vendor > 0) row.of_vendor = of_vendor;
+  if (of_copy > 0) row.of_copy = of_copy;
+  return row;
+}
+
+TEST(Kbench, TheSummaryIsOfWhatPlanTakes) {
+  kbench::Results results;
+  results.rows = {timed("gemm", "a", true, 0.9, 0), timed("gemm", "a", false, 0.1, 0),
+                  timed("gemm", "b", true, 0.4, 0), timed("add", "c", true, 0, 0.8),
+                  timed("gemm", "d", true, 0, 0)};
+  const auto found = kbench::summarise(results);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(kbench::line(found[0]),
+            "plan gemm f32 of vendor: geometric mean 60.0 % over 2 problems, least 40.0 % "
+            "(forward b)");
+  EXPECT_EQ(
+      kbench::line(found[1]),
+      "plan add f32 of copy: geometric mean 80.0 % over 1 problems, least 80.0 % (forward c)");
+  EXPECT_NE(kbench::table(results).find("\n" + kbench::line(found[1]) + "\n"), std::string::npos);
+  EXPECT_NE(kbench::json(results).find("\"least_at\": \"forward b\""), std::string::npos);
 }
 
 // A wrong kernel ends the program with 1: the bound itself is what decides here.
