@@ -37,6 +37,14 @@ void synchronise_batch_norm(Module& model, const std::shared_ptr<RankExchange>& 
   model.for_each<BatchNorm2d>([&](BatchNorm2d& norm) { norm.synchronise(ranks); });
 }
 
+Tensor agreed_statistics(const Tensor& own, RankExchange& ranks, RunningStatistics which) {
+  const NoGrad inference;
+  const Tensor each = empty({ranks.world_size(), own.count()}, own.like());
+  ranks.gather(own, each);
+  if (which == RunningStatistics::mean) return mean(each, {0});
+  return reshape(slice(each, 0, 0, 1), {own.count()});
+}
+
 void share_running_statistics(Module& model, RankExchange& ranks, RunningStatistics which) {
   const NoGrad inference;
   const std::vector<Tensor> all = running_statistics(model);
@@ -44,11 +52,8 @@ void share_running_statistics(Module& model, RankExchange& ranks, RunningStatist
   std::int64_t count = 0;
   for (const Tensor& statistics : all) count += statistics.count();
   const Tensor own = empty({count}, all.front().like());
-  const Tensor each = empty({ranks.world_size(), count}, own.like());
   for_each_part(own, all, [](Tensor part, const Tensor& from) { part.copy_(from); });
-  ranks.gather(own, each);
-  const Tensor agreed =
-      which == RunningStatistics::mean ? mean(each, {0}) : reshape(slice(each, 0, 0, 1), {count});
+  const Tensor agreed = agreed_statistics(own, ranks, which);
   for_each_part(agreed, all, [](const Tensor& part, Tensor to) { to.copy_(part); });
 }
 

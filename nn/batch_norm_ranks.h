@@ -19,6 +19,9 @@ enum class RunningStatistics : std::uint8_t {
   mean,     // over the ranks, in their order: the same bits on all
   of_first  // those of rank 0
 };
+// Of one rank's numbers and the others': what all have in the end. Collective.
+Tensor agreed_statistics(const Tensor& own, RankExchange& ranks, RunningStatistics which);
+
 // Lets all ranks have the same running mean and variance. Those of synchronised norms are the same
 // already, and stay as they are. Collective.
 void share_running_statistics(Module& model, RankExchange& ranks, RunningStatistics which);

@@ -138,12 +138,6 @@ void Optimizer::set_steps(std::int64_t steps, std::int64_t skipped) {
   step_state().upload_all(stream());
 }
 
-void* Optimizer::stepped(std::size_t index, const Piece& piece) const {
-  const ParameterGroup& group = store_.groups()[index];
-  return store_.has_masters(group) ? element_at(group.masters, piece.position)
-                                   : element_at(group.values, piece.begin);
-}
-
 void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const ParameterGroup& group = store_.groups()[index];
   const GroupState& own = states_[index];
@@ -151,7 +145,7 @@ void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const std::int64_t count = piece.count;
   const int id = static_cast<int>(index);
   const double decay = group.weight_decay ? o.weight_decay : 0;
-  void* const p = stepped(index, piece);
+  void* const p = stepped_weights(store_, index, piece.begin, piece.position);
   const void* const g = element_at(group.gradients, piece.begin);
   void* const first = element_at(own.first, piece.position);
   void* const second = element_at(own.second, piece.position);

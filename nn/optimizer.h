@@ -82,8 +82,6 @@ class Optimizer {
   void gather_squares();
   void sum_squares(std::size_t group, const Piece& piece, const Tensor& sums);
   SquaresOfRanks squares_of(std::int64_t parameter) const;
-  // The values or masters of a piece.
-  void* stepped(std::size_t group, const Piece& piece) const;
   void step_piece(std::size_t index, const Piece& piece);
   using FlatState = std::array<Tensor, 2>;  // first and second
   std::vector<NamedTensor> named(std::size_t group, const FlatState& flat) const;

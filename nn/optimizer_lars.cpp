@@ -22,7 +22,8 @@ void Optimizer::sum_squares(std::size_t index, const Piece& piece, const Tensor&
   const GroupState& own = states_[index];
   const Tensor& gradients = store_.groups()[index].gradients;
   const DType dtype = gradients.dtype();
-  const auto* const p = static_cast<const std::byte*>(stepped(index, piece));
+  const auto* const p =
+      static_cast<const std::byte*>(stepped_weights(store_, index, piece.begin, piece.position));
   for (std::int64_t i = 0; i < piece.slices; ++i) {
     const ParameterSlice& slice =
         own.pieces.slices[static_cast<std::size_t>(piece.first_slice + i)];

@@ -26,17 +26,22 @@ std::int64_t lay_out(const std::vector<NamedTensor>& parameters, DType dtype,
   return end;
 }
 
-// Lets the tensor's handles, all of them, see the group's memory from now on. Values are written
-// to the masters.
+// Lets the tensor's handles, all of them, see its part of the flat memory from now on.
+void let_see(const NamedSlice& slice, const Tensor& flat) {
+  TensorImpl& impl = *slice.parameter.impl();
+  impl.storage = flat.impl()->storage;
+  impl.offset = slice.offset;
+  impl.dtype = flat.dtype();
+  impl.strides = contiguous_strides(impl.shape);
+  impl.contiguous = true;
+}
+
+// Values are written to the masters.
 void move_into(const Tensor& parameter, const ParameterGroup& group, const NamedSlice& slice) {
   Tensor place = ParameterStore::view(group.masters, slice);
   place.copy_(parameter.detach());
+  let_see(slice, group.values);
   TensorImpl& impl = *parameter.impl();
-  impl.storage = group.values.impl()->storage;
-  impl.offset = slice.offset;
-  impl.dtype = group.values.dtype();
-  impl.strides = contiguous_strides(impl.shape);
-  impl.contiguous = true;
   impl.grad = ParameterStore::view(group.gradients, slice).impl();
   impl.grad_written = false;
 }
@@ -70,9 +75,21 @@ void round_into(const Tensor& values, const Tensor& masters) {
   values.bump_version();
 }
 
-void move_buffer(const Tensor& buffer, const Device& device) {
-  const Tensor moved = buffer.to(device);
-  *buffer.impl() = *moved.impl();
+BufferGroup make_buffers(const std::vector<NamedTensor>& buffers, const Device& device) {
+  BufferGroup group;
+  if (buffers.empty()) return group;
+  const DType dtype = buffers.front().tensor.dtype();
+  for (const NamedTensor& b : buffers) {
+    require(b.tensor.dtype() == dtype, "parameter store: {} expects {} as the others, found {}",
+            b.name, dtype, b.tensor.dtype());
+  }
+  group.values = zeros({lay_out(buffers, dtype, group.slices)}, {dtype, device});
+  for (const NamedSlice& slice : group.slices) {
+    Tensor place = ParameterStore::view(group.values, slice);
+    place.copy_(slice.parameter);
+    let_see(slice, group.values);
+  }
+  return group;
 }
 
 }  // namespace
@@ -90,7 +107,7 @@ ParameterStore::ParameterStore(Module& model, const Device& device, Grouping gro
   }
   if (!decayed.empty()) groups_.push_back(make_group(decayed, true, device, half));
   if (!rest.empty()) groups_.push_back(make_group(rest, false, device, half));
-  for (const NamedTensor& b : model.buffers()) move_buffer(b.tensor, device);
+  buffers_ = make_buffers(model.buffers(), device);
   for (const ParameterGroup& group : groups_) {
     if (has_masters(group)) round_into(group.values, group.masters);
   }
@@ -122,14 +139,16 @@ void ParameterStore::take(std::size_t group, const Tensor& whole, Tensor flat) c
   flat.copy_(is_sharded() ? take_own(shards_->own(group), whole) : whole);
 }
 
-std::vector<NamedTensor> ParameterStore::with_masters(const Module& model,
-                                                      const std::vector<Tensor>& masters) const {
+std::vector<NamedTensor> ParameterStore::named(const Module& model,
+                                               const std::vector<Tensor>& groups,
+                                               const Tensor& buffers) const {
   std::map<std::string_view, Tensor> by_name;
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
-    for (const NamedSlice& slice : groups_[g].slices) {
-      by_name.emplace(slice.name, view(masters[g], slice));
-    }
-  }
+  const auto add = [&](const std::vector<NamedSlice>& slices, const Tensor& flat) {
+    if (!flat.defined()) return;
+    for (const NamedSlice& slice : slices) by_name.emplace(slice.name, view(flat, slice));
+  };
+  for (std::size_t g = 0; g < groups_.size(); ++g) add(groups_[g].slices, groups.at(g));
+  add(buffers_.slices, buffers);
   std::vector<NamedTensor> all = model.state();
   for (NamedTensor& entry : all) {
     const auto at = by_name.find(entry.name);
@@ -144,7 +163,7 @@ std::vector<NamedTensor> ParameterStore::weights(const Module& model) const {
     const Tensor& own = groups_[g].masters;
     masters.push_back(has_masters(groups_[g]) ? whole(g, own) : own);
   }
-  return with_masters(model, masters);
+  return named(model, masters);
 }
 
 void ParameterStore::load_weights(const Module& model, const Fill& fill) {
@@ -154,7 +173,7 @@ void ParameterStore::load_weights(const Module& model, const Fill& fill) {
     const std::size_t g = masters.size();
     masters.push_back(has_masters(group) ? place_for_whole(g, group.masters) : group.masters);
   }
-  fill(with_masters(model, masters));
+  fill(named(model, masters));
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     if (!has_masters(groups_[g])) continue;
     take(g, masters[g], groups_[g].masters);

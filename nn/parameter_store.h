@@ -14,7 +14,7 @@
 // Mixed precision: with a half dtype the model's parameters become half, and the store keeps their
 // masters in f32, beside gradients in f32. Optimizers step the masters and write the parameters,
 // rounded, in the same launch; what is saved and loaded is masters. Buffers (running statistics)
-// stay f32.
+// stay f32, in a flat buffer of their own.
 //
 //   ParameterStore store(model, device, {}, DType::f16);
 //
@@ -35,7 +35,7 @@ namespace convoy::nn {
 
 struct NamedSlice {
   std::string name;     // dotted
-  Tensor parameter;     // the model's tensor
+  Tensor parameter;     // the model's tensor, of a buffer too
   std::int64_t offset;  // in elements, into the group's buffers
   std::int64_t count;   // of elements, without padding
 };
@@ -49,6 +49,12 @@ struct ParameterGroup {
   Tensor gradients;  // as masters
 };
 
+// The model's buffers. Each is written by whoever owns the module, on every rank by itself.
+struct BufferGroup {
+  std::vector<NamedSlice> slices;
+  Tensor values;  // [count with padding]; undefined where the model has no buffers
+};
+
 class ParameterStore {
  public:
   // Groups: one with weight decay, one without (parameters of rank 0 and 1), in this order; a group
@@ -59,6 +65,7 @@ class ParameterStore {
                           std::optional<DType> half = {});
 
   const std::vector<ParameterGroup>& groups() const { return groups_; }
+  const BufferGroup& buffers() const { return buffers_; }
   std::int64_t count() const;  // parameters, without padding
 
   // The next backward() overwrites gradients instead of adding to them.
@@ -74,6 +81,10 @@ class ParameterStore {
   const Shards* shards() const { return shards_.get(); }  // null: one rank
   bool is_sharded() const { return shards_ && shards_->zero_stage > 0; }
 
+  // The model's state() with parts of other flat tensors, one for each group and one for the
+  // buffers, in place of what it holds. An undefined one leaves the model's own.
+  std::vector<NamedTensor> named(const Module& model, const std::vector<Tensor>& groups,
+                                 const Tensor& buffers = {}) const;
   // The model's parameters and buffers as its state() has them, but in full precision: masters
   // stand for half parameters. Views, to be saved; of sharded masters copies in host memory, which
   // all ranks have to call for together.
@@ -103,10 +114,8 @@ class ParameterStore {
   void take(std::size_t group, const Tensor& whole, Tensor flat) const;
 
  private:
-  std::vector<NamedTensor> with_masters(const Module& model,
-                                        const std::vector<Tensor>& masters) const;
-
   std::vector<ParameterGroup> groups_;
+  BufferGroup buffers_;
   std::shared_ptr<const Shards> shards_;
 };
 

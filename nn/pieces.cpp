@@ -27,11 +27,22 @@ void find_slices(const ParameterGroup& group, Piece& piece, std::vector<Paramete
 
 }  // namespace
 
+std::vector<PlacedRange> stepped_ranges(const ParameterStore& store, std::size_t index) {
+  if (store.is_sharded()) return place(store.shards()->own(index));
+  return place({{0, store.groups().at(index).values.count()}});
+}
+
+void* stepped_weights(const ParameterStore& store, std::size_t index, std::int64_t begin,
+                      std::int64_t position) {
+  const ParameterGroup& group = store.groups().at(index);
+  return store.has_masters(group) ? element_at(group.masters, position)
+                                  : element_at(group.values, begin);
+}
+
 Pieces cut_into_pieces(const ParameterStore& store, std::size_t index) {
   const ParameterGroup& group = store.groups().at(index);
-  const Shards::Ranges all{{0, group.values.count()}};
   Pieces pieces;
-  for (const PlacedRange& range : place(store.is_sharded() ? store.shards()->own(index) : all)) {
+  for (const PlacedRange& range : stepped_ranges(store, index)) {
     Piece piece{range.begin, range.count, range.position, 0, 0, 0};
     find_slices(group, piece, pieces.slices);
     pieces.list.push_back(piece);

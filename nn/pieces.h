@@ -24,6 +24,12 @@ struct Pieces {
   }
 };
 
+// The ranges of group `index` that this rank steps.
+std::vector<PlacedRange> stepped_ranges(const ParameterStore& store, std::size_t index);
+// Where the optimizer writes a range's weights: masters, or values where there are none.
+void* stepped_weights(const ParameterStore& store, std::size_t index, std::int64_t begin,
+                      std::int64_t position);
+
 // Of what this rank steps of group `index`.
 Pieces cut_into_pieces(const ParameterStore& store, std::size_t index);
 
