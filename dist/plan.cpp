@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dist/zero.h"
+#include "nn/ema.h"
 #include "nn/init.h"
 #include "nn/loss.h"
 #include "runtime/allocator.h"
@@ -79,6 +80,7 @@ StagePlan plan_stage(const PlanOptions& o, int zero_stage, std::int64_t& buckets
     plan.gradients += bytes_of(group.gradients);
   }
   plan.optimizer = optimizer.optimizer_bytes();
+  if (o.model_ema) plan.averages = nn::Ema(store, {}).bytes();
   buckets = std::ssize(cut);
   const std::int64_t gathered = zero_stage == 0 ? plan.gradients : plan.parameters;
   plan.sent = share_of_others(o, plan.gradients) + share_of_others(o, gathered);

@@ -29,6 +29,7 @@ struct PlanOptions {
   int batch_size = 64;  // of each rank
   std::optional<DType> half = {};
   nn::OptimizerOptions optimizer = {};
+  bool model_ema = false;  // averages are kept (nn/ema.h)
   BucketOptions buckets = {};
   double bytes_per_second = 10e9;  // of a link, in one direction
   double latency = 10e-6;          // seconds, of one message
@@ -40,10 +41,11 @@ struct StagePlan {
   std::int64_t parameters = 0;   // as the model computes with them
   std::int64_t gradients = 0;    // f32
   std::int64_t optimizer = 0;    // state, and masters of half parameters: optimizer_bytes
+  std::int64_t averages = 0;     // of weights and running statistics
   std::int64_t activations = 0;  // at most, in forward and backward
   std::int64_t sent = 0;         // by each rank in a step
   double seconds = 0;            // of a step's communication, were nothing hidden behind backward
-  std::int64_t total() const { return parameters + gradients + optimizer + activations; }
+  std::int64_t total() const { return parameters + gradients + optimizer + averages + activations; }
 };
 
 struct Plan {

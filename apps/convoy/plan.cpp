@@ -19,7 +19,7 @@ struct PlanConfig {
   std::string model = "resnet50", opt = "sgd", amp_dtype = "float16";
   int num_classes = 0, in_chans = 0, img_size = 0, batch_size = 64, world_size = 1;
   int zero_stage = -1;
-  bool amp = false;
+  bool amp = false, model_ema = false;
   double momentum = 0.9, bucket_cap_mb = 25, bandwidth = 10, latency = 10;
 };
 
@@ -35,6 +35,7 @@ void describe(PlanConfig& c, FlagAdder& flags) {
   flags("momentum", c.momentum, "of sgd, rmsprop and lars; 0: none is kept");
   flags("amp", c.amp, "half weights and activations, masters in f32");
   flags("amp-dtype", c.amp_dtype, "of --amp: float16 or bfloat16");
+  flags("model-ema", c.model_ema, "keep averages of the weights, in f32");
   flags.group("Ranks");
   flags("world-size", c.world_size, "ranks");
   flags("zero-stage", c.zero_stage, "0 or 1: that alone; left out: both");
@@ -102,6 +103,7 @@ void print_plan(const PlanConfig& c, const dist::Plan& plan) {
   mega("  parameters", [](const dist::StagePlan& s) { return s.parameters; });
   mega("  gradients", [](const dist::StagePlan& s) { return s.gradients; });
   mega("  optimizer_bytes", [](const dist::StagePlan& s) { return s.optimizer; });
+  if (c.model_ema) mega("  averages", [](const dist::StagePlan& s) { return s.averages; });
   mega("  activations, about", [](const dist::StagePlan& s) { return s.activations; });
   mega("  together", [](const dist::StagePlan& s) { return s.total(); });
   mega("MB sent per step", [](const dist::StagePlan& s) { return s.sent; });
@@ -128,6 +130,7 @@ int run_plan(const Arguments& arguments) {
       .batch_size = c.batch_size,
       .half = half_of(c),
       .optimizer = {.kind = nn::parse_optimizer_kind(c.opt), .momentum = c.momentum},
+      .model_ema = c.model_ema,
       .buckets = {.cap_mb = c.bucket_cap_mb, .first_cap_mb = std::min(1.0, c.bucket_cap_mb)},
       .bytes_per_second = c.bandwidth * 1e9,
       .latency = c.latency * 1e-6};

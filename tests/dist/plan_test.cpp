@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dist/zero.h"
+#include "nn/ema.h"
 #include "nn/init.h"
 #include "nn/loss.h"
 #include "runtime/allocator.h"
@@ -50,13 +51,15 @@ void expect_plan_is_kept(const PlanOptions& options, int zero_stage = 0) {
   if (zero_stage > 0) store.share(make_shards(store, buckets, ranks, zero_stage));
   nn::Optimizer optimizer(store, options.optimizer);
   EXPECT_EQ(optimizer.optimizer_bytes(), plan.optimizer);
+  std::optional<nn::Ema> ema;
+  if (options.model_ema) ema.emplace(store, nn::EmaOptions{});
   double buffers = 0;  // running statistics, which no plan counts
-  for (const nn::NamedTensor& b : model->buffers()) {
-    const auto bytes = static_cast<std::size_t>(b.tensor.count()) * size_of(b.tensor.dtype());
-    buffers += static_cast<double>(Allocator::size_class(bytes));
+  if (const Tensor& flat = store.buffers().values; flat.defined()) {
+    const auto bytes = static_cast<std::size_t>(flat.count()) * size_of(flat.dtype());
+    buffers = static_cast<double>(Allocator::size_class(bytes));
   }
   expect_allocated(live_bytes() - before - buffers,
-                   plan.parameters + plan.gradients + plan.optimizer, "at rest");
+                   plan.parameters + plan.gradients + plan.optimizer + plan.averages, "at rest");
   if (options.half) return;  // on cpu models compute in f32
 
   const double resting = live_bytes();
@@ -90,6 +93,26 @@ TEST(Plan, OfAShardedOptimizerIsWhatTheAllocatorIsAskedFor) {
       expect_plan_is_kept(options, 1);
       options.half = DType::bf16;
       expect_plan_is_kept(options, 1);
+    }
+  }
+}
+
+TEST(Plan, OfAveragesIsWhatTheAllocatorIsAskedFor) {
+  for (const std::optional<DType> half : {std::optional<DType>(), std::optional(DType::f16)}) {
+    PlanOptions options{.model = "resnet20", .batch_size = 2, .half = half};
+    const Plan without = make_plan(options);
+    EXPECT_EQ(without.stages[0].averages, 0);
+    options.model_ema = true;
+    const Plan alone = make_plan(options);
+    EXPECT_GT(alone.stages[0].averages, 4 * alone.parameter_count);
+    EXPECT_EQ(alone.stages[0].total(), without.stages[0].total() + alone.stages[0].averages);
+    for (const int world_size : {1, 2, 5}) {
+      options.world_size = world_size;
+      expect_plan_is_kept(options, 0);
+      expect_plan_is_kept(options, 1);
+      const Plan plan = make_plan(options);
+      EXPECT_EQ(plan.stages[0].averages, alone.stages[0].averages);
+      EXPECT_LE(plan.stages[1].averages, alone.stages[0].averages * (world_size > 1 ? 6 : 10) / 10);
     }
   }
 }
