@@ -159,12 +159,17 @@ const std::map<std::string, std::string> kMetadata{{"format", "pt"}};
 }  // namespace
 
 WrittenFile save_weights(const Module& model, const std::filesystem::path& path) {
-  return save_tensors(model.state(), path, kMetadata);
+  return save_weights(model.state(), path);
 }
 
 WrittenFile save_weights(const Module& model, const ParameterStore& store,
                          const std::filesystem::path& path) {
-  return save_tensors(store.weights(model), path, kMetadata);
+  return save_weights(store.weights(model), path);
+}
+
+WrittenFile save_weights(const std::vector<NamedTensor>& weights,
+                         const std::filesystem::path& path) {
+  return save_tensors(weights, path, kMetadata);
 }
 
 }  // namespace convoy::nn

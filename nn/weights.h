@@ -30,6 +30,9 @@ WrittenFile save_weights(const Module& model, const std::filesystem::path& path)
 void load_weights(Module& model, ParameterStore& store, const std::filesystem::path& path);
 WrittenFile save_weights(const Module& model, const ParameterStore& store,
                          const std::filesystem::path& path);
+// The same for weights that stand for the model's own, under the names of its state().
+WrittenFile save_weights(const std::vector<NamedTensor>& weights,
+                         const std::filesystem::path& path);
 
 // The same for any list of tensors, say an optimizer's state. `what` names them in errors: "the
 // model".

@@ -38,6 +38,10 @@ int run_train(const Arguments& arguments) {
   fmt::print("top1 {:.2f} top5 {:.2f} loss {:.4f} on {} held-out images; checkpoint {}\n",
              result.last.top1(), result.last.top5(), result.last.loss(), result.last.count,
              result.checkpoint.string());
+  if (result.ema) {
+    fmt::print("averaged weights: top1 {:.2f} top5 {:.2f} loss {:.4f}\n", result.ema->top1(),
+               result.ema->top5(), result.ema->loss());
+  }
   return 0;
 }
 

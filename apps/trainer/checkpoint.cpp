@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFormatVersion = 1;
 constexpr const char* kModel = "model.safetensors";
+constexpr const char* kModelEma = "model_ema.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
 constexpr const char* kManifest = "manifest.json";
@@ -137,7 +138,8 @@ void write_text(const fs::path& path, const std::string& text) {
 std::string damage(const fs::path& checkpoint) {
   try {
     const Json files = read_json(checkpoint / kManifest).at("files");
-    for (const char* file : {kModel, kOptimizer, kState}) {
+    for (const char* file : {kModel, kModelEma, kOptimizer, kState}) {
+      if (file == kModelEma && !files.contains(file)) continue;
       const Json& expected = files.at(file);
       const FileChecksum found = checksum_file(checkpoint / file);
       const std::uint64_t bytes = expected.at("bytes");
@@ -183,13 +185,17 @@ void remove_old(const fs::path& newest, int keep) {
   }
 }
 
-void write_files(const fs::path& folder, const CheckpointState& state, const nn::Module& model,
-                 const nn::ParameterStore& store, const nn::Optimizer& optimizer) {
-  nn::save_weights(model, store, folder / kModel);
-  nn::save_tensors(optimizer.state(), folder / kOptimizer);
+void write_files(const fs::path& folder, const CheckpointState& state, const Trained& trained) {
+  nn::save_weights(trained.model, trained.store, folder / kModel);
+  nn::save_tensors(trained.optimizer.state(), folder / kOptimizer);
+  std::vector<const char*> names{kModel, kOptimizer, kState};
+  if (trained.ema != nullptr) {
+    nn::save_weights(trained.ema->weights(trained.model), folder / kModelEma);
+    names.push_back(kModelEma);
+  }
   write_text(folder / kState, to_json(state).dump(2) + "\n");
   Json files;
-  for (const char* file : {kModel, kOptimizer, kState}) {
+  for (const char* file : names) {
     const FileChecksum sum = checksum_file(folder / file);
     files[file] = {{"bytes", sum.bytes}, {"crc32c", sum.crc32c}};
   }
@@ -200,15 +206,14 @@ void write_files(const fs::path& folder, const CheckpointState& state, const nn:
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
-                         const nn::Module& model, const nn::ParameterStore& store,
-                         const nn::Optimizer& optimizer, int keep) {
+                         const Trained& trained, int keep) {
   const fs::path all = output / "checkpoints";
   const std::string name = fmt::format("step-{:08}", state.step);
   const fs::path partial = all / ("." + name + ".partial"), whole = all / name;
   fs::create_directories(all);
   fs::remove_all(partial);
   fs::create_directory(partial);
-  write_files(partial, state, model, store, optimizer);
+  write_files(partial, state, trained);
   fs::remove_all(whole);  // a damaged one of the same step, when its work was done again
   fs::rename(partial, whole);
   sync_folder(all);
@@ -217,10 +222,10 @@ fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
 }
 
 // In the order of write_files.
-void join_checkpoint(const nn::Module& model, const nn::ParameterStore& store,
-                     const nn::Optimizer& optimizer) {
-  store.weights(model);
-  optimizer.state();
+void join_checkpoint(const Trained& trained) {
+  trained.store.weights(trained.model);
+  trained.optimizer.state();
+  if (trained.ema != nullptr) trained.ema->weights(trained.model);
 }
 
 bool is_checkpoint(const fs::path& path) {
@@ -271,6 +276,14 @@ void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer) {
   });
 }
 
+bool has_averages(const fs::path& checkpoint) { return fs::exists(checkpoint / kModelEma); }
+
+void load_averages(const fs::path& checkpoint, const nn::Module& model, nn::Ema& ema) {
+  ema.load(model, [&](const auto& averages) {
+    nn::load_tensors(averages, checkpoint / kModelEma, "the model");
+  });
+}
+
 namespace {
 
 fs::path weights_file(const fs::path& path) {
@@ -287,6 +300,15 @@ void load_model(const fs::path& path, nn::Module& model) {
 
 void load_model(const fs::path& path, nn::Module& model, nn::ParameterStore& store) {
   nn::load_weights(model, store, weights_file(path));
+}
+
+void load_averages(const fs::path& path, nn::Module& model, nn::ParameterStore& store) {
+  const fs::path folder = weights_file(path).parent_path();
+  if (!fs::is_directory(path) || !has_averages(folder)) {
+    fail_usage("--use-ema expects a checkpoint of a run with --model-ema, found none in {}",
+               path.string());
+  }
+  nn::load_weights(model, store, folder / kModelEma);
 }
 
 }  // namespace convoy::apps

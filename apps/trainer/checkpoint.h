@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Checkpoints: OUTPUT/checkpoints/step-00000123/ with model.safetensors, optimizer.safetensors,
-// state.json and, written last, manifest.json (size and CRC-32C of the others). The folder gets its
-// name when all is in it. No file holds a time, a host or a path: equal runs give equal bytes.
+// state.json, of a run that averages its weights model_ema.safetensors and, written last,
+// manifest.json (size and CRC-32C of the others). The folder gets its name when all is in it. No
+// file holds a time, a host or a path: equal runs give equal bytes.
 //
-//   save_checkpoint(output, state, model, optimizer, keep);
+//   save_checkpoint(output, state, {model, store, optimizer}, keep);
 //   const fs::path folder = find_checkpoint(output);      // newest complete one
 //   const CheckpointState state = load_state(folder);
 
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "apps/trainer/open_data.h"
+#include "nn/ema.h"
 #include "nn/lr_schedule.h"
 #include "nn/module.h"
 #include "nn/optimizer.h"
@@ -42,14 +44,20 @@ struct CheckpointState {
   nn::Plateau::State plateau;
 };
 
+// What has been trained.
+struct Trained {
+  const nn::Module& model;
+  const nn::ParameterStore& store;
+  const nn::Optimizer& optimizer;
+  const nn::Ema* ema = nullptr;  // if weights are averaged
+};
+
 // Writes the checkpoint of state.step and removes older ones, so that `keep` are left up to it.
 fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
-                         const nn::Module& model, const nn::ParameterStore& store,
-                         const nn::Optimizer& optimizer, int keep);
+                         const Trained& trained, int keep);
 
 // What a rank that writes no checkpoint does while rank 0 saves: gives what it alone has.
-void join_checkpoint(const nn::Module& model, const nn::ParameterStore& store,
-                     const nn::Optimizer& optimizer);
+void join_checkpoint(const Trained& trained);
 
 // `path` may be a checkpoint, a run's output folder (its newest complete checkpoint) or its
 // checkpoints folder. Damaged or unfinished checkpoints of a run are passed over, with a line on
@@ -59,10 +67,15 @@ fs::path find_checkpoint(const fs::path& path);
 // Checks the manifest first. Errors of kind data name the file, what was expected and found.
 CheckpointState load_state(const fs::path& checkpoint);
 void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer);
+bool has_averages(const fs::path& checkpoint);
+void load_averages(const fs::path& checkpoint, const nn::Module& model, nn::Ema& ema);
 
 // Weights from a checkpoint, a run's folder or a safetensors file into a model.
 void load_model(const fs::path& path, nn::Module& model);
 void load_model(const fs::path& path, nn::Module& model, nn::ParameterStore& store);
+// The averages of a checkpoint, or of a run's newest, in place of the weights. Throws a usage error
+// where there are none.
+void load_averages(const fs::path& path, nn::Module& model, nn::ParameterStore& store);
 
 bool is_checkpoint(const fs::path& path);
 // Does a run's output folder hold any checkpoint, complete or damaged?

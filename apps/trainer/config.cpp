@@ -235,6 +235,8 @@ void check(const TrainConfig& c) {
   require_within(0, kMostPixelsASide, "cutout", c.cutout);
   colour_jitter_of(c.color_jitter);
   rand_augment_of(c.aa);
+  require_range(c.model_ema_decay >= 0 && c.model_ema_decay < 1, "model-ema-decay",
+                "a value in [0, 1)", c.model_ema_decay);
   require_range(c.momentum >= 0 && c.momentum < 1, "momentum", "a value in [0, 1)", c.momentum);
   require_range(c.weight_decay >= 0, "weight-decay", "0 or more", c.weight_decay);
   require_range(c.opt_eps > 0, "opt-eps", "more than 0", c.opt_eps);

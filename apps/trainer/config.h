@@ -97,6 +97,10 @@ struct TrainConfig {
   double decay_epochs = 30;
   double decay_rate = 0.1;
 
+  bool model_ema = false;
+  double model_ema_decay = 0.9998;
+  bool model_ema_warmup = false;
+
   double smoothing = 0;
   double hflip = 0;
   int crop_padding = 0;
@@ -271,6 +275,13 @@ void describe(TrainConfig& c, Visitor&& v) {
   v("decay-milestones", c.decay_milestones, "epochs of multistep");
   v("decay-epochs", c.decay_epochs, "epochs between steps (step), patience (plateau)");
   v("decay-rate", c.decay_rate, "factor of a decay (step, multistep, plateau), power (poly)");
+
+  v.group("Averages");
+  v("model-ema", c.model_ema,
+    "keep the moving average of the weights: it is evaluated too, and saved beside the model");
+  v("model-ema-decay", c.model_ema_decay, "what a step leaves of the average before");
+  v("model-ema-warmup", c.model_ema_warmup,
+    "after t steps no more than 1 - (1 + t)^(-2/3): the average forgets the beginning sooner");
 
   v.group("Regularisation");
   v("smoothing", c.smoothing, "label smoothing");

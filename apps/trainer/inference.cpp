@@ -55,7 +55,8 @@ std::unique_ptr<nn::Module> load_for_inference(const InferenceConfig& config, in
       config.model, {.num_classes = num_classes, .in_channels = static_cast<int>(extent.channels)});
   nn::ParameterStore store(*model, parse_device(config.device), {},
                            half_dtype(config.precision, config.device));
-  load_model(config.checkpoint, *model, store);
+  config.use_ema ? load_averages(config.checkpoint, *model, store)
+                 : load_model(config.checkpoint, *model, store);
   require_fit(*model, config.model, extent, parse_device(config.device));
   return model;
 }

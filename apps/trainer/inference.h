@@ -17,6 +17,7 @@ struct InferenceConfig {
   DataConfig data;
   std::string model;       // needed for bare weights; a checkpoint knows its own
   std::string checkpoint;  // checkpoint, a run's output folder, or safetensors
+  bool use_ema = false;    // its averages in place of its weights
   int threads = 0;
   std::string device = "cpu";
   PrecisionConfig precision;
@@ -46,6 +47,7 @@ void describe(InferenceConfig& c, Visitor&& v) {
   v.group("Model");
   v("model", c.model, "see convoy models; a checkpoint knows its own");
   v("checkpoint", c.checkpoint, "a checkpoint, a run's output folder, or a safetensors file");
+  v("use-ema", c.use_ema, "the averages of a run with --model-ema in place of its weights");
   v.group("Device");
   v("device", c.device, "cpu, sim, cuda or cuda:1 (what this build has: convoy devices)");
   v("threads", c.threads, "compute threads; 0: the cores that this process may use");

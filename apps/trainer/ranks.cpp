@@ -124,10 +124,12 @@ nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {
   return store;
 }
 
-void Ranks::share_statistics() {
+void Ranks::share_statistics(nn::Ema* ema) {
   if (!model_) return;
   enter_after_step("share statistics");
   nn::share_running_statistics(*model_, *exchange_, running_statistics_);
+  // Averages of what is the same everywhere are, too.
+  if (ema != nullptr && !sync_bn_) ema->share_statistics(*exchange_, running_statistics_);
 }
 
 void Ranks::backward(const std::function<void()>& pass, bool last) {

@@ -19,6 +19,7 @@
 #include "dist/group.h"
 #include "dist/reducer.h"
 #include "nn/batch_norm_ranks.h"
+#include "nn/ema.h"
 
 namespace convoy::apps {
 
@@ -58,8 +59,9 @@ class Ranks {
   // The model whose gradients are summed; both must outlive this. To be called before an optimizer
   // is made of the store, which is returned.
   nn::ParameterStore& share(nn::Module& model, nn::ParameterStore& store);
-  // Lets all have the same running statistics of batch norm, before they are used or saved.
-  void share_statistics();
+  // Lets all have the same running statistics of batch norm, and averages of them if there are any,
+  // before they are used or saved.
+  void share_statistics(nn::Ema* ema);
   // Runs the forward and backward pass of a batch; that of a step's last batch sends gradients.
   void backward(const std::function<void()>& pass, bool last);
   void finish_gradients();

@@ -34,7 +34,7 @@ std::string number(double value) {
 }
 
 constexpr const char* kSummaryHeader =
-    "epoch,step,train_loss,train_top1,val_loss,val_top1,val_top5,lr,seconds\n";
+    "epoch,step,train_loss,train_top1,val_loss,val_top1,val_top5,lr,seconds,ema_top1\n";
 
 // Keeps the lines that `keep` accepts.
 template <class Keep>
@@ -145,9 +145,9 @@ void RunLog::step(const StepMetrics& m) {
 }
 
 void RunLog::epoch(const EpochMetrics& m) {
-  fmt::print(summary_.get(), "{},{},{:.6f},{:.4f},{:.6f},{:.4f},{:.4f},{:.6g},{:.2f}\n", m.epoch,
+  fmt::print(summary_.get(), "{},{},{:.6f},{:.4f},{:.6f},{:.4f},{:.4f},{:.6g},{:.2f},{}\n", m.epoch,
              m.step, m.train_loss, m.train_top1, m.val_loss, m.val_top1, m.val_top5,
-             m.learning_rate, m.seconds);
+             m.learning_rate, m.seconds, m.ema_top1 ? fmt::format("{:.4f}", *m.ema_top1) : "");
   std::fflush(summary_.get());
 }
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct EpochMetrics {
   std::int64_t epoch = 0, step = 0;
   double train_loss = 0, train_top1 = 0;
   double val_loss = 0, val_top1 = 0, val_top5 = 0;
+  std::optional<double> ema_top1;  // of the averaged weights, if they are kept
   double learning_rate = 0, seconds = 0;
 };
 

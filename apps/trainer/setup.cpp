@@ -131,6 +131,10 @@ nn::OptimizerOptions optimizer_options(const TrainConfig& c) {
           .eps = c.opt_eps};
 }
 
+nn::EmaOptions ema_options(const TrainConfig& c) {
+  return {.decay = c.model_ema_decay, .warmup = c.model_ema_warmup};
+}
+
 nn::GradScalerOptions scaler_options(const TrainConfig& c) {
   const bool dynamic = c.loss_scale == 0 && c.precision.amp_dtype == "float16";
   const double fixed = c.loss_scale == 0 ? 1 : c.loss_scale;

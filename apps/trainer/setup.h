@@ -10,6 +10,7 @@
 #include "apps/trainer/open_data.h"
 #include "apps/trainer/ranks.h"
 #include "data/loader.h"
+#include "nn/ema.h"
 #include "nn/grad_scaler.h"
 #include "nn/lr_schedule.h"
 #include "nn/module.h"
@@ -46,6 +47,7 @@ std::unique_ptr<nn::Module> make_model(const TrainConfig& config, int num_classe
 void require_fit(nn::Module& model, const std::string& name, const data::ImageExtent& extent,
                  const Device& device);
 nn::OptimizerOptions optimizer_options(const TrainConfig& config);
+nn::EmaOptions ema_options(const TrainConfig& config);
 // float16 searches its scale, or has that of --loss-scale; bfloat16 reaches as far as f32 and needs
 // none.
 nn::GradScalerOptions scaler_options(const TrainConfig& config);

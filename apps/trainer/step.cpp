@@ -53,6 +53,7 @@ void TrainStep::begin(double learning_rate, int batches) {
   batches_ = batches;
   loaded_ = 0;
   const int ranks = options_.ranks != nullptr ? options_.ranks->world_size() : 1;
+  if (options_.ema != nullptr) options_.ema->begin_step();
   optimizer_.begin_step(learning_rate, 1.0 / (batches * ranks));
 }
 
@@ -129,6 +130,7 @@ void TrainStep::enqueue(const Form& form) {
   }
   if (options_.clip_grad > 0) nn::clip_grad_norm(store_, options_.clip_grad);
   scaler_ != nullptr ? scaler_->step(optimizer_) : optimizer_.step();
+  if (options_.ema != nullptr) options_.ema->step();
   if (ranks != nullptr) ranks->gather_parameters();
 }
 

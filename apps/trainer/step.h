@@ -21,6 +21,7 @@
 #include "apps/trainer/input.h"
 #include "apps/trainer/mix.h"
 #include "apps/trainer/ranks.h"
+#include "nn/ema.h"
 #include "nn/grad_scaler.h"
 #include "runtime/graph.h"
 
@@ -33,6 +34,7 @@ struct StepOptions {
   MixConfig mix = {};
   Tensor resident = {};    // all pictures of the data set, when they stay on the device
   Ranks* ranks = nullptr;  // that share the steps, if any
+  nn::Ema* ema = nullptr;  // averages that follow the weights, if any
 };
 
 class TrainStep {

@@ -33,6 +33,10 @@ class Trainer {
   void start();
   void open_output();
   void resume(const fs::path& checkpoint);
+  void resume_averages(const fs::path& checkpoint);
+  void evaluate_all();
+  EvalResult evaluate_one(const std::string& title);
+  Trained trained() const;
   void train_epoch();
   StepMetrics train_step();
   std::string figures(double learning_rate) const;
@@ -54,6 +58,7 @@ class Trainer {
   nn::ParameterStore store_;
   nn::Optimizer optimizer_;
   std::optional<nn::GradScaler> scaler_;  // with --amp
+  std::optional<nn::Ema> ema_;            // with --model-ema
   std::optional<TrainStep> step_;
   nn::LrSchedule schedule_;
   nn::Plateau plateau_;
@@ -94,6 +99,7 @@ Trainer::Trainer(const TrainConfig& config, Ranks& ranks)
       state_(start_state(config, train_data_)) {
   state_.batch_size = ranks.batch_size();
   if (config.precision.amp) scaler_.emplace(device_, scaler_options(config));
+  if (config.model_ema) ema_.emplace(store_, ema_options(config));
   step_.emplace(
       *model_, store_, optimizer_, scaler_ ? &*scaler_ : nullptr, input_,
       StepOptions{
@@ -102,7 +108,8 @@ Trainer::Trainer(const TrainConfig& config, Ranks& ranks)
           .graph = use_graph(config, ranks),
           .mix = mix_of(config),
           .resident = config.resident ? upload_images(config.data, train_data_, device_) : Tensor(),
-          .ranks = &ranks_});
+          .ranks = &ranks_,
+          .ema = ema_ ? &*ema_ : nullptr});
   optimizer_.set_steps(0);
 }
 
@@ -122,6 +129,7 @@ void Trainer::resume(const fs::path& checkpoint) {
   require_same_run(saved, state_);
   load_model(checkpoint, *model_, store_);
   if (!config_.no_resume_opt) load_optimizer(checkpoint, optimizer_);
+  resume_averages(checkpoint);
   optimizer_.set_steps(saved.step, saved.report.skipped);
   if (scaler_) scaler_->restore(saved.report);
   state_.report = saved.report;
@@ -132,6 +140,14 @@ void Trainer::resume(const fs::path& checkpoint) {
   plateau_.state = state_.plateau = saved.plateau;
   result_.checkpoint = checkpoint;
   fmt::print("resumed from {} at step {}\n", checkpoint.string(), state_.step);
+}
+
+void Trainer::resume_averages(const fs::path& checkpoint) {
+  if (ema_ && has_averages(checkpoint)) return load_averages(checkpoint, *model_, *ema_);
+  if (ema_) ema_->restart();
+  if (ema_.has_value() == has_averages(checkpoint)) return;
+  fmt::print("{}\n", ema_ ? "the checkpoint has no averages: they begin with its weights"
+                          : "without --model-ema the checkpoint's averages end here");
 }
 
 void Trainer::open_output() {
@@ -240,7 +256,7 @@ void Trainer::train_epoch() {
   }
   steps_->finish();
   ranks_.await_parameters();
-  ranks_.share_statistics();
+  ranks_.share_statistics(ema_ ? &*ema_ : nullptr);
   if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
   if (state_.position >= end && stop_ != Stop::signal) {
@@ -249,14 +265,23 @@ void Trainer::train_epoch() {
   }
 }
 
-void Trainer::end_epoch() {
+EvalResult Trainer::evaluate_one(const std::string& title) {
   ranks_.enter_after_step("evaluation");
-  result_.last =
-      ranks_.sum(evaluate(*model_, val_loader_, input_,
-                          {.limit_batches = config_.limit_val_batches,
-                           .log_interval = config_.log_interval,
-                           .progress = stdout,
-                           .title = ranks_.world_size() > 1 ? "eval of rank 0's" : "eval"}));
+  return ranks_.sum(
+      evaluate(*model_, val_loader_, input_,
+               {.limit_batches = config_.limit_val_batches,
+                .log_interval = config_.log_interval,
+                .progress = stdout,
+                .title = ranks_.world_size() > 1 ? fmt::format("{} of rank 0's", title) : title}));
+}
+
+void Trainer::evaluate_all() {
+  result_.last = evaluate_one("eval");
+  if (ema_) ema_->with_averages([&] { result_.ema = evaluate_one("eval of averages"); });
+}
+
+void Trainer::end_epoch() {
+  evaluate_all();
   state_.best_top1 = std::max(state_.best_top1, result_.last.top1());
   if (schedule_.kind == nn::LrKind::plateau) {
     plateau_.update(result_.last.top1());
@@ -272,16 +297,18 @@ void Trainer::end_epoch() {
                .val_loss = result_.last.loss(),
                .val_top1 = result_.last.top1(),
                .val_top5 = result_.last.top5(),
+               .ema_top1 = result_.ema ? std::optional(result_.ema->top1()) : std::nullopt,
                .learning_rate = last_learning_rate_,
                .seconds = seconds_since(epoch_start_)});
 }
 
+Trained Trainer::trained() const { return {*model_, store_, optimizer_, ema_ ? &*ema_ : nullptr}; }
+
 void Trainer::save() {
   ranks_.enter_after_step("saving");
   state_.report = steps_->last();
-  if (!ranks_.first()) return join_checkpoint(*model_, store_, optimizer_);
-  result_.checkpoint =
-      save_checkpoint(config_.output, state_, *model_, store_, optimizer_, config_.checkpoint_hist);
+  if (!ranks_.first()) return join_checkpoint(trained());
+  result_.checkpoint = save_checkpoint(config_.output, state_, trained(), config_.checkpoint_hist);
 }
 
 TrainResult Trainer::run() {
@@ -297,7 +324,7 @@ TrainResult Trainer::run() {
   }
   if (result_.last.count == 0 && stop_ == Stop::go_on) {
     fmt::print("nothing is left to train\n");
-    result_.last = ranks_.sum(evaluate(*model_, val_loader_, input_, {.progress = stdout}));
+    evaluate_all();
   }
   report_skipped(train_loader_);
   report_skipped(val_loader_);

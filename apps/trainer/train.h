@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "apps/trainer/config.h"
 #include "apps/trainer/evaluate.h"
@@ -15,6 +16,7 @@ namespace convoy::apps {
 struct TrainResult {
   std::int64_t steps = 0;
   EvalResult last;                   // of the last evaluation
+  std::optional<EvalResult> ema;     // the same of averaged weights, if they are kept
   std::filesystem::path checkpoint;  // the newest one
   bool interrupted = false;          // by a signal; all is saved
 };

@@ -37,7 +37,7 @@ fs::path newest(const fs::path& run) {
 }
 
 void expect_same_weights(const fs::path& a, const fs::path& b) {
-  for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
+  for (const char* file : {"model.safetensors", "optimizer.safetensors", "model_ema.safetensors"}) {
     EXPECT_EQ(read_file(newest(a) / file), read_file(newest(b) / file)) << file << " of " << b;
   }
 }
@@ -183,17 +183,47 @@ TEST(Ranks, ZeroIsPlainDataParallelBitForBit) {
   }
 }
 
+const std::string kEma = "--model-ema --model-ema-decay 0.6 ";
+
+// lenet5 in mixed precision, and running statistics that ranks keep apart or together.
+TEST(Ranks, AveragesOfZeroArePlainOnesBitForBit) {
+  const Folder folder;
+  make_digits(folder);
+  for (const std::string& model :
+       {std::string("lenet5 --lr 0.01 --clip-grad 0.5 --device sim --amp --val-batch-size 4"),
+        kResnet20, kResnet20 + "--sync-bn"}) {
+    const std::string flags = kEma +
+                              "--global-batch-size 6 --max-steps 3 --bucket-cap-mb 0.05 "
+                              "--limit-val-batches 1 --model " +
+                              model + " --output ";
+    fs::remove_all(folder / "plain"), fs::remove_all(folder / "zero");
+    const Outcome plain = train_on(folder, 3, flags + "plain");
+    ASSERT_EQ(plain.code, 0) << plain.err;
+    const Outcome zero = train_on(folder, 3, flags + "zero --zero-stage 1");
+    ASSERT_EQ(zero.code, 0) << zero.err;
+    ASSERT_TRUE(fs::exists(newest(folder / "zero") / "model_ema.safetensors"));
+    expect_same_weights(folder / "plain", folder / "zero");
+    const auto evaluated = [](const std::string& out) {
+      return out.substr(out.find("averaged weights: top1"));
+    };
+    EXPECT_EQ(evaluated(plain.out), evaluated(zero.out));
+  }
+}
+
 TEST(Ranks, ARunGoesOnAtAnotherNumberOfThem) {
   const Folder folder;
   make_digits(folder);
-  const std::string flags = "--opt adamw --lr 0.001 --global-batch-size 12 --zero-stage 1 ";
+  const std::string flags = kEma + "--opt adamw --lr 0.001 --global-batch-size 12 --zero-stage 1 ";
   ASSERT_EQ(train_on(folder, 3, flags + "--max-steps 3 --epochs 2 --output run").code, 0);
   const std::string before = read_file(newest(folder / "run") / "optimizer.safetensors");
+  const std::string averages = read_file(newest(folder / "run") / "model_ema.safetensors");
+  ASSERT_NE(averages, read_file(newest(folder / "run") / "model.safetensors"));
   // Nothing is left to do: what was loaded is saved again.
   const Outcome again =
       train_on(folder, 2, flags + "--max-steps 3 --epochs 2 --output run --resume auto");
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(read_file(newest(folder / "run") / "optimizer.safetensors"), before);
+  EXPECT_EQ(read_file(newest(folder / "run") / "model_ema.safetensors"), averages);
   const Outcome on =
       train_on(folder, 2, flags + "--max-steps 5 --epochs 2 --output run --resume auto");
   ASSERT_EQ(on.code, 0) << on.err;
@@ -210,7 +240,7 @@ TEST(Ranks, ARunThatWasStoppedGivesTheBitsOfOneThatWasNot) {
   const Folder folder;
   make_digits(folder);
   for (const std::string opt : {"--opt sgd", "--opt adamw --lr 0.001 --zero-stage 1"}) {
-    const std::string flags = opt + " --global-batch-size 12 --epochs 2 ";
+    const std::string flags = kEma + opt + " --global-batch-size 12 --epochs 2 ";
     fs::remove_all(folder / "run"), fs::remove_all(folder / "whole");
     ASSERT_EQ(train_on(folder, 2, flags + "--max-steps 3 --output run").code, 0);
     ASSERT_EQ(train_on(folder, 2, flags + "--max-steps 7 --output run --resume auto").code, 0);

@@ -83,6 +83,7 @@ struct Trace {
   std::vector<std::vector<std::uint32_t>> tensors;
   std::vector<std::string> names;
   int forwards = 0;  // that the host went through
+  int averages = 0;  // that the last tensors are; as many first ones are what they follow
   StepState last;
 };
 
@@ -95,7 +96,7 @@ void note_report(Trace& trace, const StepState& s) {
   add(s.step), add(s.learning_rate[0]), add(s.gradient_factor), add(s.clip_factor);
   add(s.gradient_norm), add(s.found_inf), add(s.first_bad), add(s.loss), add(s.correct[0]);
   add(s.correct[2]), add(s.updates), add(s.loss_scale), add(s.good_steps), add(s.skipped);
-  add(s.skipped_in_a_row);
+  add(s.skipped_in_a_row), add(s.ema_decay);
   trace.last = s;
 }
 
@@ -136,11 +137,13 @@ Trace train(const Settings& settings) {
   const InputPipeline input({.extent = {kSide, kSide, 1}, .mean = {0.5f}, .std = {0.25f}},
                             settings.device, settings.half.value_or(DType::f32));
   optimizer.set_steps(0);
+  nn::Ema ema(store, {.decay = 0.7, .warmup = true});
   TrainStep step(*model, store, optimizer, scaler ? &*scaler : nullptr, input,
                  {.label_smoothing = 0.1,
                   .clip_grad = 0.5,
                   .graph = settings.graph,
-                  .mix = {settings.mix, 5}});
+                  .mix = {settings.mix, 5},
+                  .ema = &ema});
   const nn::LrSchedule schedule{
       .kind = nn::LrKind::cosine, .learning_rate = 0.02, .epochs = 1, .warmup_epochs = 0.2};
   const nn::ForwardObserver observer([&](const nn::Module& module, const Tensor&) {
@@ -163,6 +166,8 @@ Trace train(const Settings& settings) {
   for (const auto& named : store.weights(*model)) note_tensor(trace, named);
   for (const auto& named : model->parameters()) note_tensor(trace, named);
   for (const auto& named : optimizer.state()) note_tensor(trace, named);
+  for (const auto& named : ema.weights(*model)) note_tensor(trace, named);
+  trace.averages = static_cast<int>(ema.weights(*model).size());
   return trace;
 }
 
@@ -194,6 +199,10 @@ TEST_P(TrainStepOn, ReplayEqualsEagerBitForBit) {
   EXPECT_EQ(eager.forwards, kSteps);
   EXPECT_EQ(eager.last.skipped, 1);
   EXPECT_EQ(eager.last.updates, kSteps - 1);
+  for (int i = 0; i < eager.averages; ++i) {
+    EXPECT_NE(eager.tensors.end()[i - eager.averages], eager.tensors[static_cast<std::size_t>(i)])
+        << eager.names[static_cast<std::size_t>(i)] << " has no average of its own";
+  }
   // Doubled at step 4, halved at 7, doubled at 11, 15 and 19.
   EXPECT_EQ(eager.last.loss_scale, 256 * 8);
   for (const auto& [async, seed] : kModes) {
