@@ -182,21 +182,24 @@ Stop Ranks::agree(Stop wish) {
 
 EvalResult Ranks::sum(const EvalResult& own) {
   if (!group_) return own;
+  const std::vector<std::int64_t> all =
+      gather({own.count, own.correct, own.correct5, std::bit_cast<std::int64_t>(own.loss_sum)});
   EvalResult sum;
-  for (const std::int64_t n : gather(own.count)) sum.count += n;
-  for (const std::int64_t n : gather(own.correct)) sum.correct += n;
-  for (const std::int64_t n : gather(own.correct5)) sum.correct5 += n;
-  for (const std::int64_t bits : gather(std::bit_cast<std::int64_t>(own.loss_sum))) {
-    sum.loss_sum += std::bit_cast<double>(bits);
+  for (std::size_t at = 0; at < all.size(); at += 4) {
+    sum.count += all[at];
+    sum.correct += all[at + 1];
+    sum.correct5 += all[at + 2];
+    sum.loss_sum += std::bit_cast<double>(all[at + 3]);
   }
   return sum;
 }
 
-std::vector<std::int64_t> Ranks::gather(std::int64_t own) {
-  if (!group_) return {own};
-  const Tensor all = zeros({world_size()}, {DType::i64, {}});
-  const dist::Partition parts(world_size(), world_size());
-  group_->host().all_gather(from_vector<std::int64_t>({own}, {1}), all, parts).wait();
+std::vector<std::int64_t> Ranks::gather(const std::vector<std::int64_t>& own) {
+  if (!group_) return own;
+  const auto each = static_cast<std::int64_t>(own.size());
+  const Tensor all = zeros({each * world_size()}, {DType::i64, {}});
+  const dist::Partition parts(each * world_size(), world_size());
+  group_->host().all_gather(from_vector(own, {each}), all, parts).wait();
   return to_vector<std::int64_t>(all);
 }
 

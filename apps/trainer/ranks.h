@@ -75,8 +75,8 @@ class Ranks {
   Stop agree(Stop wish);
 
   EvalResult sum(const EvalResult& own);
-  // Each rank's number, in their order.
-  std::vector<std::int64_t> gather(std::int64_t own);
+  // Each rank's numbers, as many of each, in the ranks' order.
+  std::vector<std::int64_t> gather(const std::vector<std::int64_t>& own);
 
  private:
   dist::Place place_;

@@ -170,7 +170,7 @@ void Trainer::start() {
   }
   ranks_.require_same("checkpoint", result_.checkpoint.filename().string());
   if (ranks_.first()) open_output();
-  optimizer_bytes_ = ranks_.gather(optimizer_.optimizer_bytes());
+  optimizer_bytes_ = ranks_.gather({optimizer_.optimizer_bytes()});
   steps_.emplace(device_, store_, log_ ? &*log_ : nullptr, state_.report, scaler_.has_value());
   fmt::print("{} on {}: {} parameters, {} training and {} held-out images of {} classes, {}\n",
              config_.model, backend(device_).description(), store_.count(),
