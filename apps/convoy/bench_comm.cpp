@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: MIT
 // What ranks can say to each other in a second, measured and printed as nccl-tests does: with its
-// letters and columns, its algbw (bytes over time) and its busbw (what each link must have carried,
-// from nccl-tests' doc/PERFORMANCE.md).
+// letters and columns.
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/bench.h"
+#include "apps/convoy/comm_measurement.h"
 #include "apps/trainer/config.h"
 #include "dist/group.h"
 #include "dist/launch.h"
-#include "kernels/half.h"
 #include "kernels/require.h"
-#include "runtime/seconds.h"
 
 namespace convoy::apps {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct BenchConfig {
   std::string collective = "all_reduce";
@@ -100,155 +94,6 @@ std::vector<std::int64_t> sizes_of(const BenchConfig& c) {
   return sizes;
 }
 
-// Numbers whose sums every dtype holds exactly, in any order.
-int value_of(int rank, std::int64_t index) { return static_cast<int>((index + 3 * rank) % 4); }
-
-std::vector<std::byte> stored(DType dtype, std::int64_t count,
-                              const std::function<int(std::int64_t)>& value) {
-  std::vector<std::byte> bytes(count * size_of(dtype));
-  const auto put = [&](auto number, std::int64_t i) {
-    std::memcpy(bytes.data() + i * sizeof number, &number, sizeof number);
-  };
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto number = static_cast<float>(value(i));
-    if (dtype == DType::f32) put(number, i);
-    if (dtype == DType::f16) put(from_float<F16>(number), i);
-    if (dtype == DType::bf16) put(from_float<BF16>(number), i);
-    if (dtype == DType::i64) put(static_cast<std::int64_t>(value(i)), i);
-  }
-  return bytes;
-}
-
-// One collective of nccl-tests: what goes in, what must come out, and how its bandwidth counts.
-struct Collective {
-  const char* name;
-  bool sends_part, receives_part;  // of the whole; else all of it
-  bool sums;
-  double (*bus_factor)(int world_size);
-};
-constexpr Collective kCollectives[] = {
-    {"all_reduce", false, false, true, [](int n) { return 2.0 * (n - 1) / n; }},
-    {"reduce_scatter", false, true, true, [](int n) { return 1.0 * (n - 1) / n; }},
-    {"all_gather", true, false, false, [](int n) { return 1.0 * (n - 1) / n; }},
-    {"broadcast", false, false, false, [](int) { return 1.0; }}};
-
-struct Figures {
-  double seconds = 0, algbw = 0, busbw = 0;  // GB/s
-  std::int64_t wrong = -1;                   // -1: not looked at
-};
-
-class Measurement {
- public:
-  Measurement(dist::Communicator& ranks, const Collective& collective, const BenchConfig& config,
-              DType dtype, const Device& device, std::int64_t bytes)
-      : ranks_(ranks),
-        collective_(collective),
-        config_(config),
-        dtype_(dtype),
-        device_(device),
-        parts_(whole_count(bytes), ranks.world_size()) {}
-
-  std::int64_t bytes() const { return parts_.count() * static_cast<std::int64_t>(size_of(dtype_)); }
-  // As nccl-tests counts: what a rank has where that is less than the whole.
-  std::int64_t count() const {
-    return collective_.sends_part || collective_.receives_part ? parts_.part() : parts_.count();
-  }
-
-  Figures run(bool in_place) {
-    prepare(in_place);
-    for (int i = 0; i < config_.warmup; ++i) start().wait();
-    settle();
-    const auto begin = Clock::now();
-    dist::Work last;
-    for (int i = 0; i < config_.iters; ++i) last = start();
-    last.wait();
-    backend(device_).synchronize(current_stream(device_));
-    Figures figures;
-    figures.seconds = mean_over_ranks(seconds_since(begin)) / config_.iters;
-    figures.algbw = static_cast<double>(bytes()) / figures.seconds * 1e-9;
-    figures.busbw = figures.algbw * collective_.bus_factor(ranks_.world_size());
-    if (config_.check != 0) figures.wrong = count_wrong(in_place);
-    return figures;
-  }
-
- private:
-  std::int64_t whole_count(std::int64_t bytes) const {
-    const std::int64_t count = bytes / static_cast<std::int64_t>(size_of(dtype_));
-    const bool cut = collective_.sends_part || collective_.receives_part;
-    return cut ? count / ranks_.world_size() * ranks_.world_size() : count;
-  }
-  dist::Range mine() const { return parts_.of(ranks_.rank()); }
-  bool is_broadcast() const { return collective_.name == std::string_view("broadcast"); }
-
-  void prepare(bool in_place) {
-    const std::int64_t count = parts_.count();
-    const int rank = ranks_.rank();
-    const auto bytes = stored(dtype_, count, [&](std::int64_t i) { return value_of(rank, i); });
-    const Tensor whole = from_host(bytes.data(), {count}, {dtype_, device_});
-    in_ = collective_.sends_part ? dist::view(whole, mine()) : whole;
-    const dist::Range received = collective_.receives_part ? mine() : dist::Range{0, count};
-    out_ = in_place || is_broadcast() ? dist::view(whole, received)
-                                      : zeros({received.count()}, {dtype_, device_});
-  }
-
-  dist::Work start() {
-    if (is_broadcast()) return ranks_.broadcast(out_, config_.root);
-    if (collective_.sends_part) return ranks_.all_gather(in_, out_, parts_);
-    if (collective_.receives_part) return ranks_.reduce_scatter(in_, out_, parts_);
-    return ranks_.all_reduce(in_, out_, parts_);
-  }
-
-  void settle() {
-    backend(device_).synchronize(current_stream(device_));
-    ranks_.barrier();
-  }
-
-  std::int64_t sum_over_ranks(std::int64_t value) {
-    const Tensor sum = from_vector<std::int64_t>({value}, {1}, device_);
-    ranks_.all_reduce(sum).wait();
-    return to_vector<std::int64_t>(sum)[0];
-  }
-  double mean_over_ranks(double seconds) {
-    return static_cast<double>(sum_over_ranks(static_cast<std::int64_t>(seconds * 1e9))) * 1e-9 /
-           ranks_.world_size();
-  }
-
-  int expected(std::int64_t index) const {
-    if (is_broadcast()) return value_of(config_.root, index);
-    if (!collective_.sums) {
-      const std::int64_t part = std::max<std::int64_t>(parts_.part(), 1);
-      return value_of(static_cast<int>(index / part), index);
-    }
-    int sum = 0;
-    for (int rank = 0; rank < ranks_.world_size(); ++rank) sum += value_of(rank, index);
-    return sum;
-  }
-
-  // On fresh numbers, once.
-  std::int64_t count_wrong(bool in_place) {
-    prepare(in_place);
-    start().wait();
-    std::vector<std::byte> found(out_.count() * size_of(dtype_));
-    to_host(out_, found.data());
-    const std::int64_t first = collective_.receives_part ? mine().begin : 0;
-    const auto right =
-        stored(dtype_, out_.count(), [&](std::int64_t i) { return expected(first + i); });
-    std::int64_t wrong = 0;
-    for (std::size_t at = 0; at < found.size(); at += size_of(dtype_)) {
-      wrong += std::memcmp(&found[at], &right[at], size_of(dtype_)) != 0;
-    }
-    return sum_over_ranks(wrong);
-  }
-
-  dist::Communicator& ranks_;
-  const Collective& collective_;
-  const BenchConfig& config_;
-  const DType dtype_;
-  const Device device_;
-  const dist::Partition parts_;
-  Tensor in_, out_;
-};
-
 void print_head(const BenchConfig& c, const dist::Communicator& ranks, const Device& device) {
   fmt::print(
       "# {} of {} ranks by {} on {}, minBytes {} maxBytes {} step: {}, warmup iters: {} "
@@ -279,9 +124,7 @@ nlohmann::ordered_json to_json(const Figures& f) {
 }
 
 const Collective& parse_collective(const std::string& text) {
-  for (const Collective& each : kCollectives) {
-    if (text == each.name) return each;
-  }
+  if (const Collective* const found = find_collective(text)) return *found;
   fail_usage(
       "convoy bench comm expects all_reduce, reduce_scatter, all_gather or broadcast, "
       "found '{}'",
@@ -307,11 +150,17 @@ Results measure_all(const BenchConfig& c, dist::Communicator& ranks, const Devic
                     const std::vector<std::int64_t>& sizes) {
   const Collective& collective = parse_collective(c.collective);
   const DTypeName dtype = parse_dtype(c.dtype);
-  const bool prints = ranks.rank() == 0, rooted = c.collective == "broadcast";
+  const bool prints = ranks.rank() == 0, rooted = collective.is_rooted();
+  const CommOptions options{.dtype = dtype.dtype,
+                            .device = device,
+                            .iters = c.iters,
+                            .warmup = c.warmup,
+                            .root = c.root,
+                            .check = c.check != 0};
   Results results;
   if (prints) print_head(c, ranks, device);
   for (const std::int64_t size : sizes) {
-    Measurement measurement(ranks, collective, c, dtype.dtype, device, size);
+    CommMeasurement measurement(ranks, collective, options, size);
     const Figures apart = measurement.run(false), in_place = measurement.run(true);
     results.busbw += (apart.busbw + in_place.busbw) / 2 / static_cast<double>(sizes.size());
     results.wrong += std::max<std::int64_t>(apart.wrong, 0);
