@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <sstream>
 
 #include "dist/store_session.h"
 #include "dist/tcp_store.h"
@@ -55,7 +54,7 @@ Health::~Health() {
   try {
     if (failing) fail("it ended with an error");
     std::unique_lock lock(mutex_);
-    const bool failed = state_ != State::running;
+    const bool failed = state_ != RankState::running;
     lock.unlock();
     if (rank_ == 0 && failed) await_seen();
     if (rank_ == 0 && !failed) {
@@ -67,7 +66,7 @@ Health::~Health() {
     thread_.request_stop();
     thread_.join();
     lock.lock();
-    if (state_ == State::running) state_ = State::left;
+    if (state_ == RankState::running) state_ = RankState::left;
     lock.unlock();
     tell();
   } catch (const Error&) {  // rank 0 has gone first
@@ -79,30 +78,12 @@ void Health::enter(const char* phase, std::int64_t step) {
   phase_.store(phase, std::memory_order_relaxed);
 }
 
-std::string Health::place_of(const std::string& phase, std::int64_t step) {
-  return step < 0 ? phase : fmt::format("{} of step {}", phase, step);
-}
-
-// "<beats> <state> <step> <phase>", and behind a line's end why it failed.
 void Health::tell() {
   const std::lock_guard lock(mutex_);
   told_phase_ = phase_.load(std::memory_order_relaxed);
   told_step_ = step_.load(std::memory_order_relaxed);
-  store_.set(report_key(rank_), fmt::format("{} {} {} {}\n{}", beats_++, static_cast<int>(state_),
-                                            told_step_.load(), told_phase_.load(), message_));
-}
-
-Health::Report Health::parse(const std::string& text) {
-  Report report;
-  std::istringstream in(text);
-  std::int64_t beats = 0;
-  int state = 0;
-  in >> beats >> state >> report.step;
-  in.ignore(1);
-  std::getline(in, report.phase);
-  report.message = text.substr(std::min(text.size(), text.find('\n') + 1));
-  report.state = static_cast<State>(state);
-  return report;
+  const HealthReport report{beats_++, state_, told_step_, told_phase_.load(), message_};
+  store_.set(report_key(rank_), report.text());
 }
 
 void Health::watch(const std::stop_token& stop) {
@@ -113,12 +94,12 @@ void Health::watch(const std::stop_token& stop) {
       verdict = look();
       if (verdict.empty()) beat_while_waiting(stop);
     } catch (const StoreLost& lost) {
-      verdict = lost.closed() ? gone(0) : silent(0);
+      verdict = lost.closed() ? gone(0, last_of(0)) : silent(0, last_of(0), options_.timeout);
     } catch (const std::exception& error) {
       verdict = error.what();
     }
     std::unique_lock lock(mutex_);
-    const bool failed = state_ != State::running;
+    const bool failed = state_ != RankState::running;
     lock.unlock();
     if (failed) return await_end_after_failure(stop);
     if (!verdict.empty()) return lose(verdict);
@@ -147,7 +128,7 @@ std::string Health::look() {
       lost_ = rank;
       return verdict;
     }
-    all_left = all_left && peers_[static_cast<std::size_t>(rank)].report.state == State::left;
+    all_left = all_left && peers_[static_cast<std::size_t>(rank)].report.state == RankState::left;
   }
   all_left_ = all_left;
   return "";
@@ -155,18 +136,16 @@ std::string Health::look() {
 
 std::string Health::judge(int rank) {
   Peer& peer = peers_[static_cast<std::size_t>(rank)];
-  if (peer.report.state == State::left) return "";
+  if (peer.report.state == RankState::left) return "";
   read_report(rank);
-  if (peer.report.state == State::left) return "";
-  if (peer.report.state != State::running) {
-    return verdict_on(rank, peer.report.state, peer.report.message);
-  }
+  if (peer.report.state == RankState::left) return "";
+  if (peer.report.state != RankState::running) return failed(rank, peer.report);
   if (store_.get(gone_key(rank))) {
     read_report(rank);  // its last words
-    return peer.report.state == State::running ? gone(rank) : judge(rank);
+    return peer.report.state == RankState::running ? gone(rank, peer.report) : judge(rank);
   }
   // Who has not come yet is waited for elsewhere.
-  return !peer.seen || peer.patience.go_on() ? "" : silent(rank);
+  return !peer.seen || peer.patience.go_on() ? "" : silent(rank, peer.report, options_.timeout);
 }
 
 void Health::read_report(int rank) {
@@ -174,28 +153,15 @@ void Health::read_report(int rank) {
   const auto text = store_.get(report_key(rank));
   if (!text || *text == peer.text) return;
   peer.text = *text;
-  peer.report = parse(*text);
+  peer.report = HealthReport::parse(*text);
   peer.patience = Patience(options_.timeout);
   peer.seen = true;
-}
-
-std::string Health::gone(int rank) const {
-  const Report& last = peers_[static_cast<std::size_t>(rank)].report;
-  return fmt::format("rank {} is gone (killed or crashed), last seen in {}", rank,
-                     place_of(last.phase, last.step));
-}
-
-std::string Health::silent(int rank) const {
-  const Report& last = peers_[static_cast<std::size_t>(rank)].report;
-  return fmt::format("rank {} has not been heard of for {:.1f} s, last seen in {}", rank,
-                     in_seconds(options_.timeout), place_of(last.phase, last.step));
 }
 
 void Health::lose(const std::string& verdict) {
   {
     const std::lock_guard lock(mutex_);
-    sentence_ = fmt::format("{}; rank {} stops in {}", verdict, rank_,
-                            place_of(phase_.load(), step_.load()));
+    sentence_ = with_our_place(verdict);
     changed_.notify_all();
   }
   options_.say(sentence_);
@@ -222,7 +188,7 @@ void Health::await_seen() {
     const std::string key = seen_key(rank);
     while (!store_.get(key) && !store_.get(gone_key(rank))) {
       const auto report = store_.get(report_key(rank));
-      if (!report || parse(*report).state != State::running) break;
+      if (!report || HealthReport::parse(*report).state != RankState::running) break;
       if (!patience.pause()) return;
     }
   }
@@ -239,7 +205,11 @@ std::optional<std::string> Health::blame() {
   lock.unlock();
   const std::string verdict = compare(before, reports());
   if (verdict.empty()) return std::nullopt;
-  tell_failure(State::bereaved, verdict);
+  tell_failure(RankState::bereaved, verdict);
+  return with_our_place(verdict);
+}
+
+std::string Health::with_our_place(const std::string& verdict) const {
   return fmt::format("{}; rank {} stops in {}", verdict, rank_,
                      place_of(phase_.load(), step_.load()));
 }
@@ -262,37 +232,33 @@ std::string Health::compare(const std::vector<std::string>& before,
                             const std::vector<std::string>& now) {
   for (std::size_t rank = 0; rank < now.size(); ++rank) {
     if (now[rank].empty()) continue;
-    const Report report = parse(now[rank]);
-    if (report.state == State::left) {
+    const HealthReport report = HealthReport::parse(now[rank]);
+    if (report.state == RankState::left) {
       return fmt::format("rank {} has left, having done all it had to", rank);
     }
-    if (report.state == State::running && now[rank] == before[rank]) {
-      return fmt::format("rank {} has not been heard of for {:.1f} s, last seen in {}", rank,
-                         in_seconds(kBlamePatience), place_of(report.phase, report.step));
+    if (report.state == RankState::running && now[rank] == before[rank]) {
+      return silent(static_cast<int>(rank), report, kBlamePatience);
     }
   }
   return "";
 }
 
-void Health::fail(const std::string& what) { tell_failure(State::failed, what.substr(0, 4096)); }
+void Health::fail(const std::string& what) {
+  tell_failure(RankState::failed, what.substr(0, 4096));
+}
 
-void Health::tell_failure(State state, const std::string& what) {
+void Health::tell_failure(RankState state, const std::string& what) {
   {
     const std::lock_guard lock(mutex_);
-    if (state_ != State::running || !sentence_.empty()) return;
+    if (state_ != RankState::running || !sentence_.empty()) return;
     state_ = state;
     message_ = what;
   }
   try {
     tell();
-    if (rank_ == 0) store_.set(kLostKey, verdict_on(rank_, state, what));
+    if (rank_ == 0) store_.set(kLostKey, failed(rank_, {.state = state, .message = what}));
   } catch (const Error&) {  // nobody is there to be told
   }
-}
-
-// One that ends because of another's loss is not what went wrong.
-std::string Health::verdict_on(int rank, State state, const std::string& message) {
-  return state == State::bereaved ? message : fmt::format("rank {} failed: {}", rank, message);
 }
 
 // The caller prints the error and ends; unless a destructor waits for a rank that is gone.

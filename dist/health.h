@@ -23,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "dist/health_report.h"
 #include "dist/patience.h"
 #include "dist/store.h"
 
@@ -59,16 +60,9 @@ class Health {
   void fail(const std::string& what);
 
  private:
-  enum class State : char { running, left, failed, bereaved };
-  // What a rank tells, and what was made of it.
-  struct Report {
-    std::int64_t step = -1;
-    State state = State::running;
-    std::string phase = "connect", message;
-  };
   struct Peer {
     std::string text;  // as last seen
-    Report report;
+    HealthReport report;
     Patience patience{std::chrono::milliseconds(0)};
     bool seen = false;
   };
@@ -78,19 +72,18 @@ class Health {
   void tell();
   std::string look();
   std::string judge(int rank);
-  std::string silent(int rank) const;
-  std::string gone(int rank) const;
+  const HealthReport& last_of(int rank) const {
+    return peers_[static_cast<std::size_t>(rank)].report;
+  }
   void read_report(int rank);
   void lose(const std::string& verdict);
   void await_seen();
+  std::string with_our_place(const std::string& verdict) const;
   std::vector<std::string> reports() const;
   static std::string compare(const std::vector<std::string>& before,
                              const std::vector<std::string>& now);
-  void tell_failure(State state, const std::string& what);
-  static std::string verdict_on(int rank, State state, const std::string& message);
+  void tell_failure(RankState state, const std::string& what);
   void await_end_after_failure(const std::stop_token& stop);
-  static Report parse(const std::string& text);
-  static std::string place_of(const std::string& phase, std::int64_t step);
 
   Store& store_;
   const int rank_, world_size_;
@@ -108,7 +101,7 @@ class Health {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  State state_ = State::running;
+  RankState state_ = RankState::running;
   std::string message_;   // of a failure of ours
   std::string sentence_;  // once somebody is lost
   bool ended_ = false;    // `end` has returned
