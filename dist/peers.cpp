@@ -2,12 +2,11 @@
 #include "dist/peers.h"
 
 #include <gloo/transport/context.h>
-#include <gloo/transport/tcp/device.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
+#include <utility>
 
+#include "dist/patience.h"
 #include "kernels/require.h"
 
 namespace convoy::dist {
@@ -18,39 +17,13 @@ using std::chrono::milliseconds;
 // What Gloo calls slots: a message goes to the receiver's next memory of the same slot.
 constexpr std::uint64_t kData = 0, kNotes = 1, kFarewells = 2, kNothing = 3;
 
-// Gloo's own timeouts would close every connection before the others can be told why.
-constexpr milliseconds kNever = std::chrono::hours(24 * 365);
-
-// How long one that suspects a silent rank listens whether that one waits for a third, and how long
-// one that leaves waits for the others to leave too; how long for a farewell to go out; and how
-// long one that sees a connection end listens what the others know.
-constexpr milliseconds kGrace{500}, kFlush{300}, kHearsay{100};
+// How long a farewell may take to go out, and how long one that sees a connection end listens what
+// the others know.
+constexpr milliseconds kFlush{300}, kHearsay{100};
 
 std::string seconds(milliseconds time) { return fmt::format("{} s", in_seconds(time)); }
 
-gloo::transport::tcp::attr listening_on(const std::string& address) {
-  gloo::transport::tcp::attr attr;
-  const char* const interface = std::getenv("GLOO_SOCKET_IFNAME");
-  if (interface != nullptr && *interface != '\0') {
-    attr.iface = interface;
-  } else {
-    attr.hostname = address;
-  }
-  return attr;
-}
-
 }  // namespace
-
-struct Peers::Farewell {
-  int culprit = 0;
-  std::array<char, 252> text{};
-
-  void set(const PeerError& why) {
-    culprit = why.culprit;
-    std::strncpy(text.data(), why.what(), text.size() - 1);
-  }
-  std::string words() const { return {text.data(), strnlen(text.data(), text.size())}; }
-};
 
 // What is kept for each other rank. Memory for its next note and its farewell is given in advance,
 // so both arrive whatever this rank is doing.
@@ -72,17 +45,8 @@ struct Peers::Peer {
     if (notes_in.receives_ == 0) notes_in.receive(0, sizeof note_in);
   }
 
-  // Nobody sends what nothing_in expects: only the connection's end ends that. Gloo does not tell
-  // a message that is half out, or half in.
-  bool is_connected() {
-    try {
-      nothing_in.buffer_->abortWaitRecv();
-      nothing_in.buffer_->waitRecv(kNever);
-      return true;
-    } catch (const std::exception&) {
-      return false;
-    }
-  }
+  // Nobody sends what nothing_in expects.
+  bool is_connected() { return is_open(*nothing_in.buffer_); }
 
   Note note_in{}, note_out{};
   Farewell farewell_in, farewell_out;
@@ -95,7 +59,7 @@ Peers::Channel::Channel(Peers& peers, int peer, const void* memory, std::size_t 
     : peers_(&peers),
       peer_(peer),
       slot_(kData),
-      buffer_(peers.context_->createUnboundBuffer(const_cast<void*>(memory), bytes)) {}
+      buffer_(peers.connected_.context->createUnboundBuffer(const_cast<void*>(memory), bytes)) {}
 Peers::Channel::~Channel() = default;
 Peers::Channel::Channel(Channel&&) noexcept = default;
 
@@ -136,95 +100,22 @@ Peers::Peers(Store& store, int rank, int world_size, milliseconds timeout,
     : rank_(rank), world_size_(world_size), timeout_(timeout) {
   others_.resize(world_size);
   if (world_size == 1) return;
-  try {
-    device_ = gloo::transport::tcp::CreateDevice(listening_on(address));
-  } catch (const std::exception& error) {
-    fail("gloo: rank {} cannot listen on {}: {}", rank, address, error.what());
-  }
-  context_ = device_->createContext(rank, world_size);
-  context_->setTimeout(std::max(timeout / 5, milliseconds(1)));  // connecting takes five of it
-  connect(store, prefix);
-  watch_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
+  connected_ = connect_by_gloo(store, rank, world_size, timeout, prefix, address);
+  wait_.emplace(std::clamp(timeout / 8, milliseconds(1), milliseconds(100)));
   for (int peer = 0; peer < world_size; ++peer) {
     if (peer != rank) others_[peer] = std::make_unique<Peer>(*this, peer);
   }
 }
 
-// Each rank publishes one address for each of the others, its pair's, all of one length.
-void Peers::connect(Store& store, const std::string& prefix) {
-  std::string addresses;
-  std::size_t length = 0;
-  for (int peer = 0; peer < world_size_; ++peer) {
-    if (peer == rank_) continue;
-    const std::vector<char> address = context_->createPair(peer)->address().bytes();
-    length = address.size();
-    addresses.resize(length * peer);  // ours is empty
-    addresses.append(address.begin(), address.end());
-  }
-  addresses.resize(length * world_size_);
-  const auto key = [&](int rank) { return fmt::format("{}/gloo/{}", prefix, rank); };
-  store.set(key(rank_), addresses);
-  Patience patience(timeout_);
-  std::vector<std::optional<std::string>> theirs(world_size_);
-  for (int peer = 0; peer < world_size_; ++peer) {
-    while (!theirs[peer]) {
-      theirs[peer] = store.get(key(peer));
-      require(theirs[peer] || patience.pause(), "gloo: rank {} has not come within {}", peer,
-              seconds(timeout_));
-    }
-    require(theirs[peer]->size() == addresses.size(),
-            "gloo: rank {} expects {} ranks, rank {} does not", rank_, world_size_, peer);
-  }
-  for (int peer = 0; peer < world_size_; ++peer) {
-    if (peer == rank_) continue;
-    const char* const address = theirs[peer]->data() + length * rank_;
-    try {
-      context_->getPair(peer)->connect({address, address + length});
-    } catch (const std::exception&) {
-      throw_unreachable(store, prefix, peer);
-    }
-  }
-}
-
-// One that cannot be reached may only be busy with a third that cannot: it says so in the store.
-void Peers::throw_unreachable(Store& store, const std::string& prefix, int peer) {
-  const auto key = [&](int rank) { return fmt::format("{}/gloo/unreachable/{}", prefix, rank); };
-  const PeerError suspicion(
-      peer, fmt::format("rank {} cannot be reached within {}", peer, seconds(timeout_)));
-  Farewell ours;
-  ours.set(suspicion);
-  Farewell theirs;
-  const auto look = [&](int rank, Clock::time_point deadline) -> const Farewell* {
-    do {
-      if (const auto said = store.get(key(rank)); said && said->size() == sizeof theirs) {
-        std::memcpy(&theirs, said->data(), sizeof theirs);
-        return &theirs;
-      }
-      std::this_thread::sleep_for(milliseconds(10));
-    } while (Clock::now() < deadline);
-    return nullptr;
-  };
-  try {
-    store.set(key(rank_), std::string(reinterpret_cast<const char*>(&ours), sizeof ours));
-    throw find_culprit(suspicion, look);
-  } catch (const Error&) {  // the store is gone: perhaps with its rank
-    throw suspicion;
-  }
-}
-
 Peers::~Peers() {
-  {
-    const std::lock_guard lock(mutex_);
-    watch_.request_stop();
-  }
-  changed_.notify_all();
-  watch_ = {};
+  wait_.reset();
   close();
 }
 
 // What the connections still have to write goes out, unless a peer writes to us.
 void Peers::close() noexcept {
-  for (int peer = 0; peer < world_size_ && context_; ++peer) context_->getPair(peer).reset();
+  if (!connected_.context) return;
+  for (int peer = 0; peer < world_size_; ++peer) connected_.context->getPair(peer).reset();
 }
 
 void Peers::exchange(const Note& mine, const std::function<void(int, const Note&)>& take) {
@@ -258,7 +149,7 @@ void Peers::await(Channel& channel, bool sent) {
     give_up_on_closed(peer);
   }
   if (passed) return;
-  if (interrupted()) {
+  if (wait_->is_interrupted()) {
     const PeerError why(rank_, fmt::format("rank {} has closed its communicator", rank_));
     say_farewell(why);
     throw why;
@@ -292,10 +183,10 @@ PeerError Peers::hear_others(const PeerError& suspicion) {
 }
 
 // False when it has lasted longer than the timeout, or was interrupted. What had passed before the
-// connection's end counts, but a look that the watch has cut short may miss it: two may not.
+// connection's end counts, but a look that was cut short may miss it: two may not.
 bool Peers::has_passed(Channel& channel, bool sent) {
   int looks_after_its_end = 0;
-  for (Patience patience(timeout_); patience.go_on() && !interrupted();) {
+  for (Patience patience(timeout_); patience.go_on() && !wait_->is_interrupted();) {
     if (look(channel, sent)) return true;
     if (!others_[channel.peer()]->is_connected() && ++looks_after_its_end == 2) {
       throw std::runtime_error("the connection has ended");
@@ -304,71 +195,21 @@ bool Peers::has_passed(Channel& channel, bool sent) {
   return false;
 }
 
-// Waits until a message has passed, but no longer than until the watch's next round: Gloo's own
-// timeout would close all connections. Throws when it knows of the connection's end.
 bool Peers::look(Channel& channel, bool sent) {
-  gloo::transport::UnboundBuffer& buffer = *channel.buffer_;
-  await_next_round(&buffer);
-  try {
-    const bool passed = sent ? buffer.waitSend(kNever) : buffer.waitRecv(kNever);
-    await_next_round(nullptr);
-    return passed;
-  } catch (...) {
-    await_next_round(nullptr);
-    throw;
-  }
-}
-
-void Peers::await_next_round(gloo::transport::UnboundBuffer* awaited) {
-  const std::lock_guard lock(mutex_);
-  awaited_ = awaited;
-}
-
-bool Peers::interrupted() {
-  const std::lock_guard lock(mutex_);
-  return interrupted_;
-}
-
-// Makes the wait under way look around now and then: at the time, at the connection.
-void Peers::watch(const std::stop_token& stop) {
-  const milliseconds pause = std::clamp(timeout_ / 8, milliseconds(1), milliseconds(100));
-  std::unique_lock lock(mutex_);
-  while (!stop.stop_requested()) {
-    if (awaited_ != nullptr) {
-      awaited_->abortWaitRecv();
-      awaited_->abortWaitSend();
-    }
-    changed_.wait_for(lock, pause);
-  }
+  return sent ? wait_->for_sent(*channel.buffer_) : wait_->for_received(*channel.buffer_);
 }
 
 void Peers::interrupt() noexcept {
-  const std::lock_guard lock(mutex_);
-  interrupted_ = true;
-  changed_.notify_all();
-}
-
-// From the one that is suspected to the one that it suspects, and so on. What that one says of
-// itself counts only if nobody has said anything of it.
-PeerError Peers::find_culprit(PeerError suspicion, const Listen& listen) {
-  const Clock::time_point deadline = Clock::now() + kGrace;
-  for (int hops = 0; hops < world_size_; ++hops) {
-    const int peer = suspicion.culprit;
-    const Farewell* const said = peer == rank_ ? nullptr : listen(peer, deadline);
-    if (said == nullptr || said->culprit < 0 || said->culprit >= world_size_) break;
-    if (said->culprit == peer) return hops == 0 ? PeerError(peer, said->words()) : suspicion;
-    suspicion = {said->culprit, fmt::format("{}, says rank {}", said->words(), peer)};
-  }
-  return suspicion;
+  if (wait_) wait_->interrupt();
 }
 
 PeerError Peers::find_culprit(const PeerError& suspicion) {
-  return find_culprit(suspicion, [this](int peer, Clock::time_point deadline) {
-    return await_farewell(peer, deadline);
-  });
+  return dist::find_culprit(
+      suspicion, rank_, world_size_,
+      [this](int peer, Clock::time_point deadline) { return await_farewell(peer, deadline); });
 }
 
-const Peers::Farewell* Peers::await_farewell(int peer, Clock::time_point deadline) {
+const Farewell* Peers::await_farewell(int peer, Clock::time_point deadline) {
   if (!others_[peer]) return nullptr;  // not connected yet
   Peer& other = *others_[peer];
   try {

@@ -7,37 +7,24 @@
 
 #include <array>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <stdexcept>
-#include <stop_token>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "dist/patience.h"
+#include "dist/blame.h"
+#include "dist/gloo_connect.h"
+#include "dist/gloo_wait.h"
 #include "dist/store.h"
-
-namespace gloo::transport {
-class Context;
-class Device;
-class UnboundBuffer;
-}  // namespace gloo::transport
 
 namespace convoy::dist {
 
-// The reason alone: "rank 1 has said nothing for 5 s". Whoever catches it says during what.
-struct PeerError : std::runtime_error {
-  PeerError(int rank, const std::string& why) : std::runtime_error(why), culprit(rank) {}
-  int culprit;
-};
-
 class Peers {
  public:
-  // Throws Error when a rank does not come, or cannot be reached, in time.
+  // Throws Error when a rank does not come, PeerError when one cannot be reached, in time.
   Peers(Store& store, int rank, int world_size, std::chrono::milliseconds timeout,
         const std::string& prefix, const std::string& address);
   ~Peers();
@@ -84,39 +71,24 @@ class Peers {
 
  private:
   using Clock = Patience::Clock;
-  struct Farewell;
   struct Peer;
 
-  void connect(Store& store, const std::string& prefix);
   void await(Channel& channel, bool sent);
-  bool interrupted();
   bool has_passed(Channel& channel, bool sent);
   bool look(Channel& channel, bool sent);
-  void await_next_round(gloo::transport::UnboundBuffer* awaited);
   [[noreturn]] void give_up_on_closed(int peer);
-  using Listen = std::function<const Farewell*(int peer, Clock::time_point deadline)>;
-  PeerError find_culprit(PeerError suspicion, const Listen& listen);
   PeerError find_culprit(const PeerError& suspicion);
   PeerError hear_others(const PeerError& suspicion);
   const Farewell* await_farewell(int peer, Clock::time_point deadline);
-  [[noreturn]] void throw_unreachable(Store& store, const std::string& prefix, int peer);
   void say_farewell(const PeerError& why) noexcept;
   void close() noexcept;
-  void watch(const std::stop_token& stop);
 
   const int rank_, world_size_;
   const std::chrono::milliseconds timeout_;
-  std::shared_ptr<gloo::transport::Device> device_;
-  std::shared_ptr<gloo::transport::Context> context_;
+  GlooConnections connected_;
   std::vector<std::unique_ptr<Peer>> others_;  // by rank; ours is null
   bool said_farewell_ = false;
-
-  // The wait under way, for the thread that makes it look around.
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  gloo::transport::UnboundBuffer* awaited_ = nullptr;
-  bool interrupted_ = false;
-  std::jthread watch_;  // last: it uses all of the above
+  std::optional<GlooWait> wait_;
 };
 
 }  // namespace convoy::dist
