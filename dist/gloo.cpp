@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dist/gloo.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -63,7 +61,6 @@ class GlooCommunicator final : public Communicator {
     std::promise<void> connected;
     std::future<void> result = connected.get_future();
     thread_ = std::thread([&, prefix, address] {
-      block_sigpipe();
       std::unique_ptr<Peers> peers;
       try {
         peers = std::make_unique<Peers>(store, rank, world_size, timeout, prefix, address);
@@ -141,14 +138,6 @@ class GlooCommunicator final : public Communicator {
     }
     added_.notify_one();
     return Work(std::move(pending));
-  }
-
-  // A write to a connection that is gone is an error here, and not the program's end.
-  static void block_sigpipe() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   }
 
   std::shared_ptr<Pending> next() {

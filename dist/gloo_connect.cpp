@@ -3,6 +3,7 @@
 
 #include <gloo/transport/context.h>
 #include <gloo/transport/tcp/device.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -31,6 +32,14 @@ gloo::transport::tcp::attr listening_on(const std::string& address) {
     attr.hostname = address;
   }
   return attr;
+}
+
+// A write to a connection that is gone is an error, and not the program's end.
+void block_sigpipe() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 // One rank's part in a meeting.
@@ -118,6 +127,7 @@ void connect(const Meeting& meeting, gloo::transport::Context& context) {
 
 GlooConnections connect_by_gloo(Store& store, int rank, int world_size, milliseconds timeout,
                                 const std::string& prefix, const std::string& address) {
+  block_sigpipe();
   GlooConnections connections;
   try {
     connections.device = gloo::transport::tcp::CreateDevice(listening_on(address));

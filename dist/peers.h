@@ -24,7 +24,8 @@ namespace convoy::dist {
 
 class Peers {
  public:
-  // Throws Error when a rank does not come, PeerError when one cannot be reached, in time.
+  // Throws Error when a rank does not come, PeerError when one cannot be reached, in time. Blocks
+  // SIGPIPE in this thread, the only one that may send.
   Peers(Store& store, int rank, int world_size, std::chrono::milliseconds timeout,
         const std::string& prefix, const std::string& address);
   ~Peers();
