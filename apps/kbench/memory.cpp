@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "apps/kbench/make.h"
+#include "apps/kbench/memory.h"
 #include "kernels/binary.h"
 #include "kernels/copy.h"
 #include "kernels/elementwise.h"
 #include "kernels/layer_norm.h"
-#include "kernels/optimizer.h"
 #include "kernels/pool2d.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
@@ -16,27 +16,12 @@
 namespace convoy::kbench {
 namespace {
 
-struct Setting {
-  Request request;
-  std::int64_t count;
-  DType dtype() const { return request.dtype; }
-  Problem problem(const char* pass, std::vector<std::pair<std::string, std::int64_t>> sizes) const {
-    return {.op = "memory",
-            .pass = pass,
-            .name = pass,
-            .sizes = std::move(sizes),
-            .dtype = request.dtype,
-            .memory_bound = true,
-            .memory = std::make_shared<Operands>(request.device)};
-  }
-};
-
-// Everything that was declared is moved `times` (1) time.
+// Everything that was declared is moved once.
 void count_bytes(Problem& problem) {
   problem.bytes = static_cast<double>(problem.memory->bytes_per_set());
 }
 
-Problem copy(const Setting& s) {
+Problem copy(const MemorySetting& s) {
   Problem problem = s.problem("copy", {{"count", s.count}});
   const auto memory = problem.memory;
   const int x = memory->input(s.dtype(), s.count), y = memory->output(s.dtype(), s.count);
@@ -51,7 +36,7 @@ Problem copy(const Setting& s) {
   return problem;
 }
 
-Problem cast(const Setting& s) {
+Problem cast(const MemorySetting& s) {
   Problem problem = s.problem("cast", {{"count", s.count}});
   const auto memory = problem.memory;
   const int x = memory->input(DType::f32, s.count), y = memory->output(s.dtype(), s.count);
@@ -66,7 +51,7 @@ Problem cast(const Setting& s) {
   return problem;
 }
 
-Problem relu(const Setting& s) {
+Problem relu(const MemorySetting& s) {
   Problem problem = s.problem("relu", {{"count", s.count}});
   const auto memory = problem.memory;
   const int x = memory->input(s.dtype(), s.count), y = memory->output(s.dtype(), s.count);
@@ -82,7 +67,7 @@ Problem relu(const Setting& s) {
   return problem;
 }
 
-Problem relu_backward(const Setting& s) {
+Problem relu_backward(const MemorySetting& s) {
   Problem problem = s.problem("relu_backward", {{"count", s.count}});
   const auto memory = problem.memory;
   const int y = memory->input(s.dtype(), s.count), dy = memory->input(s.dtype(), s.count);
@@ -100,7 +85,7 @@ Problem relu_backward(const Setting& s) {
   return problem;
 }
 
-Problem add(const Setting& s) {
+Problem add(const MemorySetting& s) {
   Problem problem = s.problem("add", {{"count", s.count}});
   const auto memory = problem.memory;
   const int a = memory->input(s.dtype(), s.count), b = memory->input(s.dtype(), s.count);
@@ -122,7 +107,7 @@ struct Rows {
 };
 Rows rows_of(std::int64_t count, std::int64_t columns) { return {count / columns + 1, columns}; }
 
-Problem column_sum(const Setting& s) {
+Problem column_sum(const MemorySetting& s) {
   const Rows r = rows_of(s.count, 256);
   Problem problem = s.problem("column_sum", {{"rows", r.rows}, {"columns", r.columns}});
   const auto memory = problem.memory;
@@ -145,7 +130,7 @@ Problem column_sum(const Setting& s) {
   return problem;
 }
 
-Problem softmax(const Setting& s) {
+Problem softmax(const MemorySetting& s) {
   const Rows r = rows_of(s.count, 1000);
   Problem problem = s.problem("softmax", {{"rows", r.rows}, {"columns", r.columns}});
   const auto memory = problem.memory;
@@ -173,7 +158,7 @@ Problem softmax(const Setting& s) {
   return problem;
 }
 
-Problem layer_norm(const Setting& s) {
+Problem layer_norm(const MemorySetting& s) {
   const Rows r = rows_of(s.count, 768);
   Problem problem = s.problem("layer_norm", {{"rows", r.rows}, {"columns", r.columns}});
   const auto memory = problem.memory;
@@ -208,7 +193,7 @@ Problem layer_norm(const Setting& s) {
 }
 
 // resnet50's only one: 3 x 3 with stride 2 over [N, 112, 112, 64].
-Problem max_pool2d(const Setting& s) {
+Problem max_pool2d(const MemorySetting& s) {
   const std::int64_t size = s.count < 64 * 112 * 112 ? 14 : 112, channels = 64;
   const Shape shape{s.count / (size * size * channels) + 1, size, size, channels};
   const Pool2dGeometry g = pool2d_geometry(
@@ -244,103 +229,9 @@ Problem max_pool2d(const Setting& s) {
   return problem;
 }
 
-// Optimizers step f32 parameters and write half weights where the dtype is a half.
-struct Training {
-  int parameter, gradient, half;
-};
-Training training_operands(const Setting& s, Operands& memory) {
-  const bool has_half = s.dtype() == DType::f16 || s.dtype() == DType::bf16;
-  return {memory.in_out(DType::f32, s.count), memory.input(DType::f32, s.count),
-          has_half ? memory.output(s.dtype(), s.count) : -1};
-}
-HalfCopy half_of(const Setting& s, const Operands& memory, const Training& t, int set) {
-  if (t.half < 0) return {};
-  return {memory.data(t.half, set), s.dtype()};
-}
-constexpr double kLearningRate = 0.125;
-// On the device, as long as the problem lives.
-std::shared_ptr<Tensor> step_state(const Device& device) {
-  StepState state;
-  state.learning_rate[0] = static_cast<float>(kLearningRate);
-  return std::make_shared<Tensor>(from_host(&state, {sizeof(StepState)}, {DType::u8, device}));
-}
-// What lies on the device is read and written; the gradient and half weights cross once.
-void count_step_bytes(const Setting& s, Problem& problem, int states, const Training& t) {
-  const double half = t.half < 0 ? 0 : 2;
-  problem.bytes = static_cast<double>(s.count) * (4 + 8 + 8 * states + half);
-}
-
-Problem sgd(const Setting& s) {
-  Problem problem = s.problem("sgd", {{"count", s.count}});
-  const auto memory = problem.memory;
-  const Training t = training_operands(s, *memory);
-  const int momentum = memory->in_out(DType::f32, s.count);
-  const auto state = step_state(s.request.device);
-  count_step_bytes(s, problem, 1, t);
-  bind(problem, s.request.device, [=, m = memory.get()](int set) {
-    return SgdStep{s.count,
-                   m->data(t.parameter, set),
-                   m->data(t.gradient, set),
-                   m->data(momentum, set),
-                   static_cast<const StepState*>(state->data()),
-                   0,
-                   DType::f32,
-                   {.momentum = 0.9, .weight_decay = 1e-4},
-                   half_of(s, *m, t, set)};
-  });
-  problem.expected = [=] {
-    const HostValues &p = memory->drawn(t.parameter), &g = memory->drawn(t.gradient),
-                     &b = memory->drawn(momentum);
-    const auto reference = [&](std::int64_t i) {
-      return p[i] - kLearningRate * (0.9 * b[i] + g[i] + 1e-4 * p[i]);
-    };
-    std::vector<Expected> all = {{t.parameter, 1, 2, 1, reference}};
-    if (t.half >= 0) all.push_back({t.half, 1, 2, 1, reference});
-    return all;
-  };
-  return problem;
-}
-
-Problem adamw(const Setting& s) {
-  Problem problem = s.problem("adamw", {{"count", s.count}});
-  const auto memory = problem.memory;
-  const Training t = training_operands(s, *memory);
-  const int first = memory->in_out(DType::f32, s.count);
-  const int second = memory->in_out(DType::f32, s.count, 0.5, 1);
-  const auto state = step_state(s.request.device);
-  count_step_bytes(s, problem, 2, t);
-  bind(problem, s.request.device, [=, m = memory.get()](int set) {
-    return AdamWStep{s.count,
-                     m->data(t.parameter, set),
-                     m->data(t.gradient, set),
-                     m->data(first, set),
-                     m->data(second, set),
-                     static_cast<const StepState*>(state->data()),
-                     0,
-                     DType::f32,
-                     {},
-                     half_of(s, *m, t, set)};
-  });
-  problem.expected = [=] {
-    const HostValues &p = memory->drawn(t.parameter), &g = memory->drawn(t.gradient),
-                     &m = memory->drawn(first), &v = memory->drawn(second);
-    // Step 1 of AdamW: the averages are divided by 1 - 0.9 and 1 - 0.999.
-    const auto reference = [&](std::int64_t i) {
-      const double average = (0.9 * m[i] + 0.1 * g[i]) / 0.1;
-      const double square = (0.999 * v[i] + 0.001 * g[i] * g[i]) / 0.001;
-      return p[i] * (1 - kLearningRate * 0.01) -
-             kLearningRate * average / (std::sqrt(square) + 1e-8);
-    };
-    std::vector<Expected> all = {{t.parameter, 1, 4, 1, reference}};
-    if (t.half >= 0) all.push_back({t.half, 1, 4, 1, reference});
-    return all;
-  };
-  return problem;
-}
-
 struct Named {
   const char* name;
-  Problem (*make)(const Setting&);
+  Problem (*make)(const MemorySetting&);
 };
 constexpr Named kKernels[] = {
     {"copy", copy},
@@ -352,8 +243,8 @@ constexpr Named kKernels[] = {
     {"softmax", softmax},
     {"layer_norm", layer_norm},
     {"max_pool2d", max_pool2d},
-    {"sgd", sgd},
-    {"adamw", adamw},
+    {"sgd", sgd_problem},
+    {"adamw", adamw_problem},
 };
 
 std::int64_t usual_count(const Device& device) {
@@ -364,7 +255,7 @@ std::int64_t usual_count(const Device& device) {
 }  // namespace
 
 std::vector<MakeProblem> memory_problems(const Request& request) {
-  const Setting setting{request, request.size("count", usual_count(request.device), 1)};
+  const MemorySetting setting{request, request.size("count", usual_count(request.device), 1)};
   std::vector<MakeProblem> all;
   for (const Named& kernel : kKernels) {
     if (!request.wants_pass(kernel.name)) continue;
