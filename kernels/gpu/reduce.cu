@@ -9,12 +9,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 
-#include "kernels/gpu/flat.cuh"
-#include "kernels/gpu/long_sum.cuh"
+#include "kernels/gpu/reduce_folds.cuh"
 #include "kernels/gpu/strided.cuh"
-#include "kernels/gpu/warp.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -39,101 +36,6 @@ struct Cut {
   std::int64_t split_terms;
   unsigned splits;
 };
-
-// What a thread folds, what threads exchange, and what becomes of the result.
-template <class T>
-struct Sum {
-  using State = LongSum;
-  using Partial = double;
-  const T *x, *factor;  // factor may be null
-  Results<T> y;
-  double scale;
-  bool accumulate;
-
-  __device__ static LongSum start() { return {}; }
-  template <int N>
-  __device__ void load(std::int64_t x_at, std::int64_t factor_at, float (&v)[N]) const {
-    load_floats(x + x_at, v);
-    if (factor == nullptr) return;
-    float f[N];
-    load_floats(factor + factor_at, f);
-    for (int j = 0; j < N; ++j) v[j] *= f[j];
-  }
-  __device__ static void take(LongSum& sum, float value, std::int64_t) { sum.add(value); }
-  __device__ static double result(const LongSum& sum) { return sum.value(); }
-  __device__ static double join(double a, double b) { return a + b; }
-  __device__ void put(std::int64_t k, double total) const {
-    y.put(k, static_cast<float>(total * scale), accumulate);
-  }
-};
-
-struct Best {
-  float value;
-  std::int64_t where;
-};
-
-template <class T>
-struct Largest {
-  using State = Best;
-  using Partial = Best;
-  const T* x;
-  T* y;                 // may be null
-  std::int64_t* index;  // may be null
-
-  __device__ static Best start() { return {-INFINITY, std::numeric_limits<std::int64_t>::max()}; }
-  template <int N>
-  __device__ void load(std::int64_t x_at, std::int64_t, float (&v)[N]) const {
-    load_floats(x + x_at, v);
-  }
-  __device__ static void take(Best& best, float value, std::int64_t term) {
-    best = join(best, {value, term});
-  }
-  __device__ static Best result(const Best& best) { return best; }
-  // A NaN is larger than everything, and of equal ones the first counts.
-  __device__ static Best join(const Best& a, const Best& b) {
-    const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
-    const bool same = a.value == b.value || (a_nan && b_nan);
-    const bool take_b = same ? b.where < a.where : b_nan || b.value > a.value;
-    return take_b ? b : a;
-  }
-  __device__ void put(std::int64_t k, const Best& best) const {
-    if (y != nullptr) y[k] = narrow<T>(best.value);
-    if (index != nullptr) index[k] = best.where;
-  }
-};
-
-__device__ __forceinline__ double from_lane_xor(double value, int lanes) {
-  return __shfl_xor_sync(~0u, value, lanes);
-}
-__device__ __forceinline__ Best from_lane_xor(const Best& best, int lanes) {
-  return {__shfl_xor_sync(~0u, best.value, lanes), __shfl_xor_sync(~0u, best.where, lanes)};
-}
-
-template <class Partial, int kThreads, int kOutputs>
-struct Storage {
-  Partial of_warp[kOutputs][kThreads / kWarp][kWarp];  // [output of the pack][warp][pack]
-};
-
-// The fold over the block's threads of each output; valid in the first `width` threads.
-template <int kThreads, class Op, int N>
-__device__ void fold_block(const Op&, typename Op::Partial (&mine)[N], int width) {
-  for (auto& m : mine) {
-    for (int by = kWarp / 2; by >= width; by /= 2) m = Op::join(m, from_lane_xor(m, by));
-  }
-  if constexpr (kThreads > kWarp) {
-    auto& s = shared<Storage<typename Op::Partial, kThreads, N>>();
-    const int lane = lane_index();
-    for (int j = 0; j < N && lane < width; ++j) s.of_warp[j][warp_index()][lane] = mine[j];
-    __syncthreads();
-    if (warp_index() != 0 || lane >= width) return;
-    for (int j = 0; j < N; ++j) {
-      mine[j] = s.of_warp[j][0][lane];
-      for (int w = 1; w < kThreads / kWarp; ++w) {
-        mine[j] = Op::join(mine[j], s.of_warp[j][w][lane]);
-      }
-    }
-  }
-}
 
 // The outputs of this thread, and f(where in x, where in the factor, term) for its terms.
 __device__ __forceinline__ std::int64_t my_outputs(const Cut& cut) {
@@ -303,7 +205,7 @@ void run_reduction(const Op& op, const Problem& p, const void* x, const void* fa
     } else {
       launch({.grid = grid,
               .block = kBlock,
-              .shared_bytes = sizeof(Storage<typename Op::Partial, kBlock, P::kOutputs>),
+              .shared_bytes = sizeof(FoldStorage<typename Op::Partial, kBlock, P::kOutputs>),
               .stream = stream},
              reduce_outputs_side_by_side<kBlock, P, Op>, op, p, cut, partial);
     }
@@ -322,8 +224,8 @@ Plan plan(const ReduceSum& op, const Device& device) {
 void run(const ReduceSum& op, const Plan&, void* workspace, const Stream& stream) {
   with_dtype("sum", op.dtype, [&]<class T>(Type<T>) {
     const bool in_f32 = result_dtype("sum", "out_dtype", op.dtype, op.out_dtype) == DType::f32;
-    const Sum<T> sum{static_cast<const T*>(op.x), static_cast<const T*>(op.factor),
-                     Results<T>{op.y, in_f32}, op.scale, op.accumulate};
+    const SumFold<T> sum{static_cast<const T*>(op.x), static_cast<const T*>(op.factor),
+                         Results<T>{op.y, in_f32}, op.scale, op.accumulate};
     run_reduction<T>(sum, problem_of(op), op.x, op.factor, workspace, stream);
   });
 }
@@ -335,7 +237,7 @@ Plan plan(const ReduceMax& op, const Device& device) {
 void run(const ReduceMax& op, const Plan&, void* workspace, const Stream& stream) {
   require_choice(op);
   with_dtype("max", op.dtype, [&]<class T>(Type<T>) {
-    const Largest<T> largest{static_cast<const T*>(op.x), static_cast<T*>(op.y), op.index};
+    const LargestFold<T> largest{static_cast<const T*>(op.x), static_cast<T*>(op.y), op.index};
     run_reduction<T>(largest, problem_of(op), op.x, nullptr, workspace, stream);
   });
 }
