@@ -5,6 +5,7 @@
 
 #include "apps/convoy/rank_process.h"
 #include "tests/apps/program.h"
+#include "tests/support/errors.h"
 
 namespace convoy::testing {
 namespace {
@@ -30,10 +31,6 @@ Outcome during_training(const Folder& folder, const std::string& then) {
 
 void expect_nobody_stays(const Outcome& run) {
   EXPECT_EQ(run.out.find("stays behind"), std::string::npos) << run.out;
-}
-
-void expect_says(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' does not say '" << part << "'";
 }
 
 TEST(Launch, RanksTrainAndRank0Speaks) {

@@ -8,12 +8,14 @@
 #include <chrono>
 
 #include "tests/support/communicators.h"
+#include "tests/support/errors.h"
 
 namespace convoy::dist {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
+using testing::expect_says;
 using Ranks = std::unique_ptr<Communicator>;
 
 constexpr milliseconds kPatience{400};
@@ -24,10 +26,6 @@ std::vector<std::string> three(const std::function<void(Ranks&)>& run) {
   const auto errors = errors_of_ranks(3, gloo(kPatience), run);
   EXPECT_LT(Clock::now() - begin, kPatience + std::chrono::seconds(2));
   return errors;
-}
-
-void expect_text(const std::string& found, const std::string& text) {
-  EXPECT_NE(found.find(text), std::string::npos) << "found: " << found << "\nexpected: " << text;
 }
 
 Tensor ones(std::int64_t count, DType dtype = DType::f32) { return full({count}, 1, {dtype, {}}); }
@@ -42,23 +40,23 @@ struct Disagreement {
 };
 void PrintTo(const Disagreement& what, std::ostream* out) { *out << what.name; }
 
-class Disagree : public testing::TestWithParam<Disagreement> {};
+class Disagree : public ::testing::TestWithParam<Disagreement> {};
 
 TEST_P(Disagree, IsAnErrorThatSaysWhatEachAskedFor) {
   const auto errors = three([](Ranks& ranks) {
     ranks->all_reduce(ones(3)).wait();
     (ranks->rank() == 1 ? GetParam().asked_by_rank_1 : GetParam().asked)(*ranks);
   });
-  expect_text(errors[0], GetParam().text);
-  expect_text(errors[1], GetParam().text_rank_1);
-  expect_text(errors[2], GetParam().text);
+  expect_says(errors[0], GetParam().text);
+  expect_says(errors[1], GetParam().text_rank_1);
+  expect_says(errors[2], GetParam().text);
 }
 
 const auto sum_of_100 = [](Communicator& ranks) { ranks.all_reduce(ones(100)).wait(); };
 
 INSTANTIATE_TEST_SUITE_P(
     Ranks, Disagree,
-    testing::Values(
+    ::testing::Values(
         Disagreement{"Count", sum_of_100,
                      [](Communicator& ranks) { ranks.all_reduce(ones(101)).wait(); },
                      "all_reduce 2 of f32 [100]: rank 1 asks for all_reduce 2 of f32 [101]",
@@ -103,9 +101,9 @@ TEST(CommunicatorFaults, OneThatLeavesIsNamed) {
     if (ranks->rank() == 1) return;
     ranks->all_reduce(ones(1000)).wait();
   });
-  expect_text(errors[0], "all_reduce 2 of f32 [1000]: rank 1 has closed its communicator");
+  expect_says(errors[0], "all_reduce 2 of f32 [1000]: rank 1 has closed its communicator");
   EXPECT_EQ(errors[1], "");
-  expect_text(errors[2], "all_reduce 2 of f32 [1000]: rank 1 has closed its communicator");
+  expect_says(errors[2], "all_reduce 2 of f32 [1000]: rank 1 has closed its communicator");
 }
 
 TEST(CommunicatorFaults, OneThatIsSilentIsNamedAfterTheTimeout) {
@@ -123,9 +121,9 @@ TEST(CommunicatorFaults, OneThatIsSilentIsNamedAfterTheTimeout) {
       throw;
     }
   });
-  expect_text(errors[0], "all_reduce 2 of f32 [1000]: rank 1 has said nothing for 0.4 s");
-  expect_text(errors[1], "rank 1 has said nothing for 0.4 s, says rank 0");
-  expect_text(errors[2], "all_reduce 2 of f32 [1000]: rank 1 has said nothing for 0.4 s");
+  expect_says(errors[0], "all_reduce 2 of f32 [1000]: rank 1 has said nothing for 0.4 s");
+  expect_says(errors[1], "rank 1 has said nothing for 0.4 s, says rank 0");
+  expect_says(errors[2], "all_reduce 2 of f32 [1000]: rank 1 has said nothing for 0.4 s");
 }
 
 // Rank 0 gives up on rank 1 while rank 2 is not even there yet: rank 2 is told whom to blame.
@@ -136,8 +134,8 @@ TEST(CommunicatorFaults, OneThatGivesUpIsNotBlamed) {
     if (ranks->rank() == 2) std::this_thread::sleep_for(kPatience + milliseconds(700));
     if (ranks->rank() != 1) ranks->barrier();
   });
-  expect_text(errors[0], "barrier 2: rank 1 has said nothing for 0.4 s");
-  expect_text(errors[2], "barrier 2: rank 1 has said nothing for 0.4 s, says rank 0");
+  expect_says(errors[0], "barrier 2: rank 1 has said nothing for 0.4 s");
+  expect_says(errors[2], "barrier 2: rank 1 has said nothing for 0.4 s, says rank 0");
 }
 
 // Rank 0 waits for rank 1, which came later and so still waits for rank 2, the silent one.
@@ -148,8 +146,8 @@ TEST(CommunicatorFaults, OneThatWaitsForAnotherIsNotBlamed) {
     if (ranks->rank() == 1) std::this_thread::sleep_for(milliseconds(200));
     if (ranks->rank() != 2) ranks->barrier();
   });
-  expect_text(errors[0], "barrier 2: rank 2 has said nothing for 0.4 s");
-  expect_text(errors[1], "barrier 2: rank 2 has said nothing for 0.4 s");
+  expect_says(errors[0], "barrier 2: rank 2 has said nothing for 0.4 s");
+  expect_says(errors[1], "barrier 2: rank 2 has said nothing for 0.4 s");
 }
 
 TEST(CommunicatorFaults, AfterAFailureEveryOperationFailsForItsReason) {
@@ -162,9 +160,9 @@ TEST(CommunicatorFaults, AfterAFailureEveryOperationFailsForItsReason) {
     EXPECT_THROW(second.wait(), Error) << "as often as it is asked";
     ranks->barrier();
   });
-  expect_text(errors[0], "barrier 3: rank 1 asks for all_reduce 1 of f32 [7]");
-  expect_text(errors[1], "barrier 3: rank 0 asks for all_reduce 1 of f32 [8]");
-  expect_text(errors[2], "barrier 3: rank 1 asks for all_reduce 1 of f32 [7]");
+  expect_says(errors[0], "barrier 3: rank 1 asks for all_reduce 1 of f32 [7]");
+  expect_says(errors[1], "barrier 3: rank 0 asks for all_reduce 1 of f32 [8]");
+  expect_says(errors[2], "barrier 3: rank 1 asks for all_reduce 1 of f32 [7]");
 }
 
 // The memory of what was under way may go as soon as the communicator has. Its farewell may be
@@ -184,7 +182,7 @@ TEST(CommunicatorFaults, IsDestroyedWithOperationsUnderWay) {
       for (Work& each : work) each.wait();
     });
     for (int rank = 0; rank < 3; ++rank) {
-      expect_text(errors[rank], "rank 1 has closed ");
+      expect_says(errors[rank], "rank 1 has closed ");
     }
   }
 }
@@ -203,8 +201,8 @@ TEST(CommunicatorFaults, OneThatNeverComesIsNamed) {
     return gloo(kPatience)(store, rank, world_size, prefix);
   };
   const auto errors = errors_of_ranks(3, make, [](Ranks&) {});
-  expect_text(errors[0], "gloo: rank 1 has not come within 0.4 s");
-  expect_text(errors[2], "gloo: rank 1 has not come within 0.4 s");
+  expect_says(errors[0], "gloo: rank 1 has not come within 0.4 s");
+  expect_says(errors[2], "gloo: rank 1 has not come within 0.4 s");
 }
 
 // Its addresses are known, but nothing listens there any more. Rank 2 finds rank 0 busy with that.
@@ -219,8 +217,8 @@ TEST(CommunicatorFaults, OneThatCameAndWentIsNamed) {
   const Clock::time_point begin = Clock::now();
   const auto errors = errors_of_ranks(3, make, [](Ranks&) {});
   EXPECT_LT(Clock::now() - begin, kPatience + std::chrono::seconds(2));
-  expect_text(errors[0], "gloo: rank 1 cannot be reached within 0.4 s");
-  expect_text(errors[2], "gloo: rank 1 cannot be reached within 0.4 s");
+  expect_says(errors[0], "gloo: rank 1 cannot be reached within 0.4 s");
+  expect_says(errors[2], "gloo: rank 1 cannot be reached within 0.4 s");
 }
 
 TEST(CommunicatorFaults, RanksThatExpectOtherNumbersOfRanksAreTold) {

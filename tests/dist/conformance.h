@@ -69,7 +69,7 @@ inline Bytes bytes_of(const Tensor& tensor) {
   return bytes;
 }
 
-class Conformance : public testing::TestWithParam<Engine> {
+class Conformance : public ::testing::TestWithParam<Engine> {
  protected:
   void SetUp() override {
     if (!GetParam().why_not.empty()) GTEST_SKIP() << GetParam().why_not;

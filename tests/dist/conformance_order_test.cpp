@@ -6,9 +6,13 @@
 
 #include "kernels/sim/options.h"
 #include "tests/dist/conformance.h"
+#include "tests/support/errors.h"
 
 namespace convoy::dist::conformance {
 namespace {
+
+using testing::error_of;
+using testing::expect_says;
 
 // However a range is cut, and by whichever operation: plain data parallel and sharded optimizers
 // must agree.
@@ -132,34 +136,23 @@ TEST_P(Conformance, OperandsThatDoNotFitAreRefused) {
     const auto tensor = [&](std::int64_t count, DType dtype = DType::f32) {
       return zeros({count}, {dtype, device});
     };
-    const auto error = [](const auto& call) -> std::string {
-      try {
-        call();
-      } catch (const Error& refused) {
-        return refused.what();
-      }
-      return "nothing was thrown";
-    };
     const Partition parts(10, 2);
-    const auto expect = [&](const std::string& found, const char* text) {
-      EXPECT_NE(found.find(text), std::string::npos) << found;
-    };
-    expect(error([&] { ranks.all_reduce(tensor(10), tensor(9), parts); }),
-           "all_reduce: out expects 10 elements, found 9");
-    expect(error([&] { ranks.reduce_scatter(tensor(9), tensor(5), parts); }),
-           "reduce_scatter: in expects 10 elements, found 9");
-    expect(error([&] { ranks.all_gather(tensor(10), tensor(10), parts); }),
-           "all_gather: in expects 5 elements, found 10");
-    expect(error([&] { ranks.all_reduce(tensor(10), tensor(10, DType::f16), parts); }),
-           "all_reduce: out expects f32, as in is, found f16");
-    expect(error([&] { ranks.all_reduce(tensor(10, DType::u8)); }),
-           "all_reduce: in expects f32, f16, bf16 or i64, found u8");
-    expect(error([&] { ranks.all_reduce(tensor(10), tensor(10), Partition(10, 3)); }),
-           "all_reduce: expects 2 parts, one for each rank, found 3");
-    expect(error([&] { ranks.broadcast(tensor(10), 2); }),
-           "broadcast: root expects a rank from 0 to 1, found 2");
-    expect(error([&] { ranks.broadcast(make_view(tensor(10), 0, {5}, {2}), 0); }),
-           "broadcast: data expects a dense tensor");
+    expect_says(error_of([&] { ranks.all_reduce(tensor(10), tensor(9), parts); }),
+                "all_reduce: out expects 10 elements, found 9");
+    expect_says(error_of([&] { ranks.reduce_scatter(tensor(9), tensor(5), parts); }),
+                "reduce_scatter: in expects 10 elements, found 9");
+    expect_says(error_of([&] { ranks.all_gather(tensor(10), tensor(10), parts); }),
+                "all_gather: in expects 5 elements, found 10");
+    expect_says(error_of([&] { ranks.all_reduce(tensor(10), tensor(10, DType::f16), parts); }),
+                "all_reduce: out expects f32, as in is, found f16");
+    expect_says(error_of([&] { ranks.all_reduce(tensor(10, DType::u8)); }),
+                "all_reduce: in expects f32, f16, bf16 or i64, found u8");
+    expect_says(error_of([&] { ranks.all_reduce(tensor(10), tensor(10), Partition(10, 3)); }),
+                "all_reduce: expects 2 parts, one for each rank, found 3");
+    expect_says(error_of([&] { ranks.broadcast(tensor(10), 2); }),
+                "broadcast: root expects a rank from 0 to 1, found 2");
+    expect_says(error_of([&] { ranks.broadcast(make_view(tensor(10), 0, {5}, {2}), 0); }),
+                "broadcast: data expects a dense tensor");
     const Tensor fine = full({4}, 1, {DType::f32, device});
     ranks.all_reduce(fine).wait();
     EXPECT_EQ(to_vector<float>(fine), std::vector<float>(4, 2.0f)) << "afterwards all is well";

@@ -147,7 +147,7 @@ TEST_P(Conformance, AllRanksHaveTheSameBitsEachTime) {
   for (const int world_size : {2, 3, 4, 5, 8}) each_rank(world_size, run);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, Conformance, testing::ValuesIn(engines()),
+INSTANTIATE_TEST_SUITE_P(Engines, Conformance, ::testing::ValuesIn(engines()),
                          [](const auto& engine) { return engine.param.name; });
 
 }  // namespace

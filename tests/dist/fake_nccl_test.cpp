@@ -8,11 +8,13 @@
 
 #include "dist/nccl.h"
 #include "tests/dist/engines.h"
+#include "tests/support/errors.h"
 
 namespace convoy::dist {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::expect_says;
 constexpr Device kSimulator{DeviceType::sim};
 
 MakeCommunicator fake_nccl(milliseconds timeout) {
@@ -30,10 +32,6 @@ void open_fake() {
   synchronize_by([](void* stream) { backend(kSimulator).synchronize({kSimulator, stream}); });
 }
 
-void expect_text(const std::string& found, const std::string& text) {
-  EXPECT_NE(found.find(text), std::string::npos) << "found: " << found << "\nexpected: " << text;
-}
-
 Tensor ones(std::int64_t count) { return full({count}, 1, {DType::f32, kSimulator}); }
 
 TEST(Nccl, OneThatDoesNotTakePartIsAnErrorAfterTheTimeout) {
@@ -43,9 +41,9 @@ TEST(Nccl, OneThatDoesNotTakePartIsAnErrorAfterTheTimeout) {
     if (ranks->rank() != 1) ranks->all_reduce(ones(12)).wait();
   });
   // Whoever gives up first may be what the other notices.
-  expect_text(errors[0], "all_reduce 2 of f32 [12]: nccl: starting an operation: ");
-  expect_text(errors[2], "all_reduce 2 of f32 [12]: nccl: starting an operation: ");
-  expect_text(errors[0] + errors[2], "expects all ranks to take part within 0.3 s");
+  expect_says(errors[0], "all_reduce 2 of f32 [12]: nccl: starting an operation: ");
+  expect_says(errors[2], "all_reduce 2 of f32 [12]: nccl: starting an operation: ");
+  expect_says(errors[0] + errors[2], "expects all ranks to take part within 0.3 s");
 }
 
 TEST(Nccl, AnErrorOfTheLibraryEndsTheCommunicator) {
@@ -56,8 +54,8 @@ TEST(Nccl, AnErrorOfTheLibraryEndsTheCommunicator) {
       ranks->all_reduce(ones(10)).wait();
     }
   });
-  expect_text(errors[0], "all_reduce 1 of f32 [10]: nccl: starting an operation: error");
-  expect_text(errors[1], "all_reduce 1 of f32 [12]: nccl: starting an operation: error");
+  expect_says(errors[0], "all_reduce 1 of f32 [10]: nccl: starting an operation: error");
+  expect_says(errors[1], "all_reduce 1 of f32 [12]: nccl: starting an operation: error");
 }
 
 TEST(Nccl, OneThatNeverComesIsNamed) {
@@ -67,8 +65,8 @@ TEST(Nccl, OneThatNeverComesIsNamed) {
     return fake_nccl(milliseconds(300))(store, rank, world_size, prefix);
   };
   const auto errors = errors_of_ranks(3, make, [](auto&) {});
-  expect_text(errors[0], "nccl: rank 1 has not come within 0.3 s");
-  expect_text(errors[2], "nccl: rank 1 has not come within 0.3 s");
+  expect_says(errors[0], "nccl: rank 1 has not come within 0.3 s");
+  expect_says(errors[2], "nccl: rank 1 has not come within 0.3 s");
 }
 
 // As dist/communicator.h promises: else the caller's next tensor would lie where NCCL still reads.
@@ -89,7 +87,7 @@ TEST(Nccl, TensorsOfAnotherDeviceAreRefused) {
   const auto errors = errors_of_ranks(2, fake_nccl(milliseconds(2000)), [](auto& ranks) {
     ranks->all_reduce(full({3}, 1, {DType::f32, {DeviceType::cpu}}));
   });
-  for (const std::string& error : errors) expect_text(error, "expects tensors on sim, found cpu");
+  for (const std::string& error : errors) expect_says(error, "expects tensors on sim, found cpu");
 }
 
 }  // namespace

@@ -2,30 +2,15 @@
 #pragma once
 // Ranks as threads of the test, each with a store of its own.
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "dist/store.h"
-#include "kernels/require.h"
+#include "tests/support/errors.h"
 
 namespace convoy::testing {
-
-inline std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-inline void expect_says(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' does not say '" << part << "'";
-}
 
 // What each rank gave back or, where it threw, its error's text.
 inline std::vector<std::string> on_ranks(
@@ -42,7 +27,7 @@ inline std::vector<std::string> on_ranks(
       std::string& result = results[static_cast<std::size_t>(rank)];
       const std::string error =
           error_of([&] { result = body(rank, *dist::open_store(place, timeout)); });
-      if (error != "no error") result = error;
+      if (!error.empty()) result = error;
     });
   }
   ranks.clear();

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/support/compare.h"
+#include "tests/support/errors.h"
 #include "tests/support/reference/dropout.h"
 
 namespace convoy {
@@ -109,16 +110,10 @@ TEST(Dropout, PartsBeginWithARowOfTheWhole) {
   const auto refused = [](std::int64_t row, std::int64_t first) {
     Dropout op{0, nullptr, nullptr, kKey, nullptr, 0.5, DType::f32, row};
     op.first = first;
-    try {
-      require_valid(op);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
+    return testing::error_of([&] { require_valid(op); });
   };
-  EXPECT_NE(refused(3, 4).find("first expects a multiple of the 3 elements of a row, 0 or more, "
-                               "found 4"),
-            std::string::npos);
+  testing::expect_says(refused(3, 4),
+                       "first expects a multiple of the 3 elements of a row, 0 or more, found 4");
   EXPECT_NE(refused(1, -1), "");
   EXPECT_NE(refused(3, -3), "");
   EXPECT_EQ(refused(3, 6), "");

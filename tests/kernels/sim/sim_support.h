@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Shared by the simulator's tests: schedules to run over, and errors to read.
+// Shared by the simulator's tests: schedules to run over, and faults that must be noticed.
 
 #include <gtest/gtest.h>
 
@@ -12,6 +12,7 @@
 #include "kernels/gpu/target.h"
 #include "kernels/sim/memory.h"
 #include "kernels/sim/stream_order.h"
+#include "tests/support/errors.h"
 
 namespace convoy::testing {
 
@@ -56,27 +57,12 @@ struct DeviceAllocator {
 template <class T>
 using DeviceVector = std::vector<T, DeviceAllocator<T>>;
 
-// The text of the Error that body throws; empty if it throws none.
-template <class Body>
-std::string error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 // Whether a planted fault shows: in the result, or under the access checker as an Error before it.
 template <class Body>
 bool shows(Body result_is_wrong) {
   if (!sim::access::kEnabled) return result_is_wrong();
   bool wrong = false;
   return !error_of([&] { wrong = result_is_wrong(); }).empty() || wrong;
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // A planted fault must give this text, at this line, whatever the schedule.

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What tests of streams share: every way in which asynchronous work may be ordered, and the error
-// that a piece of code throws.
+// What tests of streams share: every way in which asynchronous work may be ordered.
 
 #include <string>
 
-#include "kernels/require.h"
 #include "kernels/sim/cuda_runtime.h"
 #include "kernels/sim/options.h"
+#include "tests/support/errors.h"
 
 namespace convoy::testing {
 
@@ -47,20 +46,6 @@ class ScopedMode {
   ScopedMode(const ScopedMode&) = delete;
   ScopedMode& operator=(const ScopedMode&) = delete;
 };
-
-template <class Body>
-std::string error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // "tests/kernels/sim/streams_test.cpp:LINE" as error texts have it.
 #define CONVOY_LINE(line) fmt::format("{}:{}", kFile, line)

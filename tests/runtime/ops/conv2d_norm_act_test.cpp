@@ -16,6 +16,7 @@
 #include "runtime/ops.h"
 #include "runtime/profiler.h"
 #include "tests/support/compare.h"
+#include "tests/support/errors.h"
 #include "tests/support/gpu_device.h"
 
 namespace convoy {
@@ -185,25 +186,17 @@ TEST(Conv2dNormAct, NoPassBetweenConvolutions) {
 
 TEST(Conv2dNormAct, NamesWhatDoesNotFit) {
   Builder build{{DType::f32, kSim}, 1, {}, {}};
-  const auto error = [&](const std::function<void()>& body) -> std::string {
-    try {
-      body();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
-  };
   const Tensor x = build.random({2, 3, 3, 4});
-  EXPECT_NE(error([&] {
-              build.unit(x, {4, 1, 1, 4}, true, build.random({2, 3, 3, 5}));
-            })
-                .find("conv2d_norm_act: shortcut expects f32 of shape [2, 3, 3, 4], found f32 of "
-                      "shape [2, 3, 3, 5]"),
-            std::string::npos);
-  EXPECT_NE(error([&] {
-              build.unit(build.random({1, 1, 1, 4}), {4, 1, 1, 4}, true);
-            }).find("expects more than one pixel per channel"),
-            std::string::npos);
+  testing::expect_says(
+      testing::error_of([&] {
+        build.unit(x, {4, 1, 1, 4}, true, build.random({2, 3, 3, 5}));
+      }),
+      "conv2d_norm_act: shortcut expects f32 of shape [2, 3, 3, 4], found f32 of shape "
+      "[2, 3, 3, 5]");
+  testing::expect_says(testing::error_of([&] {
+                         build.unit(build.random({1, 1, 1, 4}), {4, 1, 1, 4}, true);
+                       }),
+                       "expects more than one pixel per channel");
 }
 
 }  // namespace
