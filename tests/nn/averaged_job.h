@@ -3,10 +3,15 @@
 // Jobs that keep averages of their weights, on any device, beside loops in double precision: see
 // tests/nn/sharded_job.h for what a job is.
 
+#include <gtest/gtest.h>
+
+#include <cmath>
 #include <stdexcept>
 
 #include "nn/ema.h"
+#include "nn/weights.h"
 #include "tests/nn/sharded_job.h"
+#include "tests/support/temporary_folder.h"
 
 namespace convoy::nn::sharded {
 
@@ -178,7 +183,7 @@ inline void expect_any_job_loads_the_averages_of_any(Job job) {
   for (const int world_size : {1, 2, 3, 4, 8}) {
     SCOPED_TRACE(world_size);
     save_averages_at(job, world_size, folder / "of_ranks");
-    EXPECT_EQ(bytes_of(folder / "of_ranks"), bytes_of(folder / "averages"));
+    EXPECT_EQ(testing::file_text(folder / "of_ranks"), testing::file_text(folder / "averages"));
     expect_averages_loaded(job, world_size, folder, saved, next);
   }
 }

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Jobs of ranks that each own a part of the flat buffers, on any device: all together they do what
-// one that owns everything does, bit for bit, and what one job saves another of any size loads.
+// Jobs of ranks that each own a part of the flat buffers, on any device, and what they have in the
+// end.
+//
+//   const Job job{{.kind = adamw}, device, DType::f16};
+//   for (const End& end : run_ranks<OddParameters>(job, 3, 1)) ...   // ZeRO stage 1
 
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <fstream>
-#include <iterator>
 #include <limits>
 
 #include "kernels/copy.h"
 #include "nn/init.h"
 #include "nn/optimizer.h"
-#include "nn/weights.h"
 #include "runtime/run.h"
 #include "runtime/step_reports.h"
 #include "tests/support/compare.h"
 #include "tests/support/replayed_ranks.h"
-#include "tests/support/temporary_folder.h"
 
 namespace convoy::nn::sharded {
 
+using enum OptimizerKind;
 using testing::replay_ranks;
 
 // Parameters of odd sizes: some shorter than a rank's part, one longer than a chunk of any kernel.
@@ -189,139 +186,5 @@ std::vector<End> run_ranks(const Job& job, int world_size, int zero_stage) {
   });
   return ends;
 }
-
-template <class Model>
-void expect_shards_equal_the_whole(const Job& job) {
-  for (const int world_size : job.world_sizes) {
-    SCOPED_TRACE(world_size);
-    const auto plain = run_ranks<Model>(job, world_size, 0);
-    const auto sharded = run_ranks<Model>(job, world_size, 1);
-    for (std::size_t r = 0; r < plain.size(); ++r) {
-      EXPECT_EQ(plain[r].values, plain[0].values) << "rank " << r;
-      EXPECT_EQ(plain[r].whole, plain[0].whole) << "rank " << r;
-      EXPECT_EQ(sharded[r].values, plain[0].values) << "rank " << r;
-      EXPECT_EQ(sharded[r].whole, plain[0].whole) << "rank " << r;
-      EXPECT_EQ(plain[r].figures, plain[0].figures) << "rank " << r;
-      EXPECT_EQ(sharded[r].figures, plain[0].figures) << "rank " << r;
-      EXPECT_EQ(sharded[r].norms, plain[0].norms) << "rank " << r;
-    }
-    Rank<Model> alone(job, nullptr, 0);
-    alone.steps();
-    const End one = end_of(alone);
-    EXPECT_EQ(plain[0].figures, one.figures);
-    // Norms are summed in another order in double precision, and rounded to float.
-    for (std::size_t i = 0; i < one.norms.size(); ++i) {
-      EXPECT_NEAR(plain[0].norms[i], one.norms[i], 0x1p-23 * one.norms[i]);
-    }
-    if (job.clip > 0) continue;
-    EXPECT_EQ(plain[0].values, one.values);
-    EXPECT_EQ(plain[0].whole, one.whole);
-  }
-}
-
-using enum OptimizerKind;
-inline const std::vector<std::pair<const char*, OptimizerOptions>> kOptimizers{
-    {"Sgd", {.kind = sgd, .momentum = 0, .weight_decay = 0.01}},
-    {"Momentum", {.kind = sgd, .nesterov = true, .weight_decay = 0.01}},
-    {"Adam", {.kind = adam, .weight_decay = 0.01}},
-    {"AdamW", {.kind = adamw, .weight_decay = 0.01}},
-    {"Rmsprop", {.kind = rmsprop, .weight_decay = 0.01}}};
-
-struct Case {
-  std::string name;
-  Job job;
-};
-inline std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
-
-// The norms of whole parameters are summed in another order, in double precision: a ratio may round
-// to the next float, and with it each step's update and what momentum keeps of those before.
-template <class Model>
-void expect_lars_is_near_the_whole(const Device& device, std::optional<DType> half) {
-  const Job job{{.kind = lars, .weight_decay = 0.01, .trust_coefficient = 0.02}, device, half};
-  const auto masters = [](const Rank<Model>& rank) {
-    Values all;
-    for (const NamedTensor& t : rank.store.weights(rank.model)) append(all, t.tensor);
-    return all;
-  };
-  Rank<Model> alone(job, nullptr, 0);
-  const Values start = masters(alone);
-  alone.steps();
-  const Values expected = masters(alone);
-  for (const int world_size : {2, 3}) {
-    const auto found = run_ranks<Model>(job, world_size, 1);
-    for (const End& end : found) {
-      EXPECT_EQ(end.whole, found[0].whole);
-      for (std::size_t i = 0; i < expected.size(); ++i) {
-        // Roundings of a step: the ratio, the momentum, the parameter; each is there job.steps
-        // times.
-        const double limit = 0x1p-23 * 3 * job.steps *
-                             (std::abs(expected[i]) + job.steps * std::abs(expected[i] - start[i]));
-        ASSERT_NEAR(end.whole[i], expected[i], limit) << i;
-      }
-    }
-  }
-}
-
-// A job of `world_size` that has loaded `folder`'s files, before and after another step.
-inline std::vector<End> resume(const Job& job, int world_size,
-                               const testing::TemporaryFolder& folder, int steps) {
-  std::vector<End> ends(static_cast<std::size_t>(world_size));
-  replay_ranks(world_size, [&](const std::shared_ptr<RankExchange>& ranks) {
-    Rank<OddParameters> rank(job, ranks, 1);
-    load_weights(rank.model, rank.store, folder / "model");
-    rank.optimizer->load_state(
-        [&](const auto& state) { load_tensors(state, folder / "optimizer", "the optimizer"); });
-    rank.optimizer->set_steps(job.steps);
-    for (int i = 0; i < steps; ++i) rank.step(job.steps + i);
-    ends[static_cast<std::size_t>(ranks->rank())] = end_of(rank);
-  });
-  return ends;
-}
-
-inline void save_at(const Job& job, int world_size, const testing::TemporaryFolder& folder) {
-  replay_ranks(world_size, [&](const std::shared_ptr<RankExchange>& ranks) {
-    Rank<OddParameters> rank(job, ranks, 1);
-    rank.steps();
-    const auto weights = rank.store.weights(rank.model);
-    const auto state = rank.optimizer->state();
-    if (ranks->rank() != 0) return;
-    save_tensors(weights, folder / "model", {{"format", "pt"}});
-    save_tensors(state, folder / "optimizer");
-  });
-}
-
-inline std::string bytes_of(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline void expect_any_job_loads_what_any_has_saved(Job job) {
-  job.steps = 2;
-  Rank<OddParameters> alone(job, nullptr, 0);
-  alone.steps();
-  const testing::TemporaryFolder of_one;
-  save_weights(alone.model, alone.store, of_one / "model");
-  save_tensors(alone.optimizer->state(), of_one / "optimizer");
-  const End saved = end_of(alone);
-  alone.step(job.steps);
-  const End next = end_of(alone);
-  for (const int from : {1, 2, 3, 4, 8}) {
-    const testing::TemporaryFolder folder;
-    save_at(job, from, folder);
-    EXPECT_EQ(bytes_of(folder / "model"), bytes_of(of_one / "model")) << from;
-    EXPECT_EQ(bytes_of(folder / "optimizer"), bytes_of(of_one / "optimizer")) << from;
-    for (const int to : {1, 2, 3, 4, 8}) {
-      SCOPED_TRACE(fmt::format("{} to {}", from, to));
-      for (const End& end : resume(job, to, folder, 0)) {
-        EXPECT_EQ(end.values, saved.values);
-        EXPECT_EQ(end.whole, saved.whole);
-      }
-      if (to == 1 || from != 2) continue;
-      for (const End& end : resume(job, to, folder, 1)) EXPECT_EQ(end.whole, next.whole);
-    }
-  }
-}
-
-inline std::string case_name(const ::testing::TestParamInfo<Case>& c) { return c.param.name; }
 
 }  // namespace convoy::nn::sharded

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "nn/shards.h"
 
-#include "tests/nn/sharded_job.h"
+#include "tests/nn/sharded_cases.h"
+#include "tests/support/errors.h"
 
 namespace convoy::nn::sharded {
 namespace {
 
-class ShardedSteps : public ::testing::TestWithParam<Case> {};
-
-TEST_P(ShardedSteps, EqualTheWholeBitForBit) {
-  expect_shards_equal_the_whole<OddParameters>(GetParam().job);
-}
-
-TEST_P(ShardedSteps, OfFewerParametersThanRanks) {
-  expect_shards_equal_the_whole<OneParameter>(GetParam().job);
-}
-
 std::vector<Case> cases() {
-  std::vector<Case> all;
-  for (const auto& [name, options] : kOptimizers) {
-    for (const double clip : {0.0, 0.3}) {
-      const std::string called = fmt::format("{}{}", name, clip > 0 ? "Clipped" : "");
-      all.push_back({called, {options, {}, {}, clip}});
-      all.push_back({called + "Half", {options, {}, DType::bf16, clip, 3, 1}});
-    }
-  }
-  return all;
+  return each_optimizer([](const OptimizerOptions& options, double clip, bool half) -> Job {
+    if (!half) return {options, {}, {}, clip};
+    return {options, {}, DType::bf16, clip, 3, 1};
+  });
 }
 INSTANTIATE_TEST_SUITE_P(Optimizers, ShardedSteps, ::testing::ValuesIn(cases()), case_name);
 
@@ -72,17 +58,12 @@ TEST(Shards, OptimizerBytesFallToOneOfAllRanks) {
 
 TEST(Shards, EachElementExpectsOneOwner) {
   replay_ranks(2, [](const std::shared_ptr<RankExchange>& ranks) {
-    const auto error = [&](const std::vector<std::vector<Shards::Ranges>>& parts) -> std::string {
-      Shards shards{parts, ranks};
-      try {
-        require_partition(shards, {128, 64});
-      } catch (const Error& e) {
-        return e.what();
-      }
-      return "";
+    const auto error = [&](const std::vector<std::vector<Shards::Ranges>>& parts) {
+      const Shards shards{parts, ranks};
+      return testing::error_of([&] { require_partition(shards, {128, 64}); });
     };
     const auto says = [&](const auto& parts, const std::string& what) {
-      EXPECT_NE(error(parts).find(what), std::string::npos) << error(parts);
+      testing::expect_says(error(parts), what);
     };
     EXPECT_EQ(error({{{{0, 64}}, {{0, 64}}}, {{{64, 128}}, {}}}), "");
     EXPECT_EQ(error({{{{0, 0}, {64, 128}}, {}}, {{{0, 64}}, {{0, 64}, {64, 64}}}}), "");
