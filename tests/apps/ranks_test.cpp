@@ -210,6 +210,20 @@ TEST(Ranks, AveragesOfZeroArePlainOnesBitForBit) {
   }
 }
 
+// After the first step averages are what they follow, to the bit where that began at 0 or is near
+// 1: running statistics of either kind.
+TEST(Ranks, AveragesOfRunningStatisticsAreSharedAsTheseAre) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = train_on(folder, 2,
+                               kEma +
+                                   "--model resnet20 --lr 0 --global-batch-size 12 --max-steps "
+                                   "1 --limit-val-batches 1 --output run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(read_file(newest(folder / "run") / "model_ema.safetensors"),
+            read_file(newest(folder / "run") / "model.safetensors"));
+}
+
 TEST(Ranks, ARunGoesOnAtAnotherNumberOfThem) {
   const Folder folder;
   make_digits(folder);
