@@ -7,15 +7,10 @@
 #include <cstdint>
 
 #include "kernels/require.h"
+#include "runtime/range.h"
 #include "runtime/tensor.h"
 
 namespace convoy::dist {
-
-struct Range {
-  std::int64_t begin = 0, end = 0;  // in elements
-  std::int64_t count() const { return end - begin; }
-  friend bool operator==(const Range&, const Range&) = default;
-};
 
 // That range of a flat tensor, in its memory.
 inline Tensor view(const Tensor& flat, const Range& range) {

@@ -60,8 +60,7 @@ std::shared_ptr<const nn::Shards> make_shards(const nn::ParameterStore& store,
   for (int r = 0; r < communicator.world_size(); ++r) {
     auto& groups = shards->parts.emplace_back(store.groups().size());
     for (const Bucket& bucket : buckets) {
-      const Range own = bucket.part(r);
-      groups[bucket.group].push_back({own.begin, own.end});
+      groups[bucket.group].push_back(bucket.part(r));
     }
     for (nn::Shards::Ranges& ranges : groups) {
       std::sort(ranges.begin(), ranges.end(),

@@ -41,7 +41,7 @@ void require_partition(const Shards& shards, const std::vector<std::int64_t>& gr
       return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
     });
     std::int64_t end = 0;
-    for (const Shards::Range& range : all) {
+    for (const Range& range : all) {
       require(range.begin == end && range.end >= range.begin,
               "shards: element {} of group {} expects one owner, found the next range to be "
               "[{}, {})",
@@ -62,7 +62,7 @@ void* element_at(const Tensor& flat, std::int64_t element) {
 std::vector<PlacedRange> place(const Shards::Ranges& ranges) {
   std::vector<PlacedRange> placed;
   std::int64_t position = 0;
-  for (const Shards::Range& range : ranges) {
+  for (const Range& range : ranges) {
     if (range.count() > 0) placed.push_back({range.begin, range.count(), position});
     position += range.count();
   }
@@ -72,7 +72,7 @@ std::vector<PlacedRange> place(const Shards::Ranges& ranges) {
 Tensor take_own(const Shards::Ranges& ranges, const Tensor& flat) {
   const NoGrad inference;
   std::int64_t count = 0;
-  for (const Shards::Range& range : ranges) count += range.count();
+  for (const Range& range : ranges) count += range.count();
   const Tensor own = empty({count}, flat.like());
   for (const PlacedRange& range : place(ranges)) {
     Tensor to = slice(own, 0, range.position, range.position + range.count);

@@ -20,17 +20,13 @@
 #include <vector>
 
 #include "kernels/optimizer.h"
+#include "runtime/range.h"
 #include "runtime/rank_exchange.h"
 
 namespace convoy::nn {
 
 struct Shards {
-  struct Range {
-    std::int64_t begin, end;  // in elements of a group's flat buffers
-    std::int64_t count() const { return end - begin; }
-    friend bool operator==(const Range&, const Range&) = default;
-  };
-  using Ranges = std::vector<Range>;  // ascending
+  using Ranges = std::vector<Range>;  // of a group's flat buffers; ascending
 
   std::vector<std::vector<Ranges>> parts;  // [rank][group]
   std::shared_ptr<RankExchange> exchange;

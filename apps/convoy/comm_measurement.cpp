@@ -93,7 +93,7 @@ void CommMeasurement::prepare(bool in_place) {
       stored(options_.dtype, count, [&](std::int64_t i) { return value_of(rank, i); });
   const Tensor whole = from_host(bytes.data(), {count}, {options_.dtype, options_.device});
   in_ = collective_.sends_part ? dist::view(whole, mine()) : whole;
-  const dist::Range received = collective_.receives_part ? mine() : dist::Range{0, count};
+  const Range received = collective_.receives_part ? mine() : Range{0, count};
   out_ = in_place || collective_.is_rooted()
              ? dist::view(whole, received)
              : zeros({received.count()}, {options_.dtype, options_.device});

@@ -51,7 +51,7 @@ class CommMeasurement {
   Figures run(bool in_place);
 
  private:
-  dist::Range mine() const { return parts_.of(ranks_.rank()); }
+  Range mine() const { return parts_.of(ranks_.rank()); }
   void prepare(bool in_place);
   dist::Work start();
   void settle();
