@@ -67,6 +67,7 @@ void Saved::check_version() const {
 }
 
 void* Saved::data() const {
+  if (storage_->arrival != nullptr) return tensor().data();
   check_version();
   return static_cast<char*>(storage_->block.data) +
          offset_ * static_cast<std::int64_t>(size_of(dtype_));

@@ -71,6 +71,17 @@ void Tensor::note_use() const {
   }
 }
 
+void Tensor::await_arrival() const {
+  if (count() == 0) return;
+  std::int64_t first = impl_->offset, last = first;
+  for (int i = 0; i < rank(); ++i) {
+    const std::int64_t reach = (shape()[i] - 1) * strides()[i];
+    (reach < 0 ? first : last) += reach;
+  }
+  const auto bytes = static_cast<std::int64_t>(size_of(dtype()));
+  impl_->storage->arrival->await(*impl_->storage, first * bytes, (last + 1) * bytes);
+}
+
 std::int64_t Tensor::size(int dim) const { return shape()[normalize_dim("size", dim, rank())]; }
 
 Tensor empty(const Shape& shape, const TensorOptions& options, Asked by) {

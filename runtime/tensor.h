@@ -21,6 +21,19 @@
 namespace convoy {
 
 class Node;
+struct Storage;
+
+// What is still being written to a storage's memory from outside, by another rank say. While it is
+// a storage's `arrival`, whoever asks a tensor for its memory waits for the bytes that the tensor
+// spans, and for no others. It stands with the memory, not with a tensor, so that it holds for
+// every view of it, made before or after. It takes itself off again. Such a storage is for one
+// thread, the one that waits: later work of that thread's current stream finds what has come.
+class Arrival {
+ public:
+  virtual ~Arrival() = default;
+  // Bytes [begin, end) of the storage, at least one. Throws what the writing has thrown.
+  virtual void await(const Storage& storage, std::int64_t begin, std::int64_t end) = 0;
+};
 
 // Memory shared by views. `version` counts in-place writes, so that a value saved for the backward
 // pass is known to be unchanged.
@@ -34,6 +47,7 @@ struct Storage {
   Block block;
   std::size_t bytes;
   std::uint32_t version = 0;
+  Arrival* arrival = nullptr;
 };
 
 struct TensorOptions {
@@ -81,8 +95,11 @@ class Tensor {
   TensorOptions like() const { return {dtype(), device()}; }
 
   // Address of the first element, in the device's memory. Asking for it counts as a use on this
-  // thread's current stream: memory that belongs to another waits for it before its reuse.
+  // thread's current stream: memory that belongs to another waits for it before its reuse. Waits
+  // for what is on its way there (Arrival).
   void* data() const {
+    if (impl_->storage->arrival != nullptr) [[unlikely]]
+      await_arrival();
     if (impl_->storage->device.type != DeviceType::cpu) note_use();
     return static_cast<char*>(impl_->storage->block.data) +
            impl_->offset * static_cast<std::int64_t>(size_of(impl_->dtype));
@@ -126,6 +143,7 @@ class Tensor {
 
  private:
   void note_use() const;
+  void await_arrival() const;
 
   std::shared_ptr<TensorImpl> impl_;
 };

@@ -56,6 +56,45 @@ TEST(Tensor, ViewsShareMemoryAndVersions) {
   EXPECT_EQ(to_vector<float>(t), (std::vector<float>{1, 2, 3, 9, 9, 9}));
 }
 
+// Notes which bytes were waited for.
+struct Noted final : Arrival {
+  std::vector<std::pair<std::int64_t, std::int64_t>> asked;
+  void await(const Storage&, std::int64_t begin, std::int64_t end) override {
+    asked.emplace_back(begin, end);
+  }
+};
+
+TEST(Tensor, WaitsForTheBytesThatItSpans) {
+  const Tensor t = zeros({4, 6});
+  const Tensor before = slice(t, 0, 1, 3);
+  const Saved saved = save(before);
+  Noted arrival;
+  t.impl()->storage->arrival = &arrival;
+  using Bytes = std::vector<std::pair<std::int64_t, std::int64_t>>;
+  const auto asked_by = [&](const std::function<void()>& f) {
+    arrival.asked.clear();
+    f();
+    return arrival.asked;
+  };
+  EXPECT_EQ(asked_by([&] { t.data(); }), (Bytes{{0, 96}}));
+  EXPECT_EQ(asked_by([&] { t.as<float>(); }), (Bytes{{0, 96}}));
+  EXPECT_EQ(asked_by([&] { before.data(); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { saved.data(); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { saved.tensor().data(); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { before.detach().data(); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { reshape(before, {3, 4}).data(); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { slice(t, 1, 2, 3).data(); }), (Bytes{{8, 84}}));
+  EXPECT_EQ(asked_by([&] { transpose(before, 0, 1).data(); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { expand(slice(t, 0, 3, 4), {5, 6}).data(); }), (Bytes{{72, 96}}));
+  EXPECT_EQ(asked_by([&] { make_view(t, 20, {5}, {-3}).data(); }), (Bytes{{32, 84}}));
+  EXPECT_EQ(asked_by([&] { to_vector<float>(before); }), (Bytes{{24, 72}}));
+  EXPECT_EQ(asked_by([&] { slice(t, 0, 3, 4).fill_(1); }), (Bytes{{72, 96}}));
+  EXPECT_EQ(asked_by([&] { make_view(t, 23, {}, {}).item(); }), (Bytes{{92, 96}}));
+  EXPECT_TRUE(asked_by([&] { slice(t, 0, 2, 2).data(); }).empty());
+  EXPECT_TRUE(asked_by([&] { zeros({4}).data(); }).empty());
+  expect_says(error_of([&] { saved.data(); }), "changed in place");
+}
+
 TEST(Tensor, CopiesBetweenViewsThatOverlap) {
   Tensor t = from_vector<float>({1, 2, 3, 4, 5, 6, 7, 8, 9}, {3, 3});
   t.copy_(transpose(t, 0, 1));
