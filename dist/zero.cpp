@@ -70,16 +70,4 @@ std::shared_ptr<const nn::Shards> make_shards(const nn::ParameterStore& store,
   return shards;
 }
 
-std::vector<Work> gather_values(const nn::ParameterStore& store, const std::vector<Bucket>& buckets,
-                                Communicator& communicator) {
-  std::vector<Work> started;
-  for (auto bucket = buckets.rbegin(); bucket != buckets.rend(); ++bucket) {
-    const Tensor& flat = store.groups()[bucket->group].values;
-    started.push_back(communicator.all_gather(view(flat, bucket->part(communicator.rank())),
-                                              view(flat, bucket->range), bucket->parts));
-  }
-  for (const nn::ParameterGroup& group : store.groups()) group.values.bump_version();
-  return started;
-}
-
 }  // namespace convoy::dist

@@ -2,7 +2,7 @@
 #pragma once
 // ZeRO stage 1 (Rajbhandari et al., arXiv:1910.02054): each rank keeps optimizer state and masters
 // of its parts of the buckets alone. What the optimizer and the parameter store do then is
-// nn/shards.h; here is who owns what, and how the ranks get each other's parameters.
+// nn/shards.h; here is who owns what.
 //
 //   Reducer reducer(model, store, communicator, {.own_parts_only = true});
 //   store.share(make_shards(store, reducer.buckets(), communicator, 1));
@@ -10,7 +10,7 @@
 //   ...
 //   reducer.finish();
 //   optimizer.step();
-//   for (Work& part : gather_values(store, reducer.buckets(), communicator)) part.wait();
+//   ParameterGather gather(store, reducer.buckets(), communicator);   // dist/parameter_gather.h
 //
 // Stage 0 is plain data parallel: everyone steps everything, and only the norms are shared out, so
 // that they have the same bits.
@@ -30,11 +30,5 @@ std::shared_ptr<RankExchange> rank_exchange(Communicator& communicator);
 std::shared_ptr<const nn::Shards> make_shards(const nn::ParameterStore& store,
                                               const std::vector<Bucket>& buckets,
                                               Communicator& communicator, int zero_stage);
-
-// Starts the exchange of every rank's parts of the model's parameters, to be called after each step
-// of the optimizer. In reverse order of the buckets, so that the first layers have theirs first.
-// What follows wait() on the current stream finds them.
-std::vector<Work> gather_values(const nn::ParameterStore& store, const std::vector<Bucket>& buckets,
-                                Communicator& communicator);
 
 }  // namespace convoy::dist

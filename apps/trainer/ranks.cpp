@@ -78,12 +78,17 @@ data::LoaderOptions Ranks::share(data::LoaderOptions options) const {
 
 void Ranks::run(const std::function<void()>& body) { group_ ? group_->run(body) : body(); }
 
+void Ranks::enter(const Phase& phase) {
+  phase_ = phase;
+  group_->enter(phase.name, phase.step);
+}
+
 void Ranks::enter(const char* phase) {
-  if (group_) group_->enter(phase, step_state(device_).host().step + 1);
+  if (group_) enter(Phase{phase, step_state(device_).host().step + 1});
 }
 
 void Ranks::enter_after_step(const char* phase) {
-  if (group_) group_->enter(phase, step_state(device_).host().step);
+  if (group_) enter(Phase{phase, step_state(device_).host().step});
 }
 
 std::string Ranks::description() const {
@@ -146,14 +151,23 @@ void Ranks::finish_gradients() {
 
 void Ranks::gather_parameters() {
   if (!reducer_ || !options_.own_parts_only) return;
-  parameters_ = dist::gather_values(*store_, reducer_->buckets(), group_->communicator());
+  await_parameters();  // those that the step has not used
+  enter("gather of parameters");
+  parameters_ = std::make_unique<dist::ParameterGather>(
+      *store_, reducer_->buckets(), group_->communicator(),
+      [this](dist::Work& parameters) { await(parameters); });
+}
+
+void Ranks::await(dist::Work& parameters) {
+  const Phase before = phase_;
+  enter("gather of parameters");
+  parameters.wait();
+  enter(before);
 }
 
 void Ranks::await_parameters() {
-  if (parameters_.empty()) return;
-  enter("gather of parameters");
-  for (dist::Work& part : parameters_) part.wait();
-  parameters_.clear();
+  if (parameters_) parameters_->await_all();
+  parameters_.reset();
 }
 
 void Ranks::sum_figures() {

@@ -17,6 +17,7 @@
 #include "apps/trainer/stop.h"
 #include "data/loader_options.h"
 #include "dist/group.h"
+#include "dist/parameter_gather.h"
 #include "dist/reducer.h"
 #include "nn/batch_norm_ranks.h"
 #include "nn/ema.h"
@@ -65,8 +66,9 @@ class Ranks {
   // Runs the forward and backward pass of a batch; that of a step's last batch sends gradients.
   void backward(const std::function<void()>& pass, bool last);
   void finish_gradients();
-  // After the optimizer's step: with ZeRO, each rank begins to get what the others have stepped,
-  // and has it when await_parameters() returns, before the next use of the model.
+  // After the optimizer's step: with ZeRO, each rank begins to get what the others have stepped.
+  // Whoever uses a parameter waits for it, in a phase of its own; after await_parameters() nobody
+  // has to.
   void gather_parameters();
   void await_parameters();
   // Makes of the step's loss and counts in StepState those of all ranks.
@@ -79,6 +81,13 @@ class Ranks {
   std::vector<std::int64_t> gather(const std::vector<std::int64_t>& own);
 
  private:
+  struct Phase {
+    const char* name;
+    std::int64_t step;
+  };
+  void enter(const Phase& phase);
+  void await(dist::Work& parameters);
+
   dist::Place place_;
   Device device_;
   int batch_size_;
@@ -90,10 +99,11 @@ class Ranks {
   std::shared_ptr<RankExchange> exchange_;
   nn::Module* model_ = nullptr;
   const nn::ParameterStore* store_ = nullptr;
-  std::vector<dist::Work> parameters_;  // under way
-  Tensor loss_, counts_;                // of the step, on the device
-  Tensor wishes_;                       // i64 [2], how many ranks wish to stop for what
-  dist::Work agreement_;                // under way
+  std::unique_ptr<dist::ParameterGather> parameters_;  // under way
+  Phase phase_{"connect", 0};
+  Tensor loss_, counts_;  // of the step, on the device
+  Tensor wishes_;         // i64 [2], how many ranks wish to stop for what
+  dist::Work agreement_;  // under way
 };
 
 }  // namespace convoy::apps

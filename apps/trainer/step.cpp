@@ -138,10 +138,7 @@ void TrainStep::enqueue_batch(const InputSlot& slot, const MixSlot* mix) {
   const CrossEntropyOptions options{.label_smoothing = options_.label_smoothing};
   DeviceBatch b = input_(slot);
   if (mix != nullptr) b.x = mix->mixed(b.x, slot, input_);
-  if (options_.ranks != nullptr) {
-    options_.ranks->await_parameters();
-    options_.ranks->enter("forward");
-  }
+  if (options_.ranks != nullptr) options_.ranks->enter("forward");
   const Tensor logits = model_(b.x);
   Tensor loss = cross_entropy(logits, b.target, options);
   if (mix != nullptr) loss = mix->mixed_loss(loss, logits, options);

@@ -10,12 +10,14 @@ namespace {
 using nlohmann::json;
 
 // `convoy train ARGUMENTS` as each of `ranks` processes, which meet in a folder; 0 when all are.
-Outcome train_on(const Folder& folder, int ranks, const std::string& arguments) {
+Outcome train_on(const Folder& folder, int ranks, const std::string& arguments,
+                 const std::string& environment = "") {
   return run_script(
       folder, "rm -rf meet; codes=; for r in $(seq 0 " + std::to_string(ranks - 1) +
                   "); do RANK=$r LOCAL_RANK=$r LOCAL_WORLD_SIZE=" + std::to_string(ranks) +
-                  " WORLD_SIZE=" + std::to_string(ranks) + " \"$convoy\" " + kTinyTrain +
-                  "--dist-init \"file://$PWD/meet\" --dist-timeout 60 --threads 1 " + arguments +
+                  " WORLD_SIZE=" + std::to_string(ranks) + " " + environment + " \"$convoy\" " +
+                  kTinyTrain + "--dist-init \"file://$PWD/meet\" --dist-timeout 60 --threads 1 " +
+                  arguments +
                   " >\"$out.$r\" 2>\"$err.$r\" & pids=\"$pids $!\"; done; code=0; "
                   "for p in $pids; do wait $p || code=$?; done; cat \"$out\".* >\"$out\"; "
                   "cat \"$err\".* >\"$err\"; exit $code");
@@ -125,15 +127,20 @@ TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
   }
 }
 
-// How often in a trace a bucket's sum began after the loss's gradient and before the first layer's.
-int sums_inside_backward(const fs::path& trace) {
+// In the order of their beginnings.
+std::vector<json> events_of(const fs::path& trace) {
   std::vector<json> events = json::parse(read_file(trace))["traceEvents"];
   std::sort(events.begin(), events.end(), [](const json& a, const json& b) {
     return a["ts"].get<double>() < b["ts"].get<double>();
   });
+  return events;
+}
+
+// How often in a trace a bucket's sum began after the loss's gradient and before the first layer's.
+int sums_inside_backward(const fs::path& trace) {
   int inside = 0, begun = 0;
   bool backward = false;
-  for (const json& event : events) {
+  for (const json& event : events_of(trace)) {
     const std::string name = event["name"];
     if (name == "cross_entropy") backward = true, begun = 0;
     if (name == "ImageNormalize") backward = false;
@@ -157,6 +164,55 @@ TEST(Ranks, GradientsAreSummedInsideBackward) {
     inside = sums_inside_backward(folder / "t.json");
   }
   EXPECT_GE(inside, 3);
+}
+
+// How often in a trace a gather of a bucket was under way between the first layer's beginning and
+// the loss.
+int gathers_inside_forward(const fs::path& trace) {
+  int inside = 0;
+  std::vector<double> ends;  // of the gathers since the last loss
+  double forward = 0;
+  for (const json& event : events_of(trace)) {
+    const std::string name = event["name"];
+    const double begin = event["ts"];
+    if (name == "all_gather") ends.push_back(begin + event["dur"].get<double>());
+    if (name == "Conv2dForward" && forward == 0) forward = begin;
+    if (name != "CrossEntropyForward") continue;
+    inside += static_cast<int>(
+        std::count_if(ends.begin(), ends.end(), [&](double end) { return end > forward; }));
+    ends.clear(), forward = 0;
+  }
+  return inside;
+}
+
+TEST(Ranks, ParametersAreGatheredInsideForward) {
+  const Folder folder;
+  make_digits(folder);
+  int inside = 0;
+  for (int run = 0; run < 8 && inside < 3; ++run) {
+    fs::remove_all(folder / "run");
+    ASSERT_EQ(train_on(folder, 2,
+                       "--zero-stage 1 --max-steps 4 --bucket-cap-mb 0.05 --output run "
+                       "--profile t.json")
+                  .code,
+              0);
+    inside = gathers_inside_forward(folder / "t.json");
+  }
+  EXPECT_GE(inside, 3);
+  EXPECT_NE(read_file(folder / "t.json").find("\"await_parameters\""), std::string::npos);
+}
+
+// Rank 0 waits for them in its forward pass.
+TEST(Ranks, ARankLostBeforeItsParametersCameIsNamed) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = train_on(folder, 2, "--zero-stage 1 --max-steps 4 --output run",
+                               "CONVOY_FAULT='1:gather of parameters:3:KILL'");
+  EXPECT_NE(run.code, 0);
+  EXPECT_NE(run.err.find("last seen in gather of parameters of step 3; rank 0 stops in gather of "
+                         "parameters of step 3"),
+            std::string::npos)
+      << run.err;
 }
 
 TEST(Ranks, ZeroIsPlainDataParallelBitForBit) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "dist/gloo.h"
+#include "dist/parameter_gather.h"
 #include "dist/reducer.h"
 #include "dist/zero.h"
 #include "nn/batch_norm_ranks.h"
@@ -10,6 +11,7 @@
 #include "runtime/ops.h"
 #include "runtime/random.h"
 #include "tests/dist/forked_ranks.h"
+#include "tests/support/held_communicator.h"
 
 namespace convoy::dist {
 namespace {
@@ -28,10 +30,12 @@ struct Run {
   nn::ParameterStore store;
   Tensor x, target;
 
-  Run(const Case& c, const Device& device)
+  Run(const Case& c, const Device& device, std::optional<DType> half = {})
       : net(made(c)),
-        store(*net, device),
-        x(normal({kBatch, c.image[0], c.image[1], c.image[2]}, 0, 1, {7, 0}).to(device)),
+        store(*net, device, {}, half),
+        x(cast(normal({kBatch, c.image[0], c.image[1], c.image[2]}, 0, 1, {7, 0}),
+               half.value_or(DType::f32))
+              .to(device)),
         target(labels().to(device)) {
     net->train();
   }
@@ -154,6 +158,29 @@ TEST(DataParallel, Resnet20HasTheGradientsOfOneRank) {
 
 TEST(DataParallel, Resnet20HasThemOnTheSimulator) {
   for (const int ranks : {2, 3, 4}) expect_gradients_of_one(kResnet20, {DeviceType::sim}, ranks);
+}
+
+// With ZeRO a layer waits for its own parameters alone: those of others are NaN until then.
+void expect_waits_for_parameters(const Device& device, DType half) {
+  Run run(kResnet20, device, half);
+  const auto step = [&] {
+    run.store.zero_grad();
+    run.backward(0, 2);
+    run.store.finish_gradients();
+    std::vector<std::vector<float>> all;
+    for (const auto& group : run.store.groups()) all.push_back(to_vector<float>(group.gradients));
+    return all;
+  };
+  const auto expected = step();
+  HeldCommunicator communicator(1, 3);
+  const auto buckets = make_buckets(*run.net, run.store, 3, {0.02, 0.01});
+  ParameterGather gather(run.store, buckets, communicator);
+  EXPECT_TRUE(step() == expected);
+  EXPECT_EQ(communicator.awaited(), std::ssize(buckets));
+}
+
+TEST(DataParallel, Resnet20OnTheSimulatorFindsParametersThatComeLate) {
+  expect_waits_for_parameters({DeviceType::sim}, DType::f16);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <cstdlib>
 
 #include "dist/nccl.h"
+#include "dist/parameter_gather.h"
+#include "nn/models.h"
 #include "tests/dist/engines.h"
 #include "tests/support/errors.h"
 
@@ -79,6 +81,29 @@ TEST(Nccl, MemoryOfAnOperationUnderWayIsKept) {
     EXPECT_FALSE(sent.expired());
     EXPECT_FALSE(received.expired());
     work.wait();
+  });
+  for (const std::string& error : errors) EXPECT_EQ(error, "");
+}
+
+// By streams: the one that asks for a parameter waits for the communicator's.
+TEST(Nccl, ParametersComeToWhoeverAsks) {
+  const auto errors = errors_of_ranks(2, fake_nccl(milliseconds(2000)), [](auto& ranks) {
+    const auto net = nn::create_model("lenet5", {.num_classes = 10, .in_channels = 1});
+    nn::initialize(*net, 1);
+    const nn::ParameterStore store(*net, kSimulator);
+    const auto buckets = make_buckets(*net, store, 2, {1.0 / 64, 1.0 / 256});
+    const auto values = [&] {
+      std::vector<std::vector<float>> all;
+      for (const auto& p : net->parameters()) all.push_back(to_vector<float>(p.tensor));
+      return all;
+    };
+    const auto expected = values();
+    for (const Bucket& bucket : buckets) {
+      Tensor others = view(store.groups()[bucket.group].values, bucket.part(1 - ranks->rank()));
+      others.fill_(7);
+    }
+    ParameterGather gather(store, buckets, *ranks);
+    require(values() == expected, "expects the values of both ranks, found others");
   });
   for (const std::string& error : errors) EXPECT_EQ(error, "");
 }

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "dist/parameter_gather.h"
 #include "nn/init.h"
 #include "nn/models.h"
 #include "nn/optimizer.h"
@@ -106,7 +107,7 @@ TEST(Zero, ValuesComeFromTheirOwners) {
               .fill_(7);
         }
       }
-      for (Work& part : gather_values(m.store, buckets, communicator)) part.wait();
+      ParameterGather(m.store, buckets, communicator).await_all();
       for (std::size_t g = 0; g < m.store.groups().size(); ++g) {
         const Tensor found = m.store.groups()[g].values;
         const Tensor expected = untouched.store.groups()[g].values;
