@@ -49,7 +49,8 @@ struct ParameterGroup {
   Tensor gradients;  // as masters
 };
 
-// The model's buffers. Each is written by whoever owns the module, on every rank by itself.
+// The model's buffers, which every rank has and writes by itself. In one memory, they have one
+// version: a write to any of them is one to all that a backward pass may have saved.
 struct BufferGroup {
   std::vector<NamedSlice> slices;
   Tensor values;  // [count with padding]; undefined where the model has no buffers

@@ -106,6 +106,11 @@ TEST(Cli, PlanShowsWhatZeroSaves) {
   EXPECT_NE(run.out.find("optimizer_bytes                      0.75             0.19"),
             std::string::npos)
       << run.out;
+  EXPECT_EQ(run.out.find("averages"), std::string::npos) << run.out;
+  const Outcome averaged = convoy_run(folder, job + "--model-ema");
+  EXPECT_NE(averaged.out.find("averages                             0.25             0.06"),
+            std::string::npos)
+      << averaged.out;
   const Outcome one = convoy_run(folder, job + "--zero-stage 1");
   EXPECT_EQ(one.out.find("zero-stage 0"), std::string::npos) << one.out;
   EXPECT_EQ(convoy_run(folder, job + "--zero-stage 2").code, 2);
