@@ -202,15 +202,15 @@ TEST(Ranks, ParametersAreGatheredInsideForward) {
   EXPECT_NE(read_file(folder / "t.json").find("\"await_parameters\""), std::string::npos);
 }
 
-// Rank 0 waits for them in its forward pass.
+// Rank 0 waits for them in the forward pass of the epoch's second step.
 TEST(Ranks, ARankLostBeforeItsParametersCameIsNamed) {
   const Folder folder;
   make_digits(folder);
   const Outcome run = train_on(folder, 2, "--zero-stage 1 --max-steps 4 --output run",
-                               "CONVOY_FAULT='1:gather of parameters:3:KILL'");
+                               "CONVOY_FAULT='1:gather of parameters:2:KILL'");
   EXPECT_NE(run.code, 0);
-  EXPECT_NE(run.err.find("last seen in gather of parameters of step 3; rank 0 stops in gather of "
-                         "parameters of step 3"),
+  EXPECT_NE(run.err.find("last seen in gather of parameters of step 2; rank 0 stops in gather of "
+                         "parameters of step 2"),
             std::string::npos)
       << run.err;
 }
