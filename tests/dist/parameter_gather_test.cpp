@@ -115,15 +115,19 @@ TEST(ParameterGather, ALayerRunsBeforeTheNextOnesBucketIsAwaited) {
   EXPECT_EQ(order, "blblblblblblblbl");
 }
 
+// Other programs may have the cores: the shortest of some times counts.
 TEST(ParameterGather, CommunicationAndForwardShareTheTime) {
   Net net;
   RecordingCommunicator communicator(0, 2, kSlow);
-  const auto start = std::chrono::steady_clock::now();
-  ParameterGather gather(*net.store, net.buckets, communicator);
-  net.layers(zeros({1, 16}));
-  const auto took = std::chrono::steady_clock::now() - start;
-  EXPECT_GE(took, (kLayers + 1) * kSlow);      // the first bucket has nothing to hide behind
-  EXPECT_LT(took, (2 * kLayers - 3) * kSlow);  // one after the other: 2 kLayers
+  auto shortest = std::chrono::steady_clock::duration::max();
+  for (int time = 0; time < 5 && shortest >= (2 * kLayers - 3) * kSlow; ++time) {
+    const auto start = std::chrono::steady_clock::now();
+    ParameterGather gather(*net.store, net.buckets, communicator);
+    net.layers(zeros({1, 16}));
+    shortest = std::min(shortest, std::chrono::steady_clock::now() - start);
+  }
+  EXPECT_GE(shortest, (kLayers + 1) * kSlow);      // the first bucket has nothing to hide behind
+  EXPECT_LT(shortest, (2 * kLayers - 3) * kSlow);  // one after the other: 2 kLayers
   const Tensor first = view(net.store->groups()[0].values, net.buckets.back().range);
   EXPECT_EQ(communicator.asked().front().data, first.data());
 }
