@@ -26,11 +26,17 @@ Ring& ring_of(const Device& device) {
   return all[{device.type, device.index}];
 }
 
+bool says_yes(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value == '1';
+}
+
 std::atomic<bool>& waiting() {
-  static std::atomic<bool> on = [] {
-    const char* value = std::getenv("CONVOY_SYNC");
-    return value != nullptr && *value == '1';
-  }();
+  static std::atomic<bool> on = says_yes("CONVOY_SYNC");
+  return on;
+}
+std::atomic<bool>& programmatic() {
+  static std::atomic<bool> on = says_yes("CONVOY_PROGRAMMATIC");
   return on;
 }
 
@@ -57,6 +63,8 @@ std::string last_launches(const Device& device) {
 
 bool launches_wait() { return waiting().load(std::memory_order_relaxed); }
 void set_launches_wait(bool on) { waiting() = on; }
+bool launches_are_programmatic() { return programmatic().load(std::memory_order_relaxed); }
+void set_launches_programmatic(bool on) { programmatic() = on; }
 
 std::string text_of_the_end(const Device& device) {
   return fmt::format(

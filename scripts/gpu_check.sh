@@ -358,6 +358,8 @@ stage_training() {
   if [ ${#graph[@]} -gt 0 ]; then
     train lenet5_graph "$@" "${graph[@]}"
     same lenet5 lenet5_graph "a replayed graph leaves the weights of the eager run"
+    CONVOY_PROGRAMMATIC=1 train lenet5_programmatic "$@" "${graph[@]}"
+    same lenet5 lenet5_programmatic "kernels that begin before their predecessor's end leave the same weights"
   fi
   [ "$device" = cpu ] || train lenet5_f16 "$@" --amp
   if [ "$device" = cuda ] && [ -d "$data/cifar10" ] && [ -z "$quick" ]; then
@@ -368,6 +370,10 @@ stage_training() {
     train resnet20_bf16 "${cifar[@]}" --amp --amp-dtype bfloat16
     train resnet20_composed "${cifar[@]}" --amp --no-fuse
     [ ${#graph[@]} -gt 0 ] && train resnet20_f16_graph "${cifar[@]}" --amp "${graph[@]}"
+    if [ ${#graph[@]} -gt 0 ]; then
+      CONVOY_PROGRAMMATIC=1 train resnet20_f16_programmatic "${cifar[@]}" --amp "${graph[@]}"
+      same resnet20_f16_graph resnet20_f16_programmatic "kernels that begin early leave the same weights"
+    fi
   fi
   local verdict="good: ${#runs[@]} runs"
   [ -n "$bad" ] && verdict="bad: ${bad#; }"

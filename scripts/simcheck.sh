@@ -18,5 +18,7 @@ declare -A filters=([test_sim]="*" [test_gpu_kernels]="*" [test_nn_sim]="SimTraf
 for program in test_sim test_gpu_kernels test_nn_sim; do
   echo "simcheck: $program"
   cmake --build build/simcheck --target "$program"
+  # Launched so that each kernel must wait for the one before it.
+  [[ $program == test_gpu_kernels ]] && export CONVOY_PROGRAMMATIC=1 || unset CONVOY_PROGRAMMATIC
   "build/simcheck/bin/$program" --gtest_brief=1 --gtest_filter="${1:-${filters[$program]}}"
 done

@@ -53,6 +53,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     finish_sums(std::int64_t rows, std::int64_t channels, const double* partial, unsigned splits,
                 bool training, Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
                 bool accumulate_bias, MaskedGradient<T> in, NormGradientLine* lines, double* own) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   const double sum = column_total(partial, splits, 0, channels, c);
@@ -71,6 +72,7 @@ template <class T>
 __global__ void __launch_bounds__(kColumnThreads)
     finish_sums_of_ranks(std::int64_t channels, SumsOfRanks sums, SumsOfRanks moments,
                          MaskedGradient<T> in, NormGradientLine* lines) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   double sum = 0, dot = 0, rows = 0;
@@ -104,6 +106,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(kPassThreads)
     write_gradients(Passage p, MaskedGradient<T> in, const NormGradientLine* lines_of,
                     BatchNormGradients<T> out) {
+  begin_kernel();
   NormLine lines[N];
   NormGradientLine through[N];
   for_my_rows<N>(

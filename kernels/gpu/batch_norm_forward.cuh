@@ -72,6 +72,7 @@ template <class T>
 __global__ void __launch_bounds__(kColumnThreads)
     finish_moments(std::int64_t rows, std::int64_t channels, const T* x, const double* partial,
                    unsigned splits, BatchNormStatistics<T> out) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   const BatchMoments batch = batch_moments(rows, channels, x, partial, splits, c);
@@ -84,6 +85,7 @@ template <class T>
 __global__ void __launch_bounds__(kColumnThreads)
     put_own_moments(std::int64_t rows, std::int64_t channels, const T* x, const double* partial,
                     unsigned splits, double* own) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (c == 0) own[0] = static_cast<double>(rows);
   if (!inside(c, channels)) return;
@@ -97,6 +99,7 @@ template <class T>
 __global__ void __launch_bounds__(kColumnThreads)
     finish_moments_of_ranks(std::int64_t channels, SumsOfRanks moments,
                             BatchNormStatistics<T> out) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   const ChannelMoments all = moments_over_ranks(moments, channels, c);
@@ -109,6 +112,7 @@ __global__ void __launch_bounds__(kColumnThreads)
 template <class T>
 __global__ void __launch_bounds__(kColumnThreads)
     take_running(std::int64_t channels, BatchNormStatistics<T> out) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (inside(c, channels)) out.put(c, out.running_mean[c], out.running_var[c]);
 }

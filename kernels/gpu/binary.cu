@@ -33,6 +33,7 @@ struct Work {
 
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads) binary_dense(Flat flat, Work<T> work) {
+  begin_kernel();
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     float a[N], b[N];
     load_floats(work.a + first, a);
@@ -58,6 +59,7 @@ __device__ __forceinline__ void load_operand(const T* from, bool shared, float (
 template <class T, int N>
 __global__ void __launch_bounds__(kFlatThreads)
     binary_strided(const __grid_constant__ StridedLoop<2> loop, std::int64_t count, Work<T> work) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, count)) return;
   const auto at = offsets_of(loop, i);

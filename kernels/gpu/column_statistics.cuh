@@ -14,6 +14,7 @@ namespace convoy::CONVOY_TARGET {
 static __global__ void __launch_bounds__(kJoinWarps* kWarp)
     finish_column_statistics(BatchStatistics to, std::int64_t columns, std::int64_t rows,
                              int tile_rows, const float* partial) {
+  begin_kernel();
   const std::int64_t c = channel_to_join(), tiles = (rows + tile_rows - 1) / tile_rows;
   const bool works = inside(c, columns);
   const auto all = join_tiles<Spread<double>>(tiles, works, [&](std::int64_t tile) {

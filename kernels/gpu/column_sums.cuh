@@ -53,6 +53,7 @@ struct ColumnStorage {
 template <int N, class Terms>
 __global__ void __launch_bounds__(kPassThreads)
     sum_columns(Terms terms, Passage p, std::int64_t split_rows, double* partial) {
+  begin_kernel();
   auto& s = shared<ColumnStorage<N>>();
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t mine = my_pack(p), packs = p.channels / N;

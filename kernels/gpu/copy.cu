@@ -12,6 +12,7 @@ namespace {
 
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads) fill_each(Flat flat, T* y, T value) {
+  begin_kernel();
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     Lanes<T, N> lanes;
     for (T& v : lanes.values) v = value;
@@ -27,6 +28,7 @@ __device__ __forceinline__ T sum(T a, T b) {
 
 template <class T, bool kAccumulate>
 __global__ void __launch_bounds__(kFlatThreads) copy_dense(Flat flat, const T* x, T* y) {
+  begin_kernel();
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     auto lanes = load_lanes<N>(x + first);
     if constexpr (kAccumulate) {
@@ -42,6 +44,7 @@ template <class T, int N, bool kAccumulate>
 __global__ void __launch_bounds__(kFlatThreads)
     copy_strided(const __grid_constant__ StridedLoop<2> loop, std::int64_t count, const T* x,
                  T* y) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, count)) return;
   const auto at = offsets_of(loop, i);
@@ -60,6 +63,7 @@ inline constexpr int kCastWidth = 16 / std::max(sizeof(From), sizeof(To));
 
 template <class From, class To>
 __global__ void __launch_bounds__(kFlatThreads) cast_each(Flat flat, const From* x, To* y) {
+  begin_kernel();
   for_my_packs<kCastWidth<From, To>>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     const auto from = load_lanes<N>(x + first);
     Lanes<To, N> to;

@@ -75,6 +75,7 @@ template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
     loss_of_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets,
                 float* row_loss, float* lse) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row();
@@ -117,6 +118,7 @@ template <class T>
 __global__ void __launch_bounds__(kReduceThreads)
     reduce_losses(std::int64_t rows, Targets<T> targets, const float* row_loss, bool mean,
                   float* loss, float* divisor) {
+  begin_kernel();
   auto& s = shared<ReduceStorage>();
   LongSum losses, shares;
   for (std::int64_t row = threadIdx.x; inside(row, rows); row += kReduceThreads) {
@@ -141,6 +143,7 @@ __global__ void __launch_bounds__(Team::kThreads, kGradientBlocks<Team>)
     gradient_of_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets,
                     const float* lse, const float* dloss, bool loss_per_row, const float* divisor,
                     T* dlogits, bool accumulate) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row();
@@ -169,6 +172,7 @@ __global__ void __launch_bounds__(Team::kThreads, kGradientBlocks<Team>)
 }
 
 __global__ void __launch_bounds__(kWarp) clear_counts(std::int64_t* correct) {
+  begin_kernel();
   if (inside(static_cast<int>(threadIdx.x), 3)) correct[threadIdx.x] = 0;
 }
 
@@ -189,6 +193,7 @@ template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
     count_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets, Ranks ranks,
               std::int64_t* correct) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<CountStorage<Team>>();
   const std::int64_t row = Team::row();

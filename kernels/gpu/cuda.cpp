@@ -119,7 +119,7 @@ void launch_kernel(const LaunchConfig& config, const void* kernel, void** argume
     attributes[count].val.clusterDim = {static_cast<unsigned>(config.cluster), 1, 1};
     ++count;
   }
-  if (config.programmatic) {
+  if (config.programmatic && !config.resident) {
     attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[count].val.programmaticStreamSerializationAllowed = 1;
     ++count;

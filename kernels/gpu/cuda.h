@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kernels/base.h"
+#include "kernels/launch_log.h"
 
 // Before a loop over an array that must stay in registers: a place that is computed has none.
 #define CONVOY_UNROLL _Pragma("unroll")
@@ -47,9 +48,10 @@ struct LaunchConfig {
   dim3 block;
   std::size_t shared_bytes = 0;
   const Stream& stream;
-  int cluster = 1;            // blocks per cluster, along x
-  bool programmatic = false;  // may start before the stream's previous kernel has ended
-  bool resident = false;      // every block is alive at once
+  int cluster = 1;  // blocks per cluster, along x
+  // May start before the stream's previous kernel has ended (ptx/dependency.cuh).
+  bool programmatic = launches_are_programmatic();
+  bool resident = false;  // every block is alive at once; never programmatic
 };
 
 // Launches with the attributes that the config asks for. `arguments` are pointers to the values.
@@ -162,6 +164,7 @@ __device__ void note_multiply_adds(std::uint64_t count);
 __device__ void copy_async(void* to, const void* from, std::size_t, std::size_t, Site);
 __device__ void wait_for_groups(WorkGroups Thread::*groups, std::uint32_t keep, Site);
 
+__device__ void await_previous_kernel();
 __device__ void fence_proxy_async(Site);
 __device__ void mbarrier_init(void* word, std::uint32_t arrivals, Site);
 __device__ void mbarrier_invalidate(void* word, Site);

@@ -55,6 +55,7 @@ template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     drop_each(Flat flat, Fates fates, const StepState* state, std::int64_t row_size,
               std::int64_t before, float scale, bool accumulate, const T* x, T* y) {
+  begin_kernel();
   const auto step = static_cast<std::uint64_t>(state->step);
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     const std::uint32_t kept = row_size == 1

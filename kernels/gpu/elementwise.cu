@@ -10,6 +10,7 @@ namespace {
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     unary_each(Flat flat, UnaryFn fn, const T* x, T* y, float alpha, float beta) {
+  begin_kernel();
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     float v[N];
     load_floats(x + first, v);
@@ -24,6 +25,7 @@ template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     unary_backward_each(Flat flat, UnaryFn fn, const T* saved, const T* dy, T* dx, float alpha,
                         float beta, bool accumulate) {
+  begin_kernel();
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     float s[N], g[N];
     load_floats(saved + first, s);

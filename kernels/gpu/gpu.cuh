@@ -7,6 +7,7 @@
 // Values live in memory as f32, F16 or BF16 (kernels/half.h) and are computed with as float.
 
 #include "kernels/base.h"
+#include "kernels/gpu/ptx/dependency.cuh"
 #include "kernels/gpu/target.h"
 #include "kernels/half.h"
 

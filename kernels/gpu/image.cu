@@ -18,6 +18,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(kFlatThreads)
     normalize_pixels(const __grid_constant__ ImageNormalize op,
                      const __grid_constant__ Affine affine, std::int64_t pixels) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, pixels)) return;
   const std::int64_t line = i / op.out_width, w = i - line * op.out_width;

@@ -26,6 +26,7 @@ template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
     normalise_row(std::int64_t rows, std::int64_t channels, bool packed, const T* x, const T* scale,
                   const T* bias, double eps, float* mean_of, float* rstd_of, T* y) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row(), length = inside(row, rows) ? channels : 0;
@@ -84,6 +85,7 @@ struct Operands {
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
     gradient_of_row(std::int64_t rows, bool packed, Operands<T> in, T* dx, bool accumulate) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row(), first = row * in.channels;
@@ -126,6 +128,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     finish_parameters(std::int64_t channels, const double* partial, unsigned splits,
                       Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
                       bool accumulate_bias) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   put(d_scale, c, column_total(partial, splits, 0, channels, c), accumulate_scale);

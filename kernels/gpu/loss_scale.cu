@@ -9,10 +9,12 @@ namespace {
 
 template <class T>
 __global__ void __launch_bounds__(1) start_at_loss_scale(T* y, const StepState* state) {
+  begin_kernel();
   *y = narrow<T>(state->loss_scale);
 }
 
 __global__ void __launch_bounds__(1) end_of_step(StepState* state, LossScaling scaling) {
+  begin_kernel();
   end_step(*state, scaling);
 }
 

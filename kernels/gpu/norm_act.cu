@@ -13,6 +13,7 @@ namespace {
 
 template <class T>
 __global__ void __launch_bounds__(kColumnThreads) make_lines(NormLinesFromBatch op) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, op.channels)) return;
   const double n = static_cast<double>(op.rows), var = op.var[c];
@@ -30,6 +31,7 @@ __device__ __forceinline__ void put(T* out, std::int64_t c, float value, bool ac
 
 template <class T>
 __global__ void __launch_bounds__(kColumnThreads) make_gradient_lines(NormGradientLines op) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, op.channels)) return;
   const NormLine line = op.lines[c];
@@ -48,6 +50,7 @@ __device__ __forceinline__ void load_lines(const Line* from, std::int64_t c, Lin
 
 template <class T, int N>
 __global__ void __launch_bounds__(kPassThreads) norm_act_rows(Passage p, NormAct op) {
+  begin_kernel();
   NormLine lines[N], of_residual[N] = {};
   const bool relu = op.relu, normed_residual = op.residual_lines != nullptr;
   for_my_rows<N>(
@@ -98,6 +101,7 @@ struct MaskedSums {
 
 __global__ void __launch_bounds__(kColumnThreads)
     finish_sums(std::int64_t channels, const double* partial, unsigned splits, float* sums) {
+  begin_kernel();
   const std::int64_t c = my_column();
   if (!inside(c, channels)) return;
   sums[c] = static_cast<float>(column_total(partial, splits, 0, channels, c));

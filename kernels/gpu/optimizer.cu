@@ -20,6 +20,7 @@ template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     sgd_each(Flat flat, SgdFactors o, const StepState* state, int group, T* parameter,
              HalfCopy half, const T* gradient, T* momentum) {
+  begin_kernel();
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
@@ -59,6 +60,7 @@ template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     adam_each(Flat flat, AdamFactors o, const StepState* state, int group, T* parameter,
               HalfCopy half, const T* gradient, T* exp_avg, T* exp_avg_sq) {
+  begin_kernel();
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   const float step_size = step.learning_rate / one_minus_power(o.log_beta1, state->updates + 1);
@@ -94,6 +96,7 @@ template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     rmsprop_each(Flat flat, RmspropFactors o, const StepState* state, int group, T* parameter,
                  HalfCopy half, const T* gradient, T* square, T* average, T* momentum) {
+  begin_kernel();
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
@@ -130,6 +133,7 @@ __global__ void __launch_bounds__(kFlatThreads)
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     ema_each(Flat flat, const StepState* state, T* average, const T* parameter) {
+  begin_kernel();
   if (state->found_inf) return;
   const float rest = 1.0f - state->ema_decay;
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
@@ -144,6 +148,7 @@ __global__ void __launch_bounds__(kFlatThreads)
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     scale_each(Flat flat, const StepState* state, T* gradient) {
+  begin_kernel();
   const float factor = step_values(*state, 0).gradient_factor;
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     float g[N];

@@ -58,6 +58,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads)
     squares_per_part(const ParameterSlice* slices, const StepState* state, bool aligned,
                      const T* parameter, const T* gradient, Squares* of_part) {
+  begin_kernel();
   if (state->found_inf) return;
   auto& s = shared<Storage>();
   const Range mine = my_part(slices);
@@ -94,6 +95,7 @@ __device__ __forceinline__ float trust_ratio(const LarsOptions& o, const StepSta
 __global__ void __launch_bounds__(kWarp)
     trust_ratio_per_slice(LarsOptions o, const StepState* state, const Squares* of_part,
                           float* ratio) {
+  begin_kernel();
   if (state->found_inf) return;
   const Squares* const mine = of_part + std::int64_t{blockIdx.x} * kParts + threadIdx.x;
   const Squares sum{warp_sum(mine[0].parameter + mine[kWarp].parameter),
@@ -104,6 +106,7 @@ __global__ void __launch_bounds__(kWarp)
 // The same where ranks have summed. One thread per slice.
 __global__ void __launch_bounds__(1) trust_ratio_over_ranks(LarsOptions o, const StepState* state,
                                                             SquaresOfRanks squares, float* ratio) {
+  begin_kernel();
   if (state->found_inf) return;
   Squares sum{0, 0};
   for (std::int64_t r = 0; inside(r, squares.ranks); ++r) {
@@ -124,6 +127,7 @@ __global__ void __launch_bounds__(kThreads)
     lars_step(const ParameterSlice* slices, LarsFactors o, const StepState* state, int group,
               const float* ratio, bool aligned, T* parameter, HalfCopy half, const T* gradient,
               T* momentum) {
+  begin_kernel();
   if (state->found_inf) return;
   const StepValues step = step_values(*state, group);
   const float trust = ratio[blockIdx.x / kParts];

@@ -44,6 +44,7 @@ __device__ inline void report_bad(const Slices& slices, std::int64_t element, St
 template <class T>
 __global__ void __launch_bounds__(kFlatThreads)
     check_each(Flat flat, const T* x, Slices slices, StepState* state) {
+  begin_kernel();
   for_my_elements<T>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     float v[N];
     load_floats(x + first, v);
@@ -70,6 +71,7 @@ int norm_blocks(std::int64_t count) {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     squares_per_block(std::int64_t count, bool aligned, const T* x, double* of_block) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<NormStorage>();
   const std::int64_t me = std::int64_t{blockIdx.x} * kThreads + threadIdx.x, packs = count / N;
@@ -91,6 +93,7 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void __launch_bounds__(kThreads)
     sum_of_blocks(int blocks, const double* of_block, double* y, bool accumulate) {
+  begin_kernel();
   auto& s = shared<NormStorage>();
   double sum = 0;
   for (int i = static_cast<int>(threadIdx.x); inside(i, blocks); i += kThreads) sum += of_block[i];
@@ -100,6 +103,7 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void __launch_bounds__(1)
     clip_once(const double* squared_norm, std::int64_t parts, double max_norm, StepState* state) {
+  begin_kernel();
   double squared = squared_norm[0];
   for (std::int64_t i = 1; inside(i, parts); ++i) squared += squared_norm[i];
   const double norm = sqrt(squared) * fabs(static_cast<double>(unscale_factor(*state)));
@@ -114,6 +118,7 @@ __global__ void __launch_bounds__(1)
 
 __global__ void __launch_bounds__(1)
     agree_once(std::int64_t ranks, const std::int32_t* each, StepState* state) {
+  begin_kernel();
   for (std::int64_t r = 0; inside(r, ranks); ++r) {
     if (each[2 * r] != 0) state->found_inf = 1;
     if (each[2 * r + 1] < state->first_bad) state->first_bad = each[2 * r + 1];

@@ -114,6 +114,7 @@ inline Output partial_output(const Output& out, void* sums) {
 template <class T, int N>
 static __global__ void __launch_bounds__(kFlatThreads)
     add_splits(Output out, const float* sums, int splits) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   const std::int64_t count = out.products * out.rows * out.columns;
   if (!inside(i, count / N)) return;

@@ -134,6 +134,7 @@ __device__ __forceinline__ void store_indices(std::int32_t* to, const std::int32
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     max_gather(Geometry g, unsigned blocks_per_row, const T* x, T* y, std::int32_t* indices) {
+  begin_kernel();
   const Place to = place_of<N>(blocks_per_row, g.h.out, g.w.out, g.channels);
   if (!to.works) return;
   const T* const image = x + to.n * g.h.in * g.w.in * g.channels + to.c;
@@ -157,6 +158,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     max_gather_gradient(Geometry g, unsigned blocks_per_row, const T* dy,
                         const std::int32_t* indices, T* dx, bool accumulate) {
+  begin_kernel();
   const Place to = place_of<N>(blocks_per_row, g.h.in, g.w.in, g.channels);
   if (!to.works) return;
   const int pixel = to.row * g.w.in + to.column;
@@ -174,6 +176,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     average_gather(Geometry g, unsigned blocks_per_row, const T* x, T* y) {
+  begin_kernel();
   const Place to = place_of<N>(blocks_per_row, g.h.out, g.w.out, g.channels);
   if (!to.works) return;
   const T* const image = x + to.n * g.h.in * g.w.in * g.channels + to.c;
@@ -195,6 +198,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
     average_gather_gradient(Geometry g, unsigned blocks_per_row, const T* dy, T* dx,
                             bool accumulate) {
+  begin_kernel();
   const Place to = place_of<N>(blocks_per_row, g.h.in, g.w.in, g.channels);
   if (!to.works) return;
   float sum[N] = {};

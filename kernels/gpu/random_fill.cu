@@ -77,6 +77,7 @@ struct TruncatedNormal {
 template <class T, class Make>
 __global__ void __launch_bounds__(kFlatThreads)
     random_each(Flat flat, PhiloxKey key, std::uint64_t step, Make make, T* y) {
+  begin_kernel();
   for_my_packs<4>(flat, [&]<int N>(Width<N>, std::int64_t first) {
     double v[4];
     make(philox_block(key, step, static_cast<std::uint64_t>(first) / 4), v);
@@ -118,6 +119,7 @@ double below(double high) {
 }
 
 __global__ void __launch_bounds__(kFlatThreads) count_up(std::int64_t count, std::int64_t* y) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (inside(i, count)) y[i] = i;
 }
@@ -126,6 +128,7 @@ __global__ void __launch_bounds__(kFlatThreads) count_up(std::int64_t count, std
 // thread. Some 10^6 swaps a second, once per epoch.
 __global__ void __launch_bounds__(1)
     shuffle_sequentially(std::int64_t count, PhiloxKey key, std::uint64_t step, std::int64_t* y) {
+  begin_kernel();
   for (std::int64_t i = count - 1; i > 0; --i) {
     const auto bound = static_cast<std::uint32_t>(i + 1);
     const std::int64_t j = philox_below(key, step, static_cast<std::uint64_t>(i), bound);

@@ -58,6 +58,7 @@ __device__ __forceinline__ void for_my_terms(const Problem& p, const Cut& cut, s
 template <int kThreads, class P, class Op>
 __global__ void __launch_bounds__(kThreads)
     reduce_outputs_side_by_side(Op op, Problem p, Cut cut, typename Op::Partial* partial) {
+  begin_kernel();
   constexpr int N = P::kOutputs;
   const std::int64_t mine = my_outputs(cut), k = mine * N;
   const bool works = inside(mine, p.outputs / N);
@@ -89,6 +90,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class Op>
 __global__ void __launch_bounds__(kBlock)
     join_splits(Op op, const typename Op::Partial* partial, std::int64_t outputs, unsigned splits) {
+  begin_kernel();
   const std::int64_t k = std::int64_t{blockIdx.x} * kBlock + threadIdx.x;
   if (!inside(k, outputs)) return;
   typename Op::Partial total = partial[k];
@@ -101,6 +103,7 @@ template <int kThreads, class P, class T>
 __global__ void __launch_bounds__(kThreads)
     give_to_the_chosen(Problem p, Cut cut, const T* dy, const std::int64_t* index, T* dx,
                        bool accumulate) {
+  begin_kernel();
   constexpr int N = P::kOutputs;
   const std::int64_t mine = my_outputs(cut), k = mine * N;
   if (!inside(mine, p.outputs / N)) return;

@@ -18,6 +18,7 @@ struct Storage {
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
     softmax_row(std::int64_t rows, std::int64_t classes, bool packed, const T* x, T* y, bool log) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row(), length = inside(row, rows) ? classes : 0;
@@ -42,6 +43,7 @@ template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
     softmax_row_gradient(std::int64_t rows, std::int64_t classes, bool packed, const T* y,
                          const T* dy, T* dx, bool log, bool accumulate) {
+  begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
   const std::int64_t row = Team::row(), length = inside(row, rows) ? classes : 0;

@@ -61,6 +61,7 @@ __device__ __forceinline__ void multiply_tile(const Pass& pass, int splits, cons
 template <class Tile, class Pass>
 __global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, Pass>)
     tensor_product_tile(Pass pass, int splits, Output output) {
+  begin_kernel();
   multiply_tile<Tile>(pass, splits, output, blockIdx.x);
 }
 

@@ -61,6 +61,7 @@ struct TapMaker {
 };
 
 __global__ void __launch_bounds__(kFlatThreads) tabulate_taps(TapMaker make, Tap* taps) {
+  begin_kernel();
   const std::int64_t p = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (inside(p, make.axis.out)) taps[p] = make(p);
 }
@@ -82,6 +83,7 @@ __device__ __forceinline__ int first_tap(const Tap* taps, std::int64_t count, Ho
 
 __global__ void __launch_bounds__(kFlatThreads)
     tabulate_readers(UpsampleAxis axis, const Tap* taps, Range* readers) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, axis.in)) return;
   readers[i] = {first_tap(taps, axis.out, [&](const Tap& t) { return t.second >= i; }),
@@ -98,6 +100,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(kFlatThreads)
     upsample_gather(const __grid_constant__ UpsampleGeometry g, Tables tables, std::int64_t packs,
                     const T* x, T* y) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, packs)) return;
   const std::int64_t C = g.channels, pixel = i / (C / N), c = (i - pixel * (C / N)) * N;
@@ -129,6 +132,7 @@ template <class T, int N>
 __global__ void __launch_bounds__(kFlatThreads)
     upsample_backward_gather(const __grid_constant__ UpsampleGeometry g, Tables tables,
                              std::int64_t packs, const T* dy, T* dx, bool accumulate) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (!inside(i, packs)) return;
   const std::int64_t C = g.channels, pixel = i / (C / N), c = (i - pixel * (C / N)) * N;

@@ -51,6 +51,7 @@ struct Actor {
   WorkMarks works;               // of its own, or its issuer's, that were waited for
   BlockShadow* home = nullptr;
   bool async_proxy = false;
+  bool awaits_previous = false;             // has yet to wait for the stream's previous kernel
   std::shared_ptr<const History> known;     // everything else that comes before
   std::shared_ptr<const History> fenced;    // what came before a fence.proxy.async
   std::shared_ptr<const History> released;  // what came before its last __threadfence
@@ -69,6 +70,7 @@ void launch_ends() noexcept;
 void block_begins(Block& block);  // shared memory is there, unwritten
 void block_ends(Block& block);
 void thread_begins(Thread& thread);
+void previous_kernel_awaited(Thread& thread);
 void thread_runs(Thread* thread);  // until the next call; null: none
 // The kernel's parameters, which the running thread may read.
 void parameters(const void* begin, std::size_t bytes);

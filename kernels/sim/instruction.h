@@ -23,6 +23,11 @@ void write_shared(const char* what, void* to, std::size_t bytes, const void* fro
 void read_vector(const void* from, std::size_t bytes, void* to, const Site& site);
 void write_vector(void* to, std::size_t bytes, const void* from, const Site& site);
 
+// griddepcontrol.wait.
+inline void await_previous_kernel() {
+  if constexpr (access::kEnabled) access::previous_kernel_awaited(*current_thread());
+}
+
 // A matrix instruction's work, for traffic.h.
 void note_multiply_adds(std::uint64_t count);
 

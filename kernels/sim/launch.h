@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kernels/base.h"
+#include "kernels/launch_log.h"
 #include "kernels/sim/scheduler.h"
 
 namespace convoy::sim {
@@ -31,9 +32,10 @@ struct LaunchConfig {
   dim3 block;
   std::size_t shared_bytes = 0;
   const Stream& stream;
-  int cluster = 1;            // blocks per cluster, along x
-  bool programmatic = false;  // programmatic dependent launch: no difference here
-  bool resident = false;      // every block is alive at once
+  int cluster = 1;  // blocks per cluster, along x
+  // Runs after the stream's previous kernel all the same, but must wait as if it did not.
+  bool programmatic = launches_are_programmatic();
+  bool resident = false;  // every block is alive at once; never programmatic
   std::source_location where = std::source_location::current();  // of the launch
 };
 
@@ -54,6 +56,7 @@ void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments
                 .block = config.block,
                 .shared_bytes = config.shared_bytes,
                 .cluster = static_cast<unsigned>(config.cluster),
+                .programmatic = config.programmatic && !config.resident,
                 .resident = config.resident,
                 .kernel = reinterpret_cast<const void*>(kernel),
                 .thread = std::move(thread)},

@@ -121,7 +121,7 @@ struct Launch {
   on_sim::dim3 grid, block;
   std::size_t shared_bytes = 0;
   unsigned cluster = 1;  // blocks, along x
-  bool resident = false;
+  bool programmatic = false, resident = false;
   const void* kernel = nullptr;
   std::function<void()> thread;  // what every thread runs
 };

@@ -16,6 +16,7 @@ constexpr int kDirectThreads = 128;
 
 template <class T>
 __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_output(Conv2dForward op) {
+  begin_kernel();
   const Extents g(op.g);
   const std::int64_t i = std::int64_t{blockIdx.x} * kDirectThreads + threadIdx.x;
   if (!inside(i, op.g.N * g.P * g.Q * g.K)) return;
@@ -48,6 +49,7 @@ __device__ inline bool find_output(int place, int stride, int extent, int& outpu
 
 template <class T>
 __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_input(Conv2dBackwardInput op) {
+  begin_kernel();
   const Extents g(op.g);
   const std::int64_t i = std::int64_t{blockIdx.x} * kDirectThreads + threadIdx.x;
   if (!inside(i, op.g.N * g.H * g.W * g.C)) return;
@@ -76,6 +78,7 @@ __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_input(Conv2d
 template <class T>
 __global__ void __launch_bounds__(kDirectThreads)
     conv2d_thread_per_weight_and_part(Conv2dBackwardWeight op, float* sums, Parts parts) {
+  begin_kernel();
   const Extents g(op.g);
   const std::int64_t i = std::int64_t{blockIdx.x} * kDirectThreads + threadIdx.x;
   if (!inside(i, parts.count * sums_per_part(op.g))) return;

@@ -44,6 +44,7 @@ constexpr int kBlocks = 768 / Tile::kThreads;
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
     conv2d_forward_block_per_tile(Conv2dForward op, Walk g, float* partial) {
+  begin_kernel();
   const TilePlace<Tile> tile(g.outputs, g.filters);
   const int group = static_cast<int>(tile.product);
   const T* x = static_cast<const T*>(op.x);
@@ -140,6 +141,7 @@ __device__ __forceinline__ void backward_input_tile(const Conv2dBackwardInput& o
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads)
     conv2d_backward_input_block_per_tile(Conv2dBackwardInput op, Walk g, float* partial) {
+  begin_kernel();
   backward_input_tile<T, Tile>(op, g, partial, blockIdx.x);
 }
 
@@ -189,6 +191,7 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
     conv2d_backward_weight_block_per_tile_and_part(Conv2dBackwardWeight op, Walk g, float* sums,
                                                    Parts parts) {
+  begin_kernel();
   backward_weight_tile<T, Tile>(op, g, sums, parts, blockIdx.x);
 }
 

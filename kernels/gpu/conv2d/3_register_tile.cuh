@@ -97,6 +97,7 @@ struct FilterFactor {
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     conv2d_forward_patch_per_thread(Conv2dForward op, Walk g, bool packed) {
+  begin_kernel();
   const TilePlace<Tile> tile(g.outputs, g.filters);
   const int group = static_cast<int>(tile.product), first_filter = group * g.filters + tile.n;
   const FindInput<T> find{static_cast<const T*>(op.x) + group * g.depth, g};
@@ -123,6 +124,7 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     conv2d_backward_input_patch_per_thread(Conv2dBackwardInput op, Walk g, bool packed_filters,
                                            bool packed_channels) {
+  begin_kernel();
   const TilePlace<Tile> tile(g.inputs, g.depth);
   const int group = static_cast<int>(tile.product);
   const FindOutput<T> find{static_cast<const T*>(op.dy) + group * g.filters, g};
@@ -151,6 +153,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     conv2d_backward_weight_patch_per_thread_and_part(Conv2dBackwardWeight op, Walk g, float* sums,
                                                      Parts parts, bool packed_channels,
                                                      bool packed_filters) {
+  begin_kernel();
   const int rows = op.dweight == nullptr ? 0 : g.taps_channels;
   const TilePlace<Tile> tile(max(rows, 1), g.filters);
   const int groups = static_cast<int>(op.g.groups);

@@ -37,6 +37,7 @@ struct BiasTerms {
 template <class T>
 __global__ void __launch_bounds__(kAddThreads)
     conv2d_finish_bias(Conv2dBackwardWeight op, const double* sums, unsigned splits) {
+  begin_kernel();
   const std::int64_t k = std::int64_t{blockIdx.x} * kAddThreads + threadIdx.x;
   if (!inside(k, op.g.K)) return;
   const double sum = column_total(sums, splits, 0, op.g.K, k);

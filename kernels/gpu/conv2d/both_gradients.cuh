@@ -22,6 +22,7 @@ template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
     conv2d_backward_tiles(Conv2dBackward op, Walk g, Turns turns, float* partial, float* sums,
                           Parts parts) {
+  begin_kernel();
   const Turns::Turn turn = turns.of(blockIdx.x);
   if (turn.is_second) return backward_weight_tile<T, Tile>(op.weight, g, sums, parts, turn.index);
   backward_input_tile<T, Tile>(op.input, g, partial, turn.index);
@@ -77,6 +78,7 @@ template <class Tile, class OfInput, class OfWeight>
 __global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, OfInput>)
     conv2d_backward_tensor_tiles(TensorShare<OfInput> input, TensorShare<OfWeight> weight,
                                  Turns turns) {
+  begin_kernel();
   const Turns::Turn turn = turns.of(blockIdx.x);
   if (turn.is_second) {
     return multiply_tile<Tile>(weight.pass, weight.splits, weight.output, turn.index);

@@ -102,6 +102,7 @@ template <class T, int kS, int kPack>
 __global__ void __launch_bounds__(kDepthwiseThreads, 4)
     conv2d_depthwise_strip_per_thread(DepthwiseWalk d, int inner, const T* from, const T* weight,
                                       Epilogue epilogue, T* to, bool accumulate) {
+  begin_kernel();
   auto& s = shared<DepthwiseStorage>();
   const int pack = static_cast<int>(threadIdx.x) % d.packs;
   const int slots = kDepthwiseThreads / d.packs;

@@ -69,6 +69,7 @@ template <class T, bool kWindow, int kTaps, int kPack>
 __global__ void __launch_bounds__(kDepthwiseWeightThreads, 2)
     conv2d_depthwise_taps_per_thread_and_part(Conv2dBackwardWeight op, DepthwiseWeightWalk g,
                                               float* to, Parts parts) {
+  begin_kernel();
   auto& s = shared<DepthwiseWeightStorage<kTaps, kPack>>();
   const int thread = static_cast<int>(threadIdx.x), block = static_cast<int>(blockIdx.x);
   const int slot = thread / g.packs / g.lines;

@@ -70,6 +70,7 @@ struct TileSum {
 __global__ void __launch_bounds__(kJoinWarps* kWarp)
     conv2d_finish_gradient_sums(std::int64_t columns, std::int64_t tiles, const float* partial,
                                 float* sums) {
+  begin_kernel();
   const std::int64_t i = channel_to_join();
   const bool works = inside(i, columns);
   const auto total = join_tiles<TileSum>(

@@ -42,6 +42,7 @@ __device__ void store_gradient(T& place, float sum, bool accumulate) {
 template <class T>
 __global__ void __launch_bounds__(kAddThreads)
     conv2d_add_parts(Conv2dBackwardWeight op, const float* sums, std::int64_t parts) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kAddThreads + threadIdx.x;
   if (!inside(i, sums_per_part(op.g))) return;
   const std::int64_t weights = weights_per_filter(op.g), row = i / op.g.K, k = i % op.g.K;

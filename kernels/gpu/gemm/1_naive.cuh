@@ -13,6 +13,7 @@ constexpr int kNaiveThreads = 128;
 
 template <class T>
 __global__ void __launch_bounds__(kNaiveThreads) gemm_thread_per_output(Gemm op) {
+  begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kNaiveThreads + threadIdx.x;
   if (!inside(i, op.batch * op.M * op.N)) return;
   const std::int64_t n = i % op.N, m = i / op.N % op.M;

@@ -14,6 +14,7 @@ namespace convoy::CONVOY_TARGET {
 
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads) gemm_block_per_tile(Gemm op) {
+  begin_kernel();
   const TilePlace<Tile> tile(op.M, op.N);
   const GemmOperands<T> at(op, tile.product);
 

@@ -15,6 +15,7 @@ struct GemmPacks {
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     gemm_patch_per_thread(Gemm op, GemmPacks packs) {
+  begin_kernel();
   const TilePlace<Tile> tile(op.M, op.N);
   const GemmOperands<T> at(op, tile.product);
   const int rows = static_cast<int>(op.M) - tile.m, columns = static_cast<int>(op.N) - tile.n;

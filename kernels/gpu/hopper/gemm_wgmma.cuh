@@ -203,6 +203,7 @@ template <class Config>
 __global__ void __launch_bounds__(Config::kThreads, 1)
     gemm_wgmma_tiles(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                      const __grid_constant__ TensorMap c, Gemm op, WgmmaShape shape) {
+  begin_kernel();
   auto& s = shared<typename Config::Storage>();
   if (threadIdx.x == Config::kThreads - 1) {  // a consumer: the producer must wait for it
     for (int stage = 0; stage < Config::kStages; ++stage) {

@@ -55,7 +55,10 @@ void thread_begins(Thread& thread) {
   thread.clock.slot = thread.rank;
   thread.clock.now = 1;
   thread.clock.home = opened;
+  thread.clock.awaits_previous = launch.programmatic;
 }
+
+void previous_kernel_awaited(Thread& thread) { thread.clock.awaits_previous = false; }
 
 void thread_runs(Thread* thread) { running = thread == nullptr ? nullptr : &thread->clock; }
 
@@ -94,6 +97,7 @@ void work_begins(std::uint64_t ticket, Thread& issuer, const char* what, bool as
   work.actor.works = from.works;
   work.actor.home = from.home;
   work.actor.async_proxy = async_proxy;
+  work.actor.awaits_previous = from.awaits_previous;
   work.actor.known = from.known;
   work.actor.fenced = from.fenced;
   advance(from);

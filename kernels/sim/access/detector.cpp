@@ -94,6 +94,7 @@ bool is_valid(const Cell* cells, std::size_t first, std::size_t last) {
 }
 
 void check_device(const Access& access) {
+  if (access.actor.awaits_previous) report_too_early(access);
   Cell* cells = device_shadow().cell(access.address);
   const std::size_t first = reinterpret_cast<std::uintptr_t>(access.address) % kCellBytes;
   const std::size_t last = first + access.bytes;

@@ -107,6 +107,13 @@ void report_foreign(const Access& access) {
                              static_cast<const void*>(access.address), line_of(access.where)));
 }
 
+void report_too_early(const Access& access) {
+  report(access,
+         fmt::format("too early: {}, before previous_kernel_wait(): in a programmatic launch "
+                     "the stream's previous kernel may still run",
+                     what_happens(access)));
+}
+
 void report_unwritten(const Access& access, std::size_t byte) {
   report(access, fmt::format("unwritten: {}; nobody has written byte {} of them so far",
                              what_happens(access), byte));

@@ -14,6 +14,8 @@ namespace convoy::sim::access {
 [[noreturn]] void report_outside(const Access& access, const std::optional<Allocation>& nearest);
 // Unless it is the doing of the library or of the simulator, inlined into the kernel.
 void report_foreign(const Access& access);
+// By a thread that has not waited for the stream's previous kernel.
+[[noreturn]] void report_too_early(const Access& access);
 // The byte of the access that nobody wrote.
 [[noreturn]] void report_unwritten(const Access& access, std::size_t byte);
 [[noreturn]] void report_misaligned(const Access& access, std::size_t alignment, const Site& site);

@@ -1,0 +1,21 @@
+# Every kernel under ROOT begins with begin_kernel(): one that did not could, launched programmatically, end
+# before its predecessor (kernels/gpu/ptx/dependency.cuh).
+#   cmake -DROOT=kernels/gpu -P first_statement.cmake
+file(GLOB_RECURSE files ${ROOT}/*.cu ${ROOT}/*.cuh)
+set(kernels 0)
+foreach(file ${files})
+  file(READ ${file} text)
+  string(REGEX REPLACE "//[^\n]*" "" text "${text}")
+  string(REPLACE ";" "," text "${text}")
+  string(REGEX MATCHALL "__global__ [^{]*{[^a-z_]*[a-z_]*" found "${text}")
+  foreach(kernel ${found})
+    math(EXPR kernels "${kernels} + 1")
+    if(NOT kernel MATCHES "{[ \n]*begin_kernel$")
+      message(SEND_ERROR "${file}: a kernel expects begin_kernel() as its first statement: ${kernel}")
+    endif()
+  endforeach()
+endforeach()
+if(kernels EQUAL 0)
+  message(FATAL_ERROR "no kernels under ${ROOT}")
+endif()
+message(STATUS "${kernels} kernels begin with begin_kernel()")
