@@ -12,7 +12,7 @@ Comparison& of(std::vector<Comparison>& all, const Row& row, const char* with) {
     return each.op == row.op && each.dtype == row.dtype && each.with == with;
   });
   if (found != all.end()) return *found;
-  return all.emplace_back(Comparison{.op = row.op, .dtype = row.dtype, .with = with});
+  return all.emplace_back(Comparison{row.op, row.dtype, with});
 }
 
 // The mean is a sum of logarithms until the end.

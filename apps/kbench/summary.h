@@ -13,10 +13,10 @@ namespace convoy::kbench {
 struct Comparison {
   std::string op;
   DType dtype = DType::f32;
-  std::string with;  // "vendor" or "copy"
+  std::string with = {};  // "vendor" or "copy"
   int problems = 0;
   double geometric_mean = 0, least = 0;
-  std::string least_at;  // pass and name of the problem
+  std::string least_at = {};  // pass and name of the problem
 };
 
 // Of the rows whose variant plan takes, in the order in which ops and dtypes first appear.
