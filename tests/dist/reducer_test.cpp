@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/models.h"
@@ -193,6 +196,8 @@ class SlowNet final : public nn::Module {
   std::vector<SlowLayer*> layers_;
 };
 
+// Other programs may have the cores, so the shortest of some times counts: sleeps in a row are
+// never shorter than their sum.
 TEST(Reducer, CommunicationAndBackwardShareTheTime) {
   constexpr int kLayers = 8;
   SlowNet net(kLayers);
@@ -201,12 +206,16 @@ TEST(Reducer, CommunicationAndBackwardShareTheTime) {
   RecordingCommunicator communicator(0, 2, kSlow);
   Reducer reducer(net, store, communicator, {{kKiB, kKiB}});
   ASSERT_EQ(reducer.buckets().size(), kLayers);
-  const auto start = std::chrono::steady_clock::now();
-  reducer.backward([&] { sum(net(zeros({1, 16}))).backward(); });
-  reducer.finish();
-  const auto took = std::chrono::steady_clock::now() - start;
-  EXPECT_GE(took, (kLayers + 1) * kSlow);      // the last bucket has nothing to hide behind
-  EXPECT_LT(took, (2 * kLayers - 3) * kSlow);  // one after the other: 2 kLayers
+  auto shortest = std::chrono::steady_clock::duration::max();
+  for (int time = 0; time < 5 && shortest >= (2 * kLayers - 3) * kSlow; ++time) {
+    store.zero_grad();
+    const auto start = std::chrono::steady_clock::now();
+    reducer.backward([&] { sum(net(zeros({1, 16}))).backward(); });
+    reducer.finish();
+    shortest = std::min(shortest, std::chrono::steady_clock::now() - start);
+  }
+  EXPECT_GE(shortest, (kLayers + 1) * kSlow);      // the last bucket has nothing to hide behind
+  EXPECT_LT(shortest, (2 * kLayers - 3) * kSlow);  // one after the other: 2 kLayers
 }
 
 }  // namespace
