@@ -32,6 +32,8 @@ std::unique_ptr<Communicator> nccl_communicator(Store& store, int rank, int worl
                                                 std::chrono::milliseconds timeout,
                                                 const std::string& prefix);
 
+// Whether this build can use it, where the library is found.
+bool nccl_is_built();
 // Why there is no NCCL: this build has none, or its library was not found. Empty where there is.
 std::string why_no_nccl();
 

@@ -3,6 +3,8 @@
 
 #include "apps/convoy/command.h"
 #include "apps/convoy/machine.h"
+#include "dist/nccl.h"
+#include "kernels/vendor/built.h"
 #include "kernels/vendor/library.h"
 #include "runtime/cuda_info.h"
 #include "runtime/device.h"
@@ -82,11 +84,19 @@ void check_environment() {
   }
 }
 
+bool is_built(const std::string& library) {
+  if (library == "cuBLASLt") return vendor::kHasCublasLt;
+  if (library == "cuDNN") return vendor::kHasCudnn;
+  return dist::nccl_is_built();
+}
+
 // Only cuda uses them: that one is missing is nothing wrong elsewhere.
 void check_libraries() {
   fmt::print("vendor libraries, looked for at run time\n");
   for (const VendorLibrary& library : vendor_libraries()) {
-    say(library.loaded, library.title, library.text);
+    const bool built = is_built(library.title);
+    say(library.loaded && built, library.title,
+        built ? library.text : "this build was made without it; here: " + library.text);
   }
 }
 
