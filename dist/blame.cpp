@@ -15,14 +15,20 @@ void Farewell::set(const PeerError& why) {
 std::string Farewell::words() const { return {text.data(), strnlen(text.data(), text.size())}; }
 
 // What a rank says of itself counts only if nobody has said anything of it.
+PeerError as_told(const Farewell& said, int by) {
+  if (said.culprit == by) return {by, said.words()};
+  return {said.culprit, fmt::format("{}, says rank {}", said.words(), by)};
+}
+
 PeerError find_culprit(PeerError suspicion, int rank, int world_size, const Listen& listen) {
   const Patience::Clock::time_point deadline = Patience::Clock::now() + kGrace;
   for (int hops = 0; hops < world_size; ++hops) {
     const int peer = suspicion.culprit;
     const Farewell* const said = peer == rank ? nullptr : listen(peer, deadline);
     if (said == nullptr || said->culprit < 0 || said->culprit >= world_size) break;
-    if (said->culprit == peer) return hops == 0 ? PeerError(peer, said->words()) : suspicion;
-    suspicion = {said->culprit, fmt::format("{}, says rank {}", said->words(), peer)};
+    if (said->culprit == peer && hops > 0) return suspicion;
+    suspicion = as_told(*said, peer);
+    if (suspicion.culprit == peer) return suspicion;
   }
   return suspicion;
 }

@@ -28,6 +28,9 @@ struct Farewell {
   std::string words() const;
 };
 
+// What `by` has said, as another rank passes it on: whom it blames, in its words.
+PeerError as_told(const Farewell& said, int by);
+
 // How long one that suspects a silent rank listens whether that one waits for a third, and how long
 // one that leaves waits for the others to leave too.
 inline constexpr std::chrono::milliseconds kGrace{500};

@@ -175,9 +175,7 @@ PeerError Peers::hear_others(const PeerError& suspicion) {
     if (peer == rank_ || peer == suspicion.culprit) continue;
     const Farewell* const said = await_farewell(peer, deadline);
     if (said == nullptr || said->culprit == suspicion.culprit || said->culprit == rank_) continue;
-    return {said->culprit, said->culprit == peer
-                               ? said->words()
-                               : fmt::format("{}, says rank {}", said->words(), peer)};
+    return as_told(*said, peer);
   }
   return suspicion;
 }
