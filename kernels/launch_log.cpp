@@ -35,10 +35,6 @@ std::atomic<bool>& waiting() {
   static std::atomic<bool> on = says_yes("CONVOY_SYNC");
   return on;
 }
-std::atomic<bool>& programmatic() {
-  static std::atomic<bool> on = says_yes("CONVOY_PROGRAMMATIC");
-  return on;
-}
 
 }  // namespace
 
@@ -63,8 +59,11 @@ std::string last_launches(const Device& device) {
 
 bool launches_wait() { return waiting().load(std::memory_order_relaxed); }
 void set_launches_wait(bool on) { waiting() = on; }
-bool launches_are_programmatic() { return programmatic().load(std::memory_order_relaxed); }
-void set_launches_programmatic(bool on) { programmatic() = on; }
+
+bool launches_are_programmatic() {
+  static const bool on = says_yes("CONVOY_PROGRAMMATIC");
+  return on;
+}
 
 std::string text_of_the_end(const Device& device) {
   return fmt::format(

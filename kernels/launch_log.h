@@ -25,10 +25,9 @@ void set_launches_wait(bool on);
 
 // Whether kernels are launched so that the next one may begin while the last one's end is still
 // under way: programmatic dependent launch, from compute capability 9.0 on. CONVOY_PROGRAMMATIC=1
-// says so from the start. On the simulator kernels run one after another; there, in the preset
+// says so. On the simulator kernels run one after another; there, in the preset
 // simcheck, what a kernel does before it has waited for the previous one is an error.
 bool launches_are_programmatic();
-void set_launches_programmatic(bool on);
 
 // A cudaError_t after which the device is of no use to this process: a kernel went wrong, or the
 // hardware did.

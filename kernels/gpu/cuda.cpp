@@ -119,7 +119,8 @@ void launch_kernel(const LaunchConfig& config, const void* kernel, void** argume
     attributes[count].val.clusterDim = {static_cast<unsigned>(config.cluster), 1, 1};
     ++count;
   }
-  if (config.programmatic && !config.resident) {
+  // Older devices have no such launch.
+  if (config.programmatic && !config.resident && compute_capability(config.stream.device) >= 90) {
     attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[count].val.programmaticStreamSerializationAllowed = 1;
     ++count;
