@@ -6,12 +6,11 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 
 #include "kernels/gpu/current_device.h"
+#include "kernels/gpu/shared_consent.h"
 #include "kernels/launch_log.h"
 
 namespace convoy::on_cuda {
@@ -43,17 +42,13 @@ const char* name_of(const void* kernel) {
   return at->second.c_str();
 }
 
-// More than 48 KB of dynamic shared memory needs the kernel's consent, once on each device.
 void allow_shared_bytes(const LaunchConfig& config, const void* kernel) {
-  constexpr std::size_t kWithoutAsking = 48 << 10;
-  if (config.shared_bytes <= kWithoutAsking) return;
-  static std::mutex mutex;
-  static std::set<std::tuple<const void*, std::size_t, int>> asked;
-  const std::lock_guard lock(mutex);
-  if (!asked.emplace(kernel, config.shared_bytes, config.stream.device.index).second) return;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(config.shared_bytes)),
-        "allowing a kernel's shared memory");
+  static SharedConsent consent;
+  consent.want(kernel, config.stream.device.index, config.shared_bytes, [&] {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(config.shared_bytes)),
+          "allowing a kernel's shared memory");
+  });
 }
 
 void check_launch(cudaError_t status, const char* doing, const LaunchConfig& c, const char* name) {
