@@ -26,24 +26,24 @@ cudaDataType cuda_type(DType dtype) {
   return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 
-// Statistics are ours alone. The library's bias has the result's dtype, and it adds one matrix: the
-// residual or what was in c.
+std::uint32_t alignment_of(const void* place) {
+  const auto address = reinterpret_cast<std::uintptr_t>(place) | kAlignment;
+  return static_cast<std::uint32_t>(address & (~address + 1));
+}
+
+// Statistics are ours alone. The library's bias has the result's dtype, its epilogue reads it in
+// packs whose alignment no preference names, and it adds one matrix: the residual or what was in c.
 bool suits(const Gemm& op) {
   const Epilogue& e = op.epilogue;
   if (op.batch * op.M * op.N * op.K == 0 || e.statistics.mean != nullptr) return false;
   if (statistics_dtype(op.dtype) != DType::f32) return false;
   if (e.residual != nullptr && op.accumulate) return false;
-  return e.bias == nullptr || out_dtype(op) == op.dtype;
+  return e.bias == nullptr || (out_dtype(op) == op.dtype && alignment_of(e.bias) >= 16);
 }
 
 // The matrix that is added, laid out like c.
 const void* addend(const Gemm& op) {
   return op.epilogue.residual != nullptr ? op.epilogue.residual : op.c;
-}
-
-std::uint32_t alignment_of(const void* place) {
-  const auto address = reinterpret_cast<std::uintptr_t>(place) | kAlignment;
-  return static_cast<std::uint32_t>(address & (~address + 1));
 }
 
 // One product in the library's words; what differs between ops of one key is set by run.

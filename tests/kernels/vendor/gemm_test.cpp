@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "kernels/half.h"
 #include "tests/kernels/gpu/gemm_check.h"
 #include "tests/support/gpu_case.h"
 
@@ -58,7 +59,7 @@ TEST(VendorGemm, HalvesMayHaveAnF32Result) {
 
 // Addresses stand for operands: nothing is read.
 Gemm plain(std::int64_t M, std::int64_t N, std::int64_t K, DType dtype = DType::f32) {
-  static unsigned char memory[4096];
+  alignas(64) static unsigned char memory[4096];
   return dense_gemm(M, N, K, memory, false, memory, false, memory, dtype);
 }
 
@@ -77,6 +78,10 @@ TEST(VendorGemm, ListsNothingForWhatTheLibraryLacks) {
   op.out_dtype = DType::f32, op.epilogue.bias = op.a;  // its bias has the result's dtype
   EXPECT_TRUE(vendor::variants(op, kCuda, 8).empty());
   EXPECT_THROW(vendor::plan(op, kCuda, "vendor"), Error);
+  op = plain(8, 8, 8, DType::f16), op.epilogue.bias = static_cast<const F16*>(op.a) + 8;
+  EXPECT_FALSE(vendor::variants(op, kCuda, 8).empty());
+  op.epilogue.bias = static_cast<const F16*>(op.a) + 1;  // what its epilogue takes is in packs
+  EXPECT_TRUE(vendor::variants(op, kCuda, 8).empty());
   op = plain(8, 8, 8), op.epilogue.residual = op.a, op.accumulate = true;
   EXPECT_TRUE(vendor::variants(op, kCuda, 8).empty());
   float mean = 0;
