@@ -94,7 +94,9 @@ Rules rules_for(DType dtype) {
   Rules rules;
   if (!nondeterministic_allowed) rules.push_back(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
   if (dtype == DType::f32) {
-    rules.push_back(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
+    // On tensor cores f32 is TF32.
+    rules.insert(rules.end(),
+                 {CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS, CUDNN_NUMERICAL_NOTE_TENSOR_CORE});
   } else {
     rules.insert(
         rules.end(),

@@ -12,8 +12,8 @@
 #include "kernels/vendor/graphs.h"
 #include "kernels/vendor/library.h"
 
-// cuDNN's engines keep memory until they are unloaded at the program's end, out of sight of a search
-// for leaks. AddressSanitizer asks here whether to make one.
+// cuDNN's engines keep memory until they are unloaded at the program's end, out of sight of a
+// search for leaks. AddressSanitizer asks here whether to make one.
 extern "C" int __lsan_is_turned_off() { return 1; }
 
 namespace convoy::vendor {
@@ -230,6 +230,18 @@ TEST_F(CudnnGraph, NondeterministicEnginesAreLeftOutUnlessAllowed) {
   EXPECT_FALSE(excludes(rules_for(DType::f32)));
   allow_nondeterministic(false);
   EXPECT_TRUE(excludes(rules_for(DType::bf16)));
+}
+
+// On tensor cores f32 is TF32: ten bits. Both notes stand for it.
+TEST_F(CudnnGraph, F32StaysF32) {
+  const Rules rules = rules_for(DType::f32);
+  for (const auto note :
+       {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}) {
+    EXPECT_NE(std::find(rules.begin(), rules.end(), note), rules.end());
+  }
+  const Rules of_halves = rules_for(DType::f16);
+  EXPECT_EQ(std::find(of_halves.begin(), of_halves.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
+            of_halves.end());
 }
 
 TEST_F(CudnnGraph, WhatIsOursAloneHasNoGraph) {
