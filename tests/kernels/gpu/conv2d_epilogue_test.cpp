@@ -5,6 +5,7 @@
 
 #include "kernels/conv2d.h"
 #include "kernels/gpu/ladders.h"
+#include "kernels/vendor/names.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/conv2d.h"
 
@@ -18,11 +19,19 @@ struct Terms {
 };
 Terms terms(int bits) { return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0}; }
 
-// `behind`: elements between where the residual's memory begins and its first one.
+// Of the variants that take the op ours, or the library's, which depend on its terms and addresses.
+std::vector<const char*> variants_of(const Conv2dForward& op, bool of_vendor) {
+  std::vector<const char*> found = variants(op, case_device());
+  std::erase_if(found, [&](const char* rung) { return vendor::is_vendor(rung) != of_vendor; });
+  return found;
+}
+
+// `rung` null: every one of the vendor's library. `behind`: elements between where the residual's
+// memory begins and its first one.
 void check(const Conv2dGeometry& g, DType dtype, Terms t, const char* rung,
            std::int64_t behind = 0) {
   SCOPED_TRACE(::testing::Message()
-               << rung << " bias " << t.bias << " residual " << t.residual << " relu " << t.relu);
+               << "bias " << t.bias << " residual " << t.residual << " relu " << t.relu);
   const auto x = random_doubles(dtype, g.input_shape().count(), 1);
   const auto weight = random_doubles(dtype, g.weight_shape().count(), 2);
   const auto bias = random_doubles(dtype, g.K, 3);
@@ -35,20 +44,23 @@ void check(const Conv2dGeometry& g, DType dtype, Terms t, const char* rung,
   op.epilogue = {.bias = t.bias ? dbias.data() : nullptr,
                  .residual = t.residual ? dresidual.as<std::byte>() + bytes : nullptr,
                  .activation = t.relu ? Activation::relu : Activation::none};
-  const Plan plan = plan_variant(op, case_device(), rung);
-  const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
-  run(op, plan, workspace.data(), Stream{case_device()});
-
   Values want = reference::conv2d_forward(g, x, weight, t.bias ? bias : Values{});
   for (std::size_t i = 0; i < want.size(); ++i) {
     if (t.residual) want[i] += residual[i + static_cast<std::size_t>(behind)];
     if (t.relu) want[i] = std::max(want[i], 0.0);
   }
-  expect_close(y, want, sum_bound(static_cast<double>(g.R * g.S * g.C / g.groups) + 2), "y");
+  const Bound bound = sum_bound(static_cast<double>(g.R * g.S * g.C / g.groups) + 2);
+  for (const char* name : rung != nullptr ? std::vector{rung} : variants_of(op, true)) {
+    SCOPED_TRACE(name);
+    const Plan plan = plan_variant(op, case_device(), name);
+    const DeviceArray workspace(DType::u8, static_cast<std::int64_t>(plan.workspace_bytes));
+    run(op, plan, workspace.data(), Stream{case_device()});
+    expect_close(y, want, bound, "y");
+  }
 }
 
 std::vector<const char*> rungs_for(const Conv2dGeometry& g, DType dtype) {
-  return variants(Conv2dForward{g, nullptr, nullptr, nullptr, dtype}, case_device());
+  return variants_of({g, nullptr, nullptr, nullptr, dtype}, false);
 }
 
 struct Case {
@@ -73,6 +85,17 @@ GPU_CASE(Conv2dEpilogue, EveryTermOnEveryRung) {
       for (const char* rung : rungs_for(g, dtype)) {
         for (const int bits : {2, 5, 7}) check(g, dtype, terms(bits), rung);
       }
+    }
+  });
+}
+
+GPU_CASE(Conv2dEpilogue, EveryTermByTheVendorsLibrary) {
+  for_each_dtype([](DType dtype) {
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(to_text(c.x) + " by " + to_text(c.weight));
+      const Conv2dGeometry g = conv2d_geometry(c.x, c.weight, c.options);
+      for (int bits = 0; bits < 8; ++bits) check(g, dtype, terms(bits), nullptr);
+      check(g, dtype, terms(2), nullptr, 1);
     }
   });
 }
