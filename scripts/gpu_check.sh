@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # Checks and measures this build on this machine, stage by stage, and leaves a JSON file per stage.
 #   ./gpu_check.sh [flags] [stage...]      in a bundle (scripts/bundle.sh), or scripts/gpu_check.sh after a build
-# Stages, in this order; each keeps to --limit seconds, catches its failures, and can be called alone:
+# Stages, in this order, what tells most first; each keeps to --limit seconds, catches its failures, and can be called alone:
 #   devices      what is there: driver, GPU, libraries
-#   tests        every test; on cuda those that know a GPU run on it
 #   conformance  each instruction on the GPU beside its meaning on the simulator
-#   sanitizer    compute-sanitizer over the kernels' tests, where it is installed
+#   tests        every test; on cuda those that know a GPU, on it
 #   kernels      kbench: gemm, memory-bound kernels, batch_norm
 #   layers       kbench: convolutions of resnet50 and of the CIFAR recipe
 #   training     lenet5 and resnet20: eager, graph, half precision, and the same run twice
-#   ranks        2 and 4 ranks on the one GPU (nccl_one_gpu.sh)
 #   baselines    the same measurements by PyTorch, where python3 has it (baselines/)
+#   ranks        2 and 4 ranks on the one GPU (nccl_one_gpu.sh)
+#   sanitizer    compute-sanitizer over the kernels' tests, where it is installed
 # Flags:
 #   --device cuda|sim|cpu   (cuda)    sim and cpu are for a rehearsal without a GPU
 #   --out DIR               (gpu_check-results)    a STAGE.json each, summary.txt, and logs/
 #   --data DIR              folder with mnist/ and cifar10/; else $CONVOY_DATA, data/ here or beside here
 #   --limit SECONDS         (570)     of each stage
+#   --total SECONDS         of all of them: a stage for which nothing is left does not begin
+#   --pack FILE             all of --out in one .tar.gz, written after each stage
 #   --programs DIR          (bin/ here, else build/release/bin)    whose convoy, kbench and tests are run
 #   --quick                 a little of everything, in a minute
 # Exit code: 0 every stage is good, 1 one is not, 2 bad use.
@@ -23,11 +25,11 @@ set -uo pipefail
 export LC_ALL=C OMP_WAIT_POLICY=passive
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-all_stages=(devices tests conformance sanitizer kernels layers training ranks baselines)
+all_stages=(devices conformance tests kernels layers training baselines ranks sanitizer)
 device=cuda
 out=gpu_check-results
 data=${CONVOY_DATA:-}
-limit=570
+limit=570 total="" pack=""
 quick="" bin=""
 stages=()
 usage() { echo "gpu_check: $1; --help tells more" >&2; exit 2; }
@@ -35,13 +37,15 @@ while [ $# -gt 0 ]; do
   case $1 in
     --help | -h) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
     --quick) quick=yes; shift; continue ;;
-    --device | --out | --data | --limit | --programs) [ $# -gt 1 ] || usage "$1 expects a value" ;;
+    --device | --out | --data | --limit | --total | --pack | --programs) [ $# -gt 1 ] || usage "$1 expects a value" ;;
   esac
   case $1 in
     --device) device=$2; shift 2 ;;
     --out) out=$2; shift 2 ;;
     --data) data=$2; shift 2 ;;
     --limit) limit=$2; shift 2 ;;
+    --total) total=$2; shift 2 ;;
+    --pack) pack=$2; shift 2 ;;
     --programs) bin=$2; shift 2 ;;
     -*) usage "unknown flag $1" ;;
     *) stages+=("$1"); shift ;;
@@ -49,6 +53,7 @@ while [ $# -gt 0 ]; do
 done
 case $device in cuda | sim | cpu) ;; *) usage "--device expects cuda, sim or cpu, found '$device'" ;; esac
 [[ $limit =~ ^[1-9][0-9]*$ ]] || usage "--limit expects seconds, found '$limit'"
+[[ ${total:=1000000} =~ ^[1-9][0-9]*$ ]] || usage "--total expects seconds, found '$total'"
 [ ${#stages[@]} -gt 0 ] || stages=("${all_stages[@]}")
 for stage in "${stages[@]}"; do
   [[ " ${all_stages[*]} " == *" $stage "* ]] || usage "unknown stage '$stage', expected some of: ${all_stages[*]}"
@@ -66,6 +71,7 @@ ls "$tests"/test_* >/dev/null 2>&1 || tests=$bin
 export CONVOY_PROGRAM=$bin/convoy KBENCH_PROGRAM=$bin/kbench CONVOY_GPU_CHECK=$here/gpu_check.sh
 mkdir -p "$out/logs" || usage "cannot write to '$out'"
 out=$(cd "$out" && pwd)
+[ -z "$pack" ] || { mkdir -p "$(dirname "$pack")" && pack=$(cd "$(dirname "$pack")" && pwd)/$(basename "$pack"); } || usage "cannot write to '$pack'"
 for folder in "$data" "$here/data" "$here/../data"; do
   [ -n "$folder" ] && [ -d "$folder" ] && { data=$(cd "$folder" && pwd); break; }
 done
@@ -103,7 +109,12 @@ smi() { command -v nvidia-smi >/dev/null && timeout 20 nvidia-smi --query-gpu="$
 gpu_name=$(smi name) driver=$(smi driver_version)
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
-left() { awk -v a="$stage_begin" -v b="$(now)" -v l="$limit" 'BEGIN { r = int(l - (b - a)); print (r > 0 ? r : 0) }'; }
+# Seconds that the stage has left, of its own and of all.
+left() {
+  awk -v a="$stage_begin" -v b="$(now)" -v l="$limit" -v c="$run_begin" -v t="$total" \
+    'BEGIN { r = l - (b - a); q = t - (b - c); r = int(r < q ? r : q); print (r > 0 ? r : 0) }'
+}
+run_begin=$(now)
 
 # run SECONDS LOG COMMAND...: within what is left of the stage. Sets rc (124: out of time) and seconds.
 run() {
@@ -135,6 +146,7 @@ write_stage() {
   } >"$out/$1.json.part" && mv "$out/$1.json.part" "$out/$1.json"
   verdicts[$1]=$2
   times[$1]=$(since "$stage_begin")
+  echo "gpu_check: $1, ${times[$1]} s: $2" >&2
 }
 
 # ---- stages ----
@@ -154,10 +166,29 @@ stage_devices() {
   write_stage devices "$verdict" "\"devices\":$devices,\"doctor\":$lines,\"nvidia_smi\":$(lines_of "$last_log")"
 }
 
-# Each suite in a process of its own: after a CUDA error a process has no device any more.
+# What a test program's log says went wrong.
+problems_of() {  # LOG
+  grep -E '^\[  FAILED  \].* ms\)$|: Failure|expected|terminate|[Ee]rror|exception' "$1" | cut -c1-600 | head -n 12 >"$scratch/problems"
+  lines_of "$scratch/problems"
+}
+# A CUDA error leaves the process no device, and what comes after fails as well. So each test that has not passed runs
+# again by itself, and waits for each launch: the error is its own then, and names the kernel.
+# run_alone PROGRAM SUITE TESTS LOG: sets alone, a list.
+run_alone() {
+  local program=$1 suite=$2 test until=$((SECONDS + 90)) alone_list=()
+  for test in $3; do
+    grep -qF -e "[       OK ] $test (" -e "[  SKIPPED ] $test (" "$4" && continue
+    [ ${#alone_list[@]} -lt 24 ] && [ $SECONDS -lt $until ] && [ "$(left)" -gt 30 ] || break
+    CONVOY_SYNC=1 run 30 "tests-$program-${suite//\//_}alone-${#alone_list[@]}" "$tests/$program" --gtest_filter="$test" --gtest_color=no
+    alone_list+=("{\"test\":$(quoted "$test"),\"exit\":$rc,\"problems\":$([ $rc -eq 0 ] && echo '[]' || problems_of "$last_log")}")
+  done
+  alone=",\"alone\":[$(joined ${alone_list[@]+"${alone_list[@]}"})]"
+}
+
+# Each suite in a process of its own, so that one that crashes or hangs takes no other with it.
 # run_suites PROGRAM FILTER: adds to suites, passed, failed, skipped.
 run_suites() {
-  local program=$1 filter=$2 suite ok bad skip problems listed
+  local program=$1 filter=$2 suite ok bad skip problems listed names log alone suite_rc
   [ -x "$tests/$program" ] || { suites+=("{\"program\":$(quoted "$program"),\"text\":\"not in this build\"}"); return; }
   run 60 "tests-$program-list" "$tests/$program" --gtest_list_tests --gtest_filter="$filter"
   if [ $rc -ne 0 ]; then
@@ -165,25 +196,27 @@ run_suites() {
     suites+=("{\"program\":$(quoted "$program"),\"failed\":1,\"exit\":$rc,\"problems\":$(lines_of "$last_log")}")
     return
   fi
-  listed=$(sed -n 's/^\([^ ].*\.\)\( .*\)*$/\1/p' "$last_log" | sort -u)
-  for suite in $listed; do
-    # Of a filter that names tests, those of this suite.
+  # Lines of "Suite. Suite.Test".
+  listed=$(awk '/^[^ ]/ { suite = $1; next } { print suite, suite $1 }' "$last_log")
+  for suite in $(awk '{ print $1 }' <<<"$listed" | sort -u); do
+    names=$(awk -v s="$suite" '$1 == s { print $2 }' <<<"$listed")
     local chosen="$suite*"
-    [ "$filter" != '*' ] && chosen=$filter
+    [ "$filter" != '*' ] && chosen=$(paste -s -d : <<<"$names")
     run "$suite_limit" "tests-$program-${suite//\//_}" "$tests/$program" --gtest_filter="$chosen" --gtest_color=no
-    ok=$(grep -c '^\[       OK \]' "$last_log")
-    bad=$(grep '^\[  FAILED  \]' "$last_log" | grep -c ' ms)$')
-    skip=$(grep '^\[  SKIPPED \]' "$last_log" | grep -c ' ms)$')
-    problems=$(grep -E '^\[  FAILED  \].* ms\)$|: Failure|expected|terminate|error' "$last_log" | head -n 12 >"$scratch/problems"; lines_of "$scratch/problems")
-    if [ $rc -ne 0 ]; then
+    log=$last_log suite_rc=$rc problems="[]" alone=""
+    ok=$(grep -c '^\[       OK \]' "$log")
+    bad=$(grep '^\[  FAILED  \]' "$log" | grep -c ' ms)$')
+    skip=$(grep '^\[  SKIPPED \]' "$log" | grep -c ' ms)$')
+    local took=$seconds
+    if [ $suite_rc -ne 0 ]; then
       # One that crashed or ran out of time has failed, though it did not say so.
       [ "$bad" -eq 0 ] && bad=1
-      echo "gpu_check:   $program $suite failed (exit $rc)" >&2
-    else
-      problems="[]"
+      problems=$(problems_of "$log")
+      echo "gpu_check:   $program $suite failed (exit $suite_rc)" >&2
+      [ "$device" = cuda ] && [ "$names" != "${names%[[:space:]]*}" ] && run_alone "$program" "$suite" "$names" "$log"
     fi
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-    suites+=("{\"program\":$(quoted "$program"),\"suite\":$(quoted "${suite%.}"),\"passed\":$ok,\"failed\":$bad,\"skipped\":$skip,\"exit\":$rc,\"seconds\":$seconds,\"problems\":$problems}")
+    suites+=("{\"program\":$(quoted "$program"),\"suite\":$(quoted "${suite%.}"),\"passed\":$ok,\"failed\":$bad,\"skipped\":$skip,\"exit\":$suite_rc,\"seconds\":$took,\"problems\":$problems$alone}")
   done
 }
 write_tests() {  # NAME
@@ -197,9 +230,14 @@ write_tests() {  # NAME
 stage_tests() {
   local programs program
   suites=() passed=0 failed=0 skipped=0 suite_limit=240
+  local -A filters=()
   if [ "$device" = cuda ]; then
     export CONVOY_TEST_DEVICE=cuda
+    suite_limit=90
     programs=(test_gpu_kernels test_train_step test_nn_sim test_runtime_sim)
+    # The other suites there are about the simulator alone.
+    filters=([test_train_step]='*/cuda' [test_nn_sim]='-SimFusion.*:SimTraffic.*'
+      [test_runtime_sim]='HalfParameters.*:Conv2dNormAct.*:SynchronisedBatchNorm.*')
   elif [ "$device" = sim ]; then
     programs=(test_sim test_gpu_kernels test_runtime_sim test_train_step test_nn_sim)
   else
@@ -211,14 +249,14 @@ stage_tests() {
       *) run_suites test_gpu_kernels 'GemmLadder.Slivers' ;;
     esac
   else
-    for program in "${programs[@]}"; do run_suites "$program" '*'; done
+    for program in "${programs[@]}"; do run_suites "$program" "${filters[$program]:-*}"; done
   fi
   unset CONVOY_TEST_DEVICE
   write_tests tests must
 }
 
 stage_conformance() {
-  suites=() passed=0 failed=0 skipped=0 suite_limit=$limit
+  suites=() passed=0 failed=0 skipped=0 suite_limit=150
   if [ ! -x "$tests/test_cuda" ]; then
     write_stage conformance "good: nothing to run here: built without nvcc" ""
     return
@@ -341,7 +379,7 @@ same() {
 }
 
 stage_training() {
-  runs=() facts=() bad="" train_limit=240
+  runs=() facts=() bad="" train_limit=150
   local digits graph=() eager=() cifar=()
   "$bin/convoy" train --help 2>/dev/null | grep -q -- '--cuda-graph' && [ "$device" != cpu ] && graph=(--cuda-graph) eager=(--no-cuda-graph)
   if [ "$device" != cuda ] || [ -n "$quick" ] || [ ! -d "$data/mnist" ]; then
@@ -423,10 +461,11 @@ summary() {
 for stage in "${stages[@]}"; do
   stage_begin=$(now)
   echo "gpu_check: $stage" >&2
-  "stage_$stage"
+  if [ "$(left)" -gt 0 ]; then "stage_$stage"; else write_stage "$stage" "bad: not begun: the $total seconds of --total were over" ""; fi
   [ -n "${verdicts[$stage]:-}" ] || write_stage "$stage" "bad: the stage broke off" ""
   [[ ${verdicts[$stage]} == good* ]] || code=1
   summary >"$out/summary.txt"
+  [ -z "$pack" ] || { tar -czf "$pack.part" -C "$out" . && mv "$pack.part" "$pack"; } || code=1
 done
 summary
 exit $code

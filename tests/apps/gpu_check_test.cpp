@@ -94,9 +94,64 @@ TEST(GpuCheck, WhatFailsOrHangsIsSaidAndTheRestGoesOn) {
             std::string::npos);
 }
 
+// After a CUDA error a process fails whatever comes: alone C still fails, and says where, and D
+// does not.
+TEST(GpuCheck, OnAGpuWhatHasNotPassedRunsAgainAlone) {
+  const Folder folder;
+  fs::copy_file(script(), folder / "gpu_check.sh");
+  fake(folder, "bin/convoy", "exit 0");
+  fake(folder, "tests/test_gpu_kernels",
+       "case $1 in\n"
+       "--gtest_list_tests) printf 'Bad.\\n  B  # of 1\\n  C\\n  D\\n' ;;\n"
+       "--gtest_filter=Bad.C) echo \"Error of the kernel, sync $CONVOY_SYNC\"; exit 1 ;;\n"
+       "--gtest_filter=Bad.D) echo '[       OK ] Bad.D (0 ms)' ;;\n"
+       "*) echo '[       OK ] Bad.B (0 ms)'; echo '[  FAILED  ] Bad.C (1 ms)'\n"
+       "  echo '[  FAILED  ] Bad.D (1 ms)'; exit 1 ;;\n"
+       "esac");
+  // Of these programs only suites that know a GPU, each test once.
+  fake(folder, "tests/test_nn_sim",
+       "case $1$2 in\n"
+       "--gtest_list_tests--gtest_filter=-SimFusion.*:SimTraffic.*)\n"
+       "  printf 'Ema.\\n  A\\n  B\\nOther.\\n  A\\n' ;;\n"
+       "--gtest_filter=Ema.A:Ema.B--gtest_color=no) echo '[       OK ] Ema.A (0 ms)' ;;\n"
+       "--gtest_filter=Other.A--gtest_color=no) echo '[       OK ] Other.A (0 ms)' ;;\n"
+       "*) exit 1 ;;\n"
+       "esac");
+  const Outcome run =
+      run_script(folder, "./gpu_check.sh --device cuda --out results tests >\"$out\" 2>\"$err\"");
+  EXPECT_EQ(run.code, 1) << run.out << run.err;
+  const nlohmann::json tests = stage(folder, "tests");
+  EXPECT_EQ(tests["verdict"], "bad: 3 passed, 2 failed, 0 skipped") << tests;
+  const nlohmann::json alone = tests["suites"][0]["alone"];
+  ASSERT_EQ(alone.size(), 2u) << tests;
+  EXPECT_EQ(alone[0]["test"], "Bad.C");
+  EXPECT_EQ(alone[0]["problems"][0], "Error of the kernel, sync 1");
+  EXPECT_EQ(alone[1]["test"], "Bad.D");
+  EXPECT_EQ(alone[1]["exit"], 0);
+}
+
+TEST(GpuCheck, KeepsToItsTotalTimeAndPacksWhatThereIs) {
+  const Folder folder;
+  fs::copy_file(script(), folder / "gpu_check.sh");
+  fake(folder, "bin/convoy", "[ \"$1\" = devices ] && echo 'cpu  a machine'; sleep 2");
+  fake(folder, "bin/kbench", "sleep 60");
+  const Outcome run =
+      run_script(folder,
+                 "./gpu_check.sh --device cpu --total 3 --pack sent/all.tar.gz --out "
+                 "results devices kernels >\"$out\" 2>\"$err\"\n"
+                 "tar -xzf sent/all.tar.gz -C sent");
+  EXPECT_NE(run.err.find("gpu_check: devices, "), std::string::npos) << run.err;
+  EXPECT_EQ(stage(folder, "kernels")["verdict"],
+            "bad: not begun: the 3 seconds of --total were over");
+  EXPECT_EQ(read_file(folder / "sent/kernels.json"), read_file(folder / "results/kernels.json"));
+  EXPECT_TRUE(fs::exists(folder / "sent/summary.txt"));
+  EXPECT_TRUE(fs::exists(folder / "sent/logs/devices.log"));
+}
+
 TEST(GpuCheck, BadUseIsOneLineAndExitsWithTwo) {
   const Folder folder;
-  for (const char* arguments : {"polish", "--device tpu", "--limit soon", "--out", "--colour"}) {
+  for (const char* arguments :
+       {"polish", "--device tpu", "--limit soon", "--total 0", "--out", "--colour"}) {
     const Outcome run = gpu_check(folder, arguments);
     EXPECT_EQ(run.code, 2) << arguments;
     EXPECT_EQ(run.err.find("gpu_check: "), 0u) << run.err;
