@@ -2,7 +2,8 @@
 #pragma once
 // Ranks with a GPU each, by NCCL. Operations run on a stream of the communicator's own, after what
 // the caller's stream has been given, and Work::wait() holds the caller's stream, not the host.
-// Captured into a graph they are part of it, and run at each replay.
+// Captured into a graph they are part of it, and run at each replay; the graph must go before the
+// communicator, whose end waits for it (NCCL 2.26 and later).
 //
 // What differs from Gloo:
 // - sums are taken in an order of NCCL's choice, along its rings or trees; the same one each time
