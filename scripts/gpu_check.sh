@@ -313,7 +313,7 @@ bench() {
   [ "$budget" -gt "$most" ] && budget=$most
   # kbench stops by itself before its time is over; timeout is for one that hangs.
   run $((most + 30)) "kbench-$name" "$bin/kbench" "$@" --device "$device" --json "$scratch/$name.json" \
-    --max-total-seconds "$((budget > 20 ? budget - 15 : 1))"
+    --max-total-seconds "$((budget > 60 ? budget - 15 : budget * 3 / 4 + 1))"
   if [ -s "$scratch/$name.json" ]; then parts+=("$(quoted "$name"):$(cat "$scratch/$name.json")"); fi
   [ $rc -eq 0 ] || bad="$bad; $name: exit $rc, $(grep -cE ' (wrong|failed) ' "$last_log") wrong or failed"
   [ -s "$scratch/$name.json" ] || bad="$bad; $name left no result: $(tail -n 1 "$last_log" | cut -c1-200)"
