@@ -73,6 +73,20 @@ std::string file_of(const void* symbol, const std::string& asked) {
   return known ? info.dli_fname : asked;
 }
 
+// cuDNN compiles some of its engines with NVRTC, which asks the loader for a library of its own by
+// name alone. The loader does not look into Python's wheels: there it must be loaded beforehand, as
+// PyTorch does.
+void load_compilers_library(const fs::path& file) {
+  const fs::path wheels = file.parent_path().parent_path().parent_path();
+  for (const char* wheel : {"cu13", "cuda_nvrtc"}) {
+    std::error_code error;  // no such wheel: nothing to load
+    for (const auto& entry : fs::directory_iterator(wheels / wheel / "lib", error)) {
+      if (!entry.path().filename().string().starts_with("libnvrtc-builtins.so.")) continue;
+      dlopen(entry.path().c_str(), RTLD_NOW | RTLD_LOCAL);
+    }
+  }
+}
+
 // cuBLASLt, cuDNN 9 and NCCL number their versions alike: 91900 is 9.19.0.
 std::size_t version_number(const LibraryKind& kind, void* symbol) {
   if (kind.version_symbol != "ncclGetVersion") {
@@ -131,6 +145,7 @@ bool Library::take(const LibraryKind& kind, const std::string& file) {
   handle_ = handle;
   version_ = version;
   file_ = file_of(symbol, file);
+  load_compilers_library(file_);
   why_.clear();
   return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/vendor/library.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -114,6 +115,21 @@ TEST(VendorLibrary, IsFoundInAPythonWheel) {
   const Library library(fake_kind());
   ASSERT_TRUE(library.loaded()) << library.why();
   EXPECT_EQ(library.file(), (lib / "libconvoyfake.so.3").string());
+}
+
+// By its name alone, as NVRTC asks for it.
+TEST(VendorLibrary, AWheelsCompilerFindsItsLibrary) {
+  const testing::TemporaryFolder folder;
+  const fs::path lib = folder.path() / "nvidia/cudnn/lib",
+                 beside = folder.path() / "nvidia/cu13/lib";
+  fs::create_directories(lib);
+  fs::create_directories(beside);
+  fs::copy_file(CONVOY_FAKE_LIBRARY, lib / "libconvoyfake.so.3");
+  fs::copy_file(CONVOY_NAMED_FAKE_LIBRARY, beside / "libnvrtc-builtins.so.0.0");
+  EXPECT_EQ(dlopen("libnvrtc-builtins.so.0.0", RTLD_NOW), nullptr);
+  const Environment path("CONVOY_FAKE_PATH", (lib / "libconvoyfake.so.3").string());
+  ASSERT_TRUE(Library(fake_kind()).loaded());
+  EXPECT_NE(dlopen("libnvrtc-builtins.so.0.0", RTLD_NOW), nullptr);
 }
 
 TEST(VendorLibrary, OneThatDoesNotWorkIsLeftOut) {
