@@ -293,7 +293,7 @@ stage_sanitizer() {
     fi
   done <<'LIST'
 memcheck GemmLadder.*:GemmWgmma.* 120
-memcheck Conv2d* 150
+memcheck Conv2d*-Conv2dVendor.* 150
 memcheck *-Gemm*:Conv2d*:Repeat*:*HundredTimes* 150
 racecheck GemmLadder.SeveralTiles:GemmLadder.Slivers:GemmWgmma.* 90
 racecheck Conv2dLadder.*:Conv2dFused.* 120
