@@ -7,8 +7,37 @@
 namespace convoy::on_sim {
 namespace {
 
-void forget_blocks_within(RuntimeState& s, const sim::Allocation& allocation) {
-  std::erase_if(s.released, [&](const auto& block) { return allocation.holds(block.first, 1); });
+// The first that ends behind an address.
+ReleasedBlocks::iterator first_behind(ReleasedBlocks& released, char* address) {
+  const auto after = released.upper_bound(address);
+  if (after == released.begin()) return after;
+  const auto before = std::prev(after);
+  return before->first + before->second.bytes > address ? before : after;
+}
+
+// Of blocks that reach out of the range the rest is kept.
+void forget(ReleasedBlocks& released, char* begin, std::size_t bytes) {
+  char* const end = begin + bytes;
+  const auto keep = [&](char* from, char* to, ReleasedBlock block) {
+    if (from >= to) return;
+    block.bytes = static_cast<std::size_t>(to - from);
+    released.emplace(from, std::move(block));
+  };
+  for (auto at = first_behind(released, begin); at != released.end() && at->first < end;) {
+    const auto [first, block] = *at;
+    at = released.erase(at);
+    keep(first, begin, block);
+    keep(end, first + block.bytes, block);
+  }
+}
+
+// What was taken back in a capture is that graph's own; outside of it nothing is known.
+bool comes_after(RuntimeState& s, const SimStream& stream, const ReleasedBlock& before) {
+  if (before.capture == nullptr) {
+    return s.streams.ordered_before_next(before.at, stream.number);
+  }
+  return before.capture != stream.capture ||
+         before.capture->ordered_before_next(before.at, stream.lane);
 }
 
 void check_kind(const sim::Transfer& copy, cudaMemcpyKind kind, const Where& where) {
@@ -49,7 +78,7 @@ cudaError_t cudaFree(void* memory, Where where) {
   s.streams.wait_for_all();
   const auto allocation = sim::find(memory);
   sim::release(memory, sim::MemoryKind::device, where);
-  forget_blocks_within(s, *allocation);
+  forget(s.released, allocation->begin, allocation->bytes);
   if (auto* observer = sim::memory_observer()) observer->released(memory, allocation->bytes);
   return cudaSuccess;
 }
@@ -115,29 +144,28 @@ void note_block_released(void* block, std::size_t bytes, cudaStream_t handle, Wh
   sim::Transfer poison = sim::checked_fill(block, sim::kPoison, bytes, where);
   poison.recycles = true;
   const sim::Mark mark = s.add(stream, {describe(poison), where, {}, poison});
-  s.released[block] = {bytes, mark.at, stream.capture, where, stream.number};
+  forget(s.released, static_cast<char*>(block), bytes);
+  s.released.emplace(static_cast<char*>(block),
+                     ReleasedBlock{bytes, mark.at, stream.capture, where, stream.number});
 }
 
 void note_block_reused(void* block, std::size_t bytes, cudaStream_t handle, Where where) {
   RuntimeState& s = state();
   const std::lock_guard lock(s.mutex);
-  SimStream& stream = s.stream(handle, "allocator", where);
-  const auto found = s.released.find(block);
-  if (found == s.released.end()) return;
-  const ReleasedBlock& before = found->second;
-  // What was taken back in a capture is that graph's own; outside of it nothing is known.
-  const bool ordered = before.capture == nullptr
-                           ? s.streams.ordered_before_next(before.at, stream.number)
-                           : before.capture != stream.capture ||
-                                 before.capture->ordered_before_next(before.at, stream.lane);
-  if (!ordered) {
+  const SimStream& stream = s.stream(handle, "allocator", where);
+  char* const begin = static_cast<char*>(block);
+  // The allocator cuts and joins: this block may lie in several that were given back.
+  for (auto at = first_behind(s.released, begin);
+       at != s.released.end() && at->first < begin + bytes; ++at) {
+    const ReleasedBlock& before = at->second;
+    if (comes_after(s, stream, before)) continue;
     fault(fmt::format("allocator: a block recycled across streams: {} bytes given back on stream "
                       "{} at {} are handed out on stream {}, which has not waited for it; let an "
                       "event recorded after the release pass first",
-                      bytes, before.stream, sim::place(before.where), stream.number),
+                      before.bytes, before.stream, sim::place(before.where), stream.number),
           where);
   }
-  s.released.erase(found);
+  forget(s.released, begin, bytes);
 }
 
 }  // namespace convoy::on_sim

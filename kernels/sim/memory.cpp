@@ -244,6 +244,7 @@ void release(void* pointer, MemoryKind kind, std::source_location where) {
 std::optional<Allocation> find(const void* address) { return memory().find(address); }
 AddressRange simulated_addresses() { return memory().addresses(); }
 bool is_simulated(const void* address) { return memory().contains(address); }
+bool watches_bounds() { return access::kEnabled || kPoisons; }
 std::optional<std::string> find_damage() { return memory().find_damage(); }
 std::size_t live_allocations() { return memory().live_count(); }
 std::size_t live_bytes() { return memory().live_bytes(); }

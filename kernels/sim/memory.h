@@ -55,6 +55,8 @@ struct AddressRange {
 AddressRange simulated_addresses();
 std::string describe(const Allocation& allocation);
 
+// Whether this build finds every access outside of allocations, when it is made.
+bool watches_bounds();
 // Says where somebody wrote outside a live allocation, and mends the zone so that it is said once.
 // Under AddressSanitizer the write itself is reported, and this finds nothing.
 std::optional<std::string> find_damage();

@@ -3,6 +3,7 @@
 // What stands behind the handles of cuda_runtime.h: one process's view of its simulated GPUs.
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,7 +74,7 @@ class Handles {
   std::deque<T*> ended_;
 };
 
-// A block that the caching allocator has taken back.
+// A block that the caching allocator has taken back, or what of it is not in use again.
 struct ReleasedBlock {
   std::size_t bytes = 0;
   sim::Point at;
@@ -81,6 +82,7 @@ struct ReleasedBlock {
   Where where;
   unsigned stream = 0;
 };
+using ReleasedBlocks = std::map<char*, ReleasedBlock>;  // none overlaps another
 
 struct RuntimeState {
   RuntimeState();
@@ -94,7 +96,7 @@ struct RuntimeState {
   Handles<SimGraph> graph_handles;
   Handles<SimGraphExec> exec_handles;
   std::vector<std::shared_ptr<sim::Capture>> captures;  // under way
-  std::unordered_map<void*, ReleasedBlock> released;
+  ReleasedBlocks released;
   std::unordered_map<int, cudaError_t> broken;  // devices, and what every call there returns
 
   SimStream& stream(cudaStream_t handle, const char* op, const Where& where);
