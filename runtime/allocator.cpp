@@ -2,18 +2,26 @@
 #include "runtime/allocator.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <string_view>
 
 #include "runtime/per_device.h"
+#include "runtime/size_class.h"
 
 namespace convoy {
 namespace {
 
-bool caching_wanted() {
+constexpr std::size_t kAlignment = 256;  // of blocks, as cudaMalloc's
+constexpr std::size_t kLarge = std::size_t{1} << 18;
+constexpr std::size_t kSmallestSegment = std::size_t{2} << 20;
+constexpr std::size_t kLargestShare = std::size_t{1} << 30;
+
+Caching caching_wanted(const DeviceBackend& backend) {
   const char* choice = std::getenv("CONVOY_ALLOCATOR");
-  return choice == nullptr || std::string_view(choice) != "direct";
+  const std::string_view wanted = choice == nullptr ? "" : choice;
+  if (wanted == "direct") return Caching::direct;
+  if (wanted == "exact" || backend.watches_bounds()) return Caching::exact;
+  return Caching::cut;
 }
 
 // "runtime/ops/conv2d.cpp:38".
@@ -27,40 +35,42 @@ thread_local PoolId scope_pool = 0;
 
 }  // namespace
 
-Allocator::Allocator(DeviceBackend& backend)
+Allocator::Allocator(DeviceBackend& backend) : Allocator(backend, caching_wanted(backend)) {}
+
+Allocator::Allocator(DeviceBackend& backend, Caching caching)
     : backend_(backend),
       device_(backend.default_stream().device),
-      caching_(caching_wanted()),
-      asynchronous_(backend.is_asynchronous()) {}
+      caching_(caching),
+      asynchronous_(backend.is_asynchronous()),
+      shared_(caching == Caching::cut),
+      progress_(backend),
+      other_uses_(backend) {}
 
 Allocator::~Allocator() { trim(); }
 
-std::size_t Allocator::size_class(std::size_t bytes) {
-  std::size_t step = 64;
-  if (bytes > 512) step = std::bit_floor(bytes - 1) / 8;
-  return (bytes + step - 1) / step * step;
+Segments& Allocator::Pool::of(std::size_t block_bytes) {
+  return block_bytes < kLarge ? small : large;
+}
+
+std::size_t Allocator::block_bytes(std::size_t bytes) {
+  return bytes < kLarge ? size_class(bytes) : round_up(bytes, kAlignment);
 }
 
 Block Allocator::allocate(std::size_t bytes, Where where) {
   if (bytes == 0) return {};
-  const std::size_t size = size_class(bytes);
-  Block block{nullptr, size};
-  if (!asynchronous_) {
-    const std::lock_guard lock(mutex_);
-    block.data = take_in_order(size);
-    if (block.data == nullptr) block.data = take_from_device(size, bytes, where);
-    count_live(size);
-    return block;
-  }
-  const Stream stream = current_stream(device_);
-  block.stream = stream.handle;
-  block.pool = pool_of_this_thread();
+  const Stream stream = asynchronous_ ? current_stream(device_) : Stream{device_};
+  const Request request{block_bytes(bytes), bytes, stream, where};
+  Block block{nullptr, request.bytes, stream.handle, pool_of_this_thread()};
   const std::lock_guard lock(mutex_);
-  Pool& pool = block.pool == 0 ? shared_ : pools_.at(block.pool);
-  block.data = take(pool, size, stream.handle);
-  if (block.data == nullptr) block.data = take_slowly(pool, size, bytes, stream, where);
-  backend_.note_reused(block.data, size, stream, where);
-  count_live(size);
+  if (caching_ == Caching::direct) {
+    block.data = take_segment(request, block.bytes);
+  } else {
+    block.piece = take(request, block.pool);
+    block.data = block.piece->data;
+    block.bytes = block.piece->bytes;
+  }
+  backend_.note_reused(block.data, block.bytes, stream, where);
+  count_live(block.bytes);
   return block;
 }
 
@@ -70,205 +80,159 @@ void Allocator::count_live(std::size_t bytes) {
   stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
 }
 
-void* Allocator::take_in_order(std::size_t bytes) {
-  const auto found = in_order_.find(bytes);
-  if (found == in_order_.end() || found->second.empty()) return nullptr;
-  void* data = found->second.back();
-  found->second.pop_back();
-  stats_.cached_bytes -= bytes;
+PoolId Allocator::pool_of_this_thread() const { return scope_allocator == this ? scope_pool : 0; }
+
+Piece* Allocator::take(const Request& request, PoolId id) {
+  Segments& segments = pool(id).of(request.bytes);
+  Piece* piece = segments.take(request.bytes, request.stream.handle);
+  return piece != nullptr ? piece : take_slowly(request, segments, id == 0);
+}
+
+// Nothing free on the stream: what has become free, other streams' segments, and last the device.
+Piece* Allocator::take_slowly(const Request& request, Segments& segments, bool shared) {
+  require(!backend_.is_capturing(request.stream),
+          "allocator: no block of {} bytes is left in the pool of the graph that is captured, and "
+          "the device may not be asked; run the same step eagerly in this graph first",
+          request.asked);
+  other_uses_.collect_passed([this](const Block& block, Where from) { put(block, from); });
+  void* const stream = request.stream.handle;
+  if (Piece* piece = segments.take(request.bytes, stream)) return piece;
+  // In a graph's pool it would depend on the clock what a step finds.
+  if (!shared || !take_over_segment(request, segments)) {
+    std::size_t bytes = segment_bytes(segments, request.bytes);
+    void* data = take_segment(request, bytes);
+    segments.add(data, bytes, stream);
+  }
+  return segments.take(request.bytes, stream);
+}
+
+// One of another stream, when all that used it there has passed.
+bool Allocator::take_over_segment(const Request& request, Segments& segments) {
+  for (Segment* segment : segments.whole()) {
+    if (segment->stream == request.stream.handle || !segments.fits(*segment, request.bytes)) {
+      continue;
+    }
+    if (!progress_.has_passed({device_, segment->stream}, segment->released)) continue;
+    segment->stream = request.stream.handle;
+    segment->released = 0;
+    return true;
+  }
+  return false;
+}
+
+// An eighth of what there is: a pool has few segments, and of the youngest little is unused.
+std::size_t Allocator::segment_bytes(const Segments& segments, std::size_t block_bytes) const {
+  if (caching_ != Caching::cut) return block_bytes;
+  const std::size_t share = std::min(segments.bytes() / 8, kLargestShare);
+  return round_up(std::max(block_bytes, share), kSmallestSegment);
+}
+
+// Of `bytes`, or of no more than the block where memory is short.
+void* Allocator::take_segment(const Request& request, std::size_t& bytes) {
+  ++stats_.device_allocations;
+  if (void* data = ask_device(bytes)) return data;
+  const bool asked_for_more = bytes > request.bytes;
+  bytes = request.bytes;
+  if (void* data = asked_for_more ? ask_device(bytes) : nullptr) return data;
+  const std::size_t largest = std::max(shared_.small.largest_free(), shared_.large.largest_free());
+  trim_locked();
+  if (void* data = ask_device(bytes)) return data;
+  fail_without_memory(request, largest);
+}
+
+void Allocator::fail_without_memory(const Request& request, std::size_t largest_free) {
+  std::size_t graphs = 0;
+  for (const auto& [id, pool] : pools_) {
+    graphs += pool.small.free_bytes() + pool.large.free_bytes();
+    for (const Block& block : pool.held) graphs += block.bytes;
+  }
+  const std::size_t between = shared_.small.free_bytes() + shared_.large.free_bytes();
+  fail(
+      "allocator: {} has no memory for {} bytes, asked for by {}; {} bytes are live, {} are kept "
+      "by graphs, {} lie free between live blocks, and the largest free block had {}. Use a "
+      "smaller batch or model",
+      backend_.description(), request.asked, place_of(request.where), stats_.live_bytes, graphs,
+      between, largest_free);
+}
+
+void* Allocator::ask_device(std::size_t bytes) {
+  void* data = backend_.allocate(bytes);
+  if (data == nullptr) return nullptr;
+  stats_.held_bytes += bytes;
+  stats_.peak_held_bytes = std::max(stats_.peak_held_bytes, stats_.held_bytes);
   return data;
 }
 
-PoolId Allocator::pool_of_this_thread() const { return scope_allocator == this ? scope_pool : 0; }
-
-void* Allocator::take(Pool& pool, std::size_t bytes, void* stream) {
-  const auto found = pool.free.find(bytes);
-  if (found == pool.free.end()) return nullptr;
-  for (FreeOnStream& own : found->second) {
-    if (own.stream != stream || own.blocks.empty()) continue;
-    void* data = own.blocks.back().data;
-    own.blocks.pop_back();
-    stats_.cached_bytes -= bytes;
-    return data;
-  }
-  return nullptr;
-}
-
-// Nothing free on the stream: what has become free, other streams, and last the device.
-void* Allocator::take_slowly(Pool& pool, std::size_t bytes, std::size_t asked, const Stream& stream,
-                             Where where) {
-  require(!backend_.is_capturing(stream),
-          "allocator: no block of {} bytes is left in the pool of the graph that is captured, and "
-          "the device may not be asked; run the same step eagerly in this graph first",
-          asked);
-  collect_waiting(false);
-  if (void* data = take(pool, bytes, stream.handle)) return data;
-  if (void* data = take_elsewhere(pool, bytes, stream)) return data;
-  return take_from_device(bytes, asked, where);
-}
-
-// A block of another stream, once an event recorded after its release has passed. None yet: one is
-// recorded now, for the next time.
-void* Allocator::take_elsewhere(Pool& pool, std::size_t bytes, const Stream& stream) {
-  const auto found = pool.free.find(bytes);
-  if (found == pool.free.end()) return nullptr;
-  for (FreeOnStream& other : found->second) {
-    if (other.blocks.empty() || other.stream == stream.handle) continue;
-    Progress& progress = progress_[other.stream];
-    if (progress.marker && progress.marker->has_passed()) {
-      progress.passed = progress.marked;
-      progress.marker.reset();
-    }
-    const Free oldest = other.blocks.front();
-    if (oldest.number <= progress.passed) {
-      other.blocks.erase(other.blocks.begin());
-      stats_.cached_bytes -= bytes;
-      return oldest.data;
-    }
-    if (!progress.marker) {
-      progress.marker.emplace(backend_);
-      progress.marker->record({device_, other.stream});
-      progress.marked = progress.released;
-    }
-  }
-  return nullptr;
-}
-
-void* Allocator::take_from_device(std::size_t bytes, std::size_t asked, Where where) {
-  ++stats_.device_allocations;
-  void* data = backend_.allocate(bytes);
-  if (data != nullptr) return data;
-  const std::size_t largest = largest_free();
-  trim_locked();
-  data = backend_.allocate(bytes);
-  if (data != nullptr) return data;
-  fail(
-      "allocator: {} has no memory for {} bytes, asked for by {}; {} bytes are live, {} are kept "
-      "by "
-      "graphs, and the largest free block, given back before, had {}. Use a smaller batch or model",
-      backend_.description(), asked, place_of(where), stats_.live_bytes, stats_.cached_bytes,
-      largest);
-}
-
-// Of the cache, in bytes.
-std::size_t Allocator::largest_free() const {
-  std::size_t largest = 0;
-  for (const auto& [bytes, blocks] : in_order_) {
-    if (!blocks.empty()) largest = std::max(largest, bytes);
-  }
-  for (const auto& [bytes, streams] : shared_.free) {
-    const auto some = [](const FreeOnStream& on) { return !on.blocks.empty(); };
-    if (std::any_of(streams.begin(), streams.end(), some)) largest = std::max(largest, bytes);
-  }
-  return largest;
+void Allocator::give_to_device(void* data, std::size_t bytes) noexcept {
+  backend_.release(data, bytes);
+  stats_.held_bytes -= bytes;
 }
 
 void Allocator::record_use(const Block& block, const Stream& stream) {
   if (!asynchronous_ || block.data == nullptr || stream.handle == block.stream) return;
   const std::lock_guard lock(mutex_);
-  std::vector<Stream>& uses = other_uses_[block.data];
-  const auto same = [&](const Stream& known) { return known.handle == stream.handle; };
-  if (std::none_of(uses.begin(), uses.end(), same)) uses.push_back(stream);
+  other_uses_.record(block, stream);
 }
 
 void Allocator::release(const Block& block, Where where) noexcept {
   if (block.data == nullptr) return;
   const std::lock_guard lock(mutex_);
   stats_.live_bytes -= block.bytes;
-  if (!caching_) {
-    other_uses_.erase(block.data);
-    return backend_.release(block.data, block.bytes);
-  }
-  if (!asynchronous_) {
-    in_order_[block.bytes].push_back(block.data);
-    stats_.cached_bytes += block.bytes;
-    return;
+  if (caching_ == Caching::direct) {
+    other_uses_.forget(block);
+    return give_to_device(block.data, block.bytes);
   }
   try {
-    if (!wait_for_uses(block, where)) put(block, where);
+    if (must_be_held(block)) {
+      other_uses_.forget(block);
+      pool(block.pool).held.push_back(block);
+    } else if (!other_uses_.put_aside(block, where)) {
+      put(block, where);
+    }
   } catch (...) {
     // The block is lost; so, most likely, is the device.
     backend_.defer(std::current_exception());
   }
 }
 
-// Into the cache of its stream, or back to the device where its pool is no more.
+// Among the free ones of its stream, or back to the device where its pool is no more.
 void Allocator::put(const Block& block, Where where) {
-  Pool* pool = &shared_;
-  if (block.pool != 0) {
-    const auto own = pools_.find(block.pool);
-    if (own == pools_.end()) return backend_.release(block.data, block.bytes);
-    pool = &own->second;
-  }
-  std::uint64_t number = 0;
-  if (!pool->sealed) {
+  Pool& own = pool(block.pool);
+  if (asynchronous_ && !own.sealed && !own.dropped) {
     backend_.note_released(block.data, block.bytes, {device_, block.stream}, where);
-    number = ++progress_[block.stream].released;
+    block.piece->segment->released = progress_.release(block.stream);
   }
-  std::vector<FreeOnStream>& streams = pool->free[block.bytes];
-  auto at = streams.begin();
-  while (at != streams.end() && at->stream != block.stream) ++at;
-  if (at == streams.end()) at = streams.insert(at, FreeOnStream{block.stream, {}});
-  at->blocks.push_back({block.data, number});
-  stats_.cached_bytes += block.bytes;
+  own.of(block.bytes).put(block.piece);
+  if (own.dropped) give_dropped(block.pool);
 }
 
-// True where the block was used on other streams, and is put aside until they have passed.
-bool Allocator::wait_for_uses(const Block& block, Where where) {
-  const auto uses = other_uses_.find(block.data);
-  if (uses == other_uses_.end()) return false;
-  if (holds(block)) {
-    other_uses_.erase(uses);
-    pools_.at(block.pool).held.push_back(block);
-    stats_.cached_bytes += block.bytes;
-    return true;
-  }
-  Waiting waiting{block, {}, where};
-  for (const Stream& stream : uses->second) {
-    waiting.events.emplace_back(backend_).record(stream);
-  }
-  other_uses_.erase(uses);
-  waiting_.push_back(std::move(waiting));
-  return true;
+// In a graph no event can be asked whether other streams have passed.
+bool Allocator::must_be_held(const Block& block) {
+  if (block.pool == 0 || !other_uses_.has(block)) return false;
+  const Pool& own = pool(block.pool);
+  return !own.dropped && (own.sealed || backend_.is_capturing({device_, block.stream}));
 }
 
-// In a graph no event can be asked whether the other streams have passed.
-bool Allocator::holds(const Block& block) {
-  const auto own = pools_.find(block.pool);
-  return own != pools_.end() &&
-         (own->second.sealed || backend_.is_capturing({device_, block.stream}));
-}
-
-// Everyone's blocks whose events have passed; or all blocks, after waiting for their events.
-void Allocator::collect_waiting(bool all) {
-  for (auto at = waiting_.begin(); at != waiting_.end();) {
-    const auto passed = [&](const Event& event) {
-      if (all) event.synchronize();
-      return event.has_passed();
-    };
-    const bool mine = all || at->block.pool == 0;
-    if (!mine || !std::all_of(at->events.begin(), at->events.end(), passed)) {
-      ++at;
-      continue;
-    }
-    put(at->block, at->where);
-    at = waiting_.erase(at);
-  }
+void Allocator::collect_all() {
+  other_uses_.collect_all([this](const Block& block, Where where) { put(block, where); });
 }
 
 void Allocator::settle() {
   const std::lock_guard lock(mutex_);
-  collect_waiting(true);
+  collect_all();
 }
 
 AllocatorStats Allocator::stats() const {
   const std::lock_guard lock(mutex_);
-  return stats_;
+  AllocatorStats stats = stats_;
+  stats.cached_bytes = stats.held_bytes - stats.live_bytes;
+  return stats;
 }
 
 void Allocator::reset_peak() {
   const std::lock_guard lock(mutex_);
   stats_.peak_bytes = stats_.live_bytes;
+  stats_.peak_held_bytes = stats_.held_bytes;
 }
 
 void Allocator::trim() noexcept {
@@ -278,50 +242,47 @@ void Allocator::trim() noexcept {
 
 void Allocator::trim_locked() noexcept {
   try {
-    collect_waiting(true);
+    collect_all();
   } catch (...) {
     backend_.defer(std::current_exception());
   }
-  give_to_device(shared_);
-  for (auto& [bytes, blocks] : in_order_) {
-    for (void* block : blocks) backend_.release(block, bytes);
-    stats_.cached_bytes -= bytes * blocks.size();
-    blocks.clear();
-  }
+  give_whole_segments(shared_.small);
+  give_whole_segments(shared_.large);
 }
 
-void Allocator::give_to_device(Pool& pool) noexcept {
-  for (auto& [bytes, streams] : pool.free) {
-    for (FreeOnStream& on : streams) {
-      for (const Free& free : on.blocks) backend_.release(free.data, bytes);
-      stats_.cached_bytes -= bytes * on.blocks.size();
-      on.blocks.clear();
-    }
+void Allocator::give_whole_segments(Segments& segments) noexcept {
+  for (Segment* segment : segments.whole()) {
+    give_to_device(segment->data, segment->bytes);
+    segments.remove(*segment);
   }
-  for (const Block& block : pool.held) {
-    backend_.release(block.data, block.bytes);
-    stats_.cached_bytes -= block.bytes;
-  }
-  pool.held.clear();
 }
 
 PoolId Allocator::create_pool() {
   const std::lock_guard lock(mutex_);
-  pools_[next_pool_];
+  pools_.try_emplace(next_pool_, caching_ == Caching::cut);
   return next_pool_++;
 }
 
-void Allocator::seal_pool(PoolId pool) {
+void Allocator::seal_pool(PoolId id) {
   const std::lock_guard lock(mutex_);
-  pools_.at(pool).sealed = true;
+  pools_.at(id).sealed = true;
 }
 
-void Allocator::drop_pool(PoolId pool) noexcept {
+void Allocator::drop_pool(PoolId id) noexcept {
   const std::lock_guard lock(mutex_);
-  const auto found = pools_.find(pool);
-  if (found == pools_.end()) return;
-  give_to_device(found->second);
-  pools_.erase(found);
+  Pool& dropped = pools_.at(id);
+  dropped.dropped = true;
+  for (const Block& block : dropped.held) dropped.of(block.bytes).put(block.piece);
+  dropped.held.clear();
+  give_dropped(id);
+}
+
+// Its whole segments; with the last one the pool is gone.
+void Allocator::give_dropped(PoolId id) noexcept {
+  Pool& dropped = pools_.at(id);
+  give_whole_segments(dropped.small);
+  give_whole_segments(dropped.large);
+  if (dropped.small.bytes() + dropped.large.bytes() == 0) pools_.erase(id);
 }
 
 PoolScope::PoolScope(const Allocator& allocator, PoolId pool)

@@ -24,7 +24,7 @@ class DeviceBackend {
 
   virtual ~DeviceBackend() = default;
 
-  // Raw device memory, 64-byte aligned at least; nullptr when there is none left. The caching
+  // Raw device memory, 256-byte aligned; nullptr when there is none left. The caching
   // allocator (runtime/allocator.h) is the only caller.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory, std::size_t bytes) noexcept = 0;
@@ -77,6 +77,9 @@ class DeviceBackend {
   // that checks it.
   virtual void note_released(void*, std::size_t, const Stream&, Where) noexcept {}
   virtual void note_reused(void*, std::size_t, const Stream&, Where) {}
+  // Whether this build finds every access outside of allocations: blocks are then allocations of
+  // their own.
+  virtual bool watches_bounds() const { return false; }
 
   // An error where nothing may be thrown, such as a destructor: it is printed, and thrown by the
   // next call that may.

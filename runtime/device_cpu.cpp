@@ -10,6 +10,12 @@
 namespace convoy {
 namespace {
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kAddressSanitizer = true;
+#else
+constexpr bool kAddressSanitizer = false;
+#endif
+
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 // One stream, run in order by the calling thread.
@@ -17,7 +23,7 @@ class CpuBackend final : public DeviceBackend {
  public:
   void* allocate(std::size_t bytes) override {
     // Large blocks on huge pages: a training step touches hundreds of megabytes.
-    const std::size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+    const std::size_t alignment = bytes >= kHugePage ? kHugePage : 256;
     void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
     if (memory != nullptr && bytes >= kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
     return memory;
@@ -31,6 +37,7 @@ class CpuBackend final : public DeviceBackend {
 
   Stream default_stream() override { return Stream{}; }
   bool host_accessible() const override { return true; }
+  bool watches_bounds() const override { return kAddressSanitizer; }
   std::string description() const override {
     return fmt::format("cpu, {} compute threads", on_cpu::thread_count());
   }

@@ -8,6 +8,7 @@
 
 #include "kernels/gpu/current_device.h"
 #include "kernels/launch_log.h"
+#include "kernels/sim/memory.h"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -207,6 +208,8 @@ class GpuBackend final : public DeviceBackend {
   void note_reused(void* block, std::size_t bytes, const Stream& stream, Where where) override {
     note_block_reused(block, bytes, handle_of(stream), where);
   }
+
+  bool watches_bounds() const override { return kSim && sim::watches_bounds(); }
 
  private:
   void use() const { use_device(device_.index); }

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/allocator.h"
 #include "runtime/per_device.h"
+#include "runtime/size_class.h"
 
 namespace convoy {
 namespace {
@@ -60,11 +60,11 @@ PinnedBuffer::PinnedBuffer(const Device& device, std::size_t bytes)
 
 PinnedBuffer::PinnedBuffer(DeviceBackend& backend, std::size_t bytes)
     : backend_(&backend), bytes_(bytes) {
-  if (bytes > 0) data_ = pool(backend).take(Allocator::size_class(bytes));
+  if (bytes > 0) data_ = pool(backend).take(size_class(bytes));
 }
 
 PinnedBuffer::~PinnedBuffer() {
-  if (data_ != nullptr) pool(*backend_).give_back(data_, Allocator::size_class(bytes_));
+  if (data_ != nullptr) pool(*backend_).give_back(data_, size_class(bytes_));
 }
 
 PinnedBuffer::PinnedBuffer(PinnedBuffer&& other) noexcept

@@ -14,7 +14,7 @@ namespace {
 
 double live_bytes() { return static_cast<double>(allocator({}).stats().live_bytes); }
 
-// The allocator's size classes lose up to an eighth of what was asked for.
+// Of a small block the allocator loses up to an eighth.
 void expect_allocated(double found, std::int64_t planned, const char* what) {
   const auto expected = static_cast<double>(planned);
   EXPECT_GE(found, expected) << what;
@@ -56,7 +56,7 @@ void expect_plan_is_kept(const PlanOptions& options, int zero_stage = 0) {
   double buffers = 0;  // running statistics, which no plan counts
   if (const Tensor& flat = store.buffers().values; flat.defined()) {
     const auto bytes = static_cast<std::size_t>(flat.count()) * size_of(flat.dtype());
-    buffers = static_cast<double>(Allocator::size_class(bytes));
+    buffers = static_cast<double>(Allocator::block_bytes(bytes));
   }
   expect_allocated(live_bytes() - before - buffers,
                    plan.parameters + plan.gradients + plan.optimizer + plan.averages, "at rest");

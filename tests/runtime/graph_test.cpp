@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <random>
 
 #include "tests/runtime/sim_device.h"
 
@@ -22,11 +22,6 @@ constexpr std::size_t kCount = 100, kBytes = kCount * sizeof(float);
 constexpr Device kSim{DeviceType::sim};
 
 float* floats(const Block& block) { return static_cast<float*>(block.data); }
-
-#define SKIP_WITHOUT_CACHE()                               \
-  if (std::getenv("CONVOY_ALLOCATOR") != nullptr) {        \
-    GTEST_SKIP() << "a graph's pool is part of the cache"; \
-  }
 
 // x -> scratch -> other scratch -> x, with blocks that come and go: x = 2 x + 1.
 void step(Allocator& memory, float* x) {
@@ -48,9 +43,8 @@ void step(Allocator& memory, float* x) {
 }
 
 TEST(Graph, ReplayDoesWhatTheStepDoes) {
-  SKIP_WITHOUT_CACHE();
   over_modes([](const std::string& mode) {
-    Allocator memory(sim_backend());
+    Allocator memory(sim_backend(), Caching::cut);
     const OwnedStream stream(sim_backend());
     const StreamScope on(stream.get());
     const Block x = memory.allocate(kBytes);
@@ -70,9 +64,8 @@ TEST(Graph, ReplayDoesWhatTheStepDoes) {
 }
 
 TEST(Graph, NobodyElseGetsItsMemory) {
-  SKIP_WITHOUT_CACHE();
   over_modes([](const std::string& mode) {
-    Allocator memory(sim_backend());
+    Allocator memory(sim_backend(), Caching::cut);
     const OwnedStream stream(sim_backend());
     const StreamScope on(stream.get());
     const Block x = memory.allocate(kBytes);
@@ -100,9 +93,8 @@ TEST(Graph, NobodyElseGetsItsMemory) {
 }
 
 TEST(Graph, WorkOnASecondStreamTakesPart) {
-  SKIP_WITHOUT_CACHE();
   over_modes([](const std::string& mode) {
-    Allocator memory(sim_backend());
+    Allocator memory(sim_backend(), Caching::cut);
     const OwnedStream stream(sim_backend()), side(sim_backend());
     const StreamScope on(stream.get());
     Event fork(sim_backend()), join(sim_backend());
@@ -140,9 +132,69 @@ TEST(Graph, WorkOnASecondStreamTakesPart) {
   });
 }
 
+// Blocks of all sizes, cut from segments that come as the first run needs them.
+TEST(Graph, TheCaptureFindsTheAddressesOfTheEagerRuns) {
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const ScopedMode mode(sim::Async::seeded, seed);
+    Allocator memory(sim_backend(), Caching::cut);
+    const OwnedStream stream(sim_backend()), side(sim_backend());
+    const StreamScope on(stream.get());
+    std::vector<void*> addresses;
+    const auto many_blocks = [&] {
+      std::mt19937 random(seed);
+      std::vector<Block> live;
+      for (int i = 0; i < 120; ++i) {
+        if (live.empty() || random() % 100 < (i < 60 ? 70u : 30u)) {
+          live.push_back(memory.allocate(1 + random() % (random() % 2 == 0 ? 100'000 : 3'000'000)));
+          addresses.push_back(live.back().data);
+        } else {
+          std::swap(live[random() % live.size()], live.back());
+          if (random() % 10 == 0) memory.record_use(live.back(), side.get());
+          memory.release(live.back());
+          live.pop_back();
+        }
+      }
+      for (const Block& block : live) memory.release(block);
+    };
+    {
+      Graph graph(sim_backend(), memory);
+      graph.run(many_blocks);
+      const std::vector<void*> first = std::exchange(addresses, {});
+      graph.run(many_blocks);
+      EXPECT_EQ(std::exchange(addresses, {}), first) << "seed " << seed;
+      const AllocatorStats before = memory.stats();
+      EXPECT_GT(before.device_allocations, 3);
+      graph.capture(many_blocks);
+      EXPECT_EQ(addresses, first) << "seed " << seed;
+      EXPECT_EQ(memory.stats().held_bytes, before.held_bytes);
+    }
+    EXPECT_EQ(memory.stats().held_bytes, 0u) << "the pool goes with its graph";
+  }
+}
+
+// A segment goes back to the device with the last of its blocks.
+TEST(Graph, ABlockOutlivesItsPool) {
+  Allocator memory(sim_backend(), Caching::cut);
+  const OwnedStream stream(sim_backend());
+  const StreamScope on(stream.get());
+  Block kept, other;
+  {
+    Graph graph(sim_backend(), memory);
+    graph.run([&] {
+      kept = memory.allocate(kBytes);
+      other = memory.allocate(kBytes);
+    });
+  }
+  EXPECT_NE(memory.allocate(kBytes).data, nullptr);
+  memory.release(other);
+  const std::size_t held = memory.stats().held_bytes;
+  EXPECT_EQ(testing::read(kept.data, kCount, stream.get()).size(), kCount) << "still ours";
+  memory.release(kept);
+  EXPECT_EQ(memory.stats().held_bytes, held / 2);
+}
+
 TEST(Graph, AStepThatAsksForMoreThanItRanWithIsNamed) {
-  SKIP_WITHOUT_CACHE();
-  Allocator memory(sim_backend());
+  Allocator memory(sim_backend(), Caching::cut);
   const OwnedStream stream(sim_backend());
   const StreamScope on(stream.get());
   Graph graph(sim_backend(), memory);
@@ -157,7 +209,7 @@ TEST(Graph, AStepThatAsksForMoreThanItRanWithIsNamed) {
 
 // Should an allocator ask the device all the same, the stand-in refuses as CUDA does.
 TEST(Graph, TheDeviceRefusesToAllocateInACapture) {
-  Allocator memory(sim_backend());
+  Allocator memory(sim_backend(), Caching::cut);
   const OwnedStream stream(sim_backend());
   const StreamScope on(stream.get());
   Graph graph(sim_backend(), memory);
@@ -168,7 +220,7 @@ TEST(Graph, TheDeviceRefusesToAllocateInACapture) {
 }
 
 TEST(Graph, AStepThatWaitsForTheDeviceIsNamed) {
-  Allocator memory(sim_backend());
+  Allocator memory(sim_backend(), Caching::cut);
   const OwnedStream stream(sim_backend());
   const StreamScope on(stream.get());
   Graph graph(sim_backend(), memory);
