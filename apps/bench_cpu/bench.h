@@ -64,6 +64,12 @@ class TrainStep {
 double recorded_add(std::int64_t count);
 double recorded_chain(std::int64_t count, std::int64_t length);
 
+// Seconds for one block, taken and given back in the order of a training step.
+struct BlockSeconds {
+  double cut, exact, direct;  // as CONVOY_ALLOCATOR may have it
+};
+BlockSeconds block_seconds(double seconds);
+
 // Of the JPEG files below a folder, one thread, in turn: from a file's bytes to a random resized
 // crop of 224 x 224, against libjpeg-turbo decoding the whole picture at the same scale.
 struct DecodeSpeed {

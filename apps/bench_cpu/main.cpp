@@ -9,6 +9,8 @@
 //   step COUNT                     seconds of COUNT training steps of the last model, and its loss
 //   add COUNT                      seconds of one recorded add of one-element tensors
 //   chain COUNT LENGTH             the same in chains, with backward
+//   blocks SECONDS                 seconds of taking a block of memory and giving it back
+//   memory                         bytes of the cpu's memory: at most in use so far, and held now
 //   decode SECONDS FOLDER          JPEG files to crops, against decoding them whole
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,6 +20,7 @@
 #include <sstream>
 
 #include "apps/bench_cpu/bench.h"
+#include "runtime/allocator.h"
 
 namespace {
 
@@ -61,12 +64,29 @@ std::string decode(std::istringstream& words) {
                      s.files, s.framed, s.whole, s.framed / s.whole);
 }
 
+std::string blocks(std::istringstream& words) {
+  double seconds = 1;
+  words >> seconds;
+  const BlockSeconds s = block_seconds(seconds);
+  return fmt::format(R"({{"cut": {:.3g}, "exact": {:.3g}, "direct": {:.3g}}})", s.cut, s.exact,
+                     s.direct);
+}
+
+std::string memory() {
+  const convoy::AllocatorStats s = convoy::allocator({}).stats();
+  return fmt::format(R"({{"peak_bytes": {}, "held_bytes": {}, "ratio": {:.3f}}})", s.peak_bytes,
+                     s.held_bytes,
+                     static_cast<double>(s.held_bytes) / static_cast<double>(s.peak_bytes));
+}
+
 std::string answer(const std::string& line, std::unique_ptr<TrainStep>& model) {
   std::istringstream words(line);
   std::string command, name;
   std::int64_t a = 1, b = 1;
   words >> command;
   if (command == "conv") return conv(words);
+  if (command == "blocks") return blocks(words);
+  if (command == "memory") return memory();
   if (command == "decode") return decode(words);
   if (command == "model") {
     words >> name >> a >> b;
