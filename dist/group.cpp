@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "dist/address.h"
@@ -13,11 +14,14 @@
 #include "dist/nccl.h"
 #include "dist/patience.h"
 #include "dist/socket.h"
+#include "dist/store_entry.h"
 #include "kernels/require.h"
 #include "runtime/cuda_info.h"
 
 namespace convoy::dist {
 namespace {
+
+constexpr std::chrono::milliseconds kLook{16};  // between two looks at the store
 
 std::string key_of(const char* what, int rank) { return fmt::format("group/{}/{}", what, rank); }
 
@@ -215,6 +219,31 @@ std::string Group::compare(const std::string& name, const std::string& round,
   return fmt::format("expects {} to be the same on all ranks, but rank 0 has {} and {} {} {}", name,
                      difference.first, ranks_text(others), others.size() == 1 ? "has" : "have",
                      difference.second);
+}
+
+// In pieces, as values are small; then how many there are. Others need no end to their waiting:
+// where rank 0 fails or is lost the watch ends them.
+std::string Group::made_by_first(const std::string& name,
+                                 const std::function<std::string()>& make) {
+  if (world_size() == 1) return make();
+  const std::string count_key = "group/made/" + name;
+  const auto piece_key = [&](std::size_t i) { return fmt::format("{}/{}", count_key, i); };
+  if (rank() == 0) {
+    const std::string made = make();
+    std::size_t pieces = 0;
+    for (std::size_t at = 0; at < made.size(); at += kMaxValueBytes) {
+      store_->set(piece_key(pieces++), made.substr(at, kMaxValueBytes));
+    }
+    store_->set(count_key, std::to_string(pieces));
+    return made;
+  }
+  std::optional<std::string> count;
+  while (!(count = store_->get(count_key))) std::this_thread::sleep_for(kLook);
+  std::string made;
+  for (std::size_t i = 0; i < std::stoull(*count); ++i) {
+    made += store_->wait(piece_key(i), timeout_);
+  }
+  return made;
 }
 
 void Group::run(const std::function<void()>& body) {

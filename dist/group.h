@@ -56,6 +56,9 @@ class Group {
   // All ranks call it, in the same order: throws Error naming the ranks whose value is not rank 0's
   // and what differs first. Values are texts of up to 64 KiB.
   void require_same(const std::string& name, const std::string& value);
+  // All ranks call it, in the same order: gives all what rank 0 makes, however long that takes; a
+  // name is used once.
+  std::string made_by_first(const std::string& name, const std::function<std::string()>& make);
 
   // Runs `body`. Where it throws, the others are told, and an error that comes from the loss of a
   // rank is replaced by one that names it.

@@ -168,7 +168,7 @@ std::filesystem::path tuning_file(const TrainConfig& config) {
   return std::filesystem::path(config.output) / "tuning.json";
 }
 
-void choose_kernels(const TrainConfig& config) {
+void choose_kernels(const TrainConfig& config, Ranks& ranks) {
   const Device device = parse_device(config.device);
   KernelConfig kernel = config.kernel;
   if (config.autotune && !kernel.tuning_table.empty()) {
@@ -179,9 +179,12 @@ void choose_kernels(const TrainConfig& config) {
     kernel.tuning_table = tuning_file(config).string();
   }
   set_kernels(kernel, device);
-  if (!config.autotune) return;
-  set_tuning_table(tune(ops_of_run(config), device, tuning_table(), stdout));
-  if (!config.kernel.tuning_table.empty()) {
+  if (!config.autotune) return ranks.require_same("tuning table", tuning_hash(tuning_table()));
+  const std::string table = ranks.made_by_first("tuning table", [&] {
+    return to_text(tune(ops_of_run(config), device, tuning_table(), stdout));
+  });
+  set_tuning_table(tuning_table_of(table));
+  if (!config.kernel.tuning_table.empty() && ranks.first()) {
     write_tuning_table(config.kernel.tuning_table, tuning_table(), device);
   }
 }

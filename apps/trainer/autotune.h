@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "apps/trainer/config.h"
+#include "apps/trainer/ranks.h"
 #include "kernels/tuning.h"
 
 namespace convoy::apps {
@@ -23,8 +24,9 @@ TuningTable tune(const std::map<std::string, TunableOp>& ops, const Device& devi
                  TuningTable known, std::FILE* progress = nullptr);
 
 // Sets --kernels and the table that the run is to use: that of --tuning-table, or, where a run goes
-// on, its own; with --autotune completed, and written to --tuning-table if there is one.
-void choose_kernels(const TrainConfig& config);
+// on, its own; with --autotune completed, and written to --tuning-table if there is one. Rank 0
+// times, and its table is everyone's.
+void choose_kernels(const TrainConfig& config, Ranks& ranks);
 // The run's own table.
 std::filesystem::path tuning_file(const TrainConfig& config);
 

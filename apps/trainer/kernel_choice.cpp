@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <vector>
 
 #include "kernels/require.h"
@@ -121,18 +122,27 @@ void write_tuning_table(const std::filesystem::path& file, const TuningTable& ta
   out.commit();
 }
 
-// FNV-1a (Fowler, Noll, Vo) of every key and variant, each with its end.
+std::string to_text(const TuningTable& table) {
+  std::string text;
+  for (const auto& [key, variant] : table) text += key + '\n' + variant + '\n';
+  return text;
+}
+
+TuningTable tuning_table_of(const std::string& text) {
+  TuningTable table;
+  std::istringstream lines(text);
+  for (std::string key, variant; std::getline(lines, key) && std::getline(lines, variant);) {
+    table[key] = variant;
+  }
+  return table;
+}
+
+// FNV-1a (Fowler, Noll, Vo).
 std::string tuning_hash(const TuningTable& table) {
   if (table.empty()) return "none";
   std::uint64_t hash = 0xcbf29ce484222325;
-  const auto add = [&](const std::string& text) {
-    for (const char c : text + '\n') {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    }
-  };
-  for (const auto& [key, variant] : table) {
-    add(key);
-    add(variant);
+  for (const char c : to_text(table)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   }
   return fmt::format("{:016x}", hash);
 }

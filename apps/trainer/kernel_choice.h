@@ -39,6 +39,9 @@ std::string tuning_libraries();
 TuningTable read_tuning_table(const std::filesystem::path& file, const Device& device);
 void write_tuning_table(const std::filesystem::path& file, const TuningTable& table,
                         const Device& device);
+// For other ranks: keys and variants, a line each.
+std::string to_text(const TuningTable& table);
+TuningTable tuning_table_of(const std::string& text);
 // 16 hexadecimal digits of what is in it; "none" of an empty one.
 std::string tuning_hash(const TuningTable& table);
 

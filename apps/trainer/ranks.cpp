@@ -50,12 +50,6 @@ Ranks::Ranks(const TrainConfig& c)
   options_.own_parts_only = c.ranks.zero_stage == 1;
   set_first_row(std::int64_t{batch_size_} * rank() / world_size());
   if (world_size() == 1) return;
-  if (c.autotune) {
-    fail_usage(
-        "--autotune expects one rank, found {}: let one make the table, and give it to all "
-        "by --tuning-table",
-        world_size());
-  }
   if (!first()) silence_output();
   group_ = std::make_unique<dist::Group>(
       place_, device_,
@@ -113,7 +107,11 @@ void Ranks::require_same_work(TrainConfig config) {
   config.threads = 0;
   require_same("version", fmt::format("{} {}", version(), commit()));
   require_same("configuration", to_json(config));
-  require_same("tuning table", tuning_hash(tuning_table()));
+}
+
+std::string Ranks::made_by_first(const std::string& name,
+                                 const std::function<std::string()>& make) {
+  return group_ ? group_->made_by_first(name, make) : make();
 }
 
 nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {

@@ -54,8 +54,10 @@ class Ranks {
   void share_cores() const;
   // Throws Error where another rank has another text.
   void require_same(const std::string& what, const std::string& text);
-  // The same for version, configuration and tuning table.
+  // The same for version and configuration.
   void require_same_work(TrainConfig config);
+  // Rank 0's text on all; the others wait for it as long as that takes. A name is used once.
+  std::string made_by_first(const std::string& name, const std::function<std::string()>& make);
 
   // The model whose gradients are summed; both must outlive this. To be called before an optimizer
   // is made of the store, which is returned.

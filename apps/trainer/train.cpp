@@ -349,10 +349,10 @@ TrainResult train(const TrainConfig& config) {
   TrainResult result;
   ranks.run([&] {
     if (config.threads == 0) ranks.share_cores();
-    choose_kernels(config);
-    ranks.require_same_work(config);
     TrainConfig own = config;
     own.batch_size = ranks.batch_size() / ranks.world_size();
+    ranks.require_same_work(config);
+    choose_kernels(own, ranks);
     result = Trainer(own, ranks).run();
   });
   return result;

@@ -127,6 +127,23 @@ TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
   }
 }
 
+// What rank 0 has timed is what all run: the bytes are those of ranks that were given its table.
+TEST(Ranks, ShareTheTableThatTheFirstTimes) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = "--global-batch-size 12 --max-steps 3 --limit-val-batches 1 --output ";
+  const Outcome tuned = train_on(folder, 2, flags + "tuned --autotune --tuning-table table.json");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_NE(tuned.out.find("autotune 1/"), std::string::npos) << tuned.out;
+  EXPECT_EQ(tuned.out.find("autotune 1/"), tuned.out.rfind("autotune 1/")) << tuned.out;
+  // A rank's share of the batch, not all ranks'.
+  const std::string table = read_file(folder / "table.json");
+  EXPECT_NE(table.find("\"conv2d_forward N6 "), std::string::npos) << table;
+  const Outcome given = train_on(folder, 2, flags + "given --tuning-table table.json");
+  ASSERT_EQ(given.code, 0) << given.err;
+  expect_same_weights(folder / "tuned", folder / "given");
+}
+
 // In the order of their beginnings.
 std::vector<json> events_of(const fs::path& trace) {
   std::vector<json> events = json::parse(read_file(trace))["traceEvents"];

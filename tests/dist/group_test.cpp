@@ -58,6 +58,37 @@ TEST(Group, OfOneRankNeedsNobody) {
   EXPECT_EQ(runs, 1);
 }
 
+// Longer than a value of the store, and than the others' timeout.
+TEST(Group, GivesAllWhatTheFirstMakes) {
+  const auto expected = [](char first) { return first + std::string(150'000, 'x') + "end"; };
+  Ranks ranks(
+      3,
+      [&](Group& group) {
+        const auto made = [&](const char* name, char first) {
+          return group.made_by_first(name, [&] {
+            std::this_thread::sleep_for(group.rank() == 0 ? 2500ms : 0ms);
+            return expected(static_cast<char>(first + group.rank()));
+          });
+        };
+        require(made("one", 'a') == expected('a'), "the first text is wrong");
+        require(made("two", 'b') == expected('b'), "the second text is wrong");
+      },
+      2s);
+  ranks.expect_all_well(3);
+  Group alone({}, Device{});
+  EXPECT_EQ(alone.made_by_first("one", [] { return "own"; }), "own");
+}
+
+TEST(Group, EndsWhereTheFirstFailsToMake) {
+  Ranks ranks(2, [](Group& group) {
+    group.made_by_first("one", []() -> std::string { fail("no disk"); });
+  });
+  EXPECT_NE(ranks->await(0).code, 0);
+  const auto other = ranks->await(1);
+  EXPECT_EQ(other.code, 1);
+  expect_says(other.err, "no disk");
+}
+
 TEST(Group, SumsOnTheDeviceAndOnTheHostAtOnce) {
   Ranks ranks(3, [](Group& group) {
     const float mine = static_cast<float>(1 << group.rank());
