@@ -16,7 +16,7 @@
 
 namespace convoy::CONVOY_TARGET {
 
-// One of a pass's products: its sources (kernels/gpu/tensor_tile.cuh), how much of it there is, and
+// One of a pass's products: its sources (kernels/gpu/tensor_stager.cuh), how much of it there is, and
 // where a row of the result goes.
 template <class A, class B>
 struct TensorProduct {

@@ -14,14 +14,22 @@
 
 #include "kernels/gpu/conv2d/extents.cuh"
 #include "kernels/gpu/divisor.cuh"
+#include "kernels/gpu/gemm/tensor_source.cuh"
 #include "kernels/gpu/norm_line.cuh"
-#include "kernels/gpu/tensor_tile.cuh"
+#include "kernels/gpu/tensor_stager.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
 // A corner, or a distance from one: in memory, in the image, and in its channels.
 struct Placement {
   std::int64_t offset;
+  int h, w;
+  int channel;
+};
+// A row's, where it begins.
+template <class T>
+struct Start {
+  const T* from;
   int h, w;
   int channel;
 };
@@ -32,16 +40,19 @@ __device__ __forceinline__ Placement nowhere() { return {0, -(1 << 30), -(1 << 3
 template <class T>
 struct InputNorm {
   static constexpr bool kExists = true, kHasRaw = false;
+  using Line = NormLine;
   Prologue prologue;
 
   __device__ __forceinline__ bool wanted() const { return prologue.lines != nullptr; }
-  __device__ __forceinline__ float operator()(int channel, float x, float) const {
-    return rectified(normed(prologue.lines[channel], x), prologue.relu);
+  __device__ __forceinline__ Line line(int channel) const { return prologue.lines[channel]; }
+  __device__ __forceinline__ float operator()(const Line& line, float x, float) const {
+    return rectified(normed(line, x), prologue.relu);
   }
 };
 template <class T>
 struct GradientNorm {
   static constexpr bool kExists = true, kHasRaw = true;
+  using Line = NormGradientLine;
   GradientPrologue prologue;
   const T* dy;  // raw has the same places
 
@@ -49,8 +60,9 @@ struct GradientNorm {
   __device__ __forceinline__ const T* raw_of(const Run<T>& run) const {
     return static_cast<const T*>(prologue.raw) + (run.from - dy);
   }
-  __device__ __forceinline__ float operator()(int filter, float g, float raw) const {
-    return through_norm(prologue.lines[filter], g, raw);
+  __device__ __forceinline__ Line line(int filter) const { return prologue.lines[filter]; }
+  __device__ __forceinline__ float operator()(const Line& line, float g, float raw) const {
+    return through_norm(line, g, raw);
   }
 };
 
@@ -85,30 +97,27 @@ struct Patches {
     result.offset += result.channel;
     return result;
   }
-  __device__ __forceinline__ Run<T> meet(const Placement& a, const Placement& b) const {
-    const bool is_inside = inside(a.h + b.h, height) && inside(a.w + b.w, width_of_image);
-    return {is_inside ? image + (a.offset + b.offset) : image, is_inside,
-            first_channel + a.channel + b.channel};
+  __device__ __forceinline__ Start<T> start(const Placement& at) const {
+    return {image + at.offset, at.h, at.w, first_channel + at.channel};
+  }
+  __device__ __forceinline__ Run<T> at(const Start<T>& row, const Placement& depth) const {
+    const bool is_inside =
+        inside(row.h + depth.h, height) && inside(row.w + depth.w, width_of_image);
+    return {row.from + depth.offset, is_inside, row.channel + depth.channel};
   }
 };
 
 // With a pixel in each row.
 template <class T, class Norm>
 struct PixelRows : Patches<T, Norm> {
-  __device__ __forceinline__ Placement row(int i) const { return this->pixel(i); }
+  __device__ __forceinline__ Start<T> row(int i) const { return this->start(this->pixel(i)); }
   __device__ __forceinline__ Placement depth(int i) const { return this->tap(i); }
-  __device__ __forceinline__ Run<T> at(const Placement& row, const Placement& depth) const {
-    return this->meet(row, depth);
-  }
 };
 // With a tap and channel in each row.
 template <class T, class Norm>
 struct TapRows : Patches<T, Norm> {
-  __device__ __forceinline__ Placement row(int i) const { return this->tap(i); }
+  __device__ __forceinline__ Start<T> row(int i) const { return this->start(this->tap(i)); }
   __device__ __forceinline__ Placement depth(int i) const { return this->pixel(i); }
-  __device__ __forceinline__ Run<T> at(const Placement& row, const Placement& depth) const {
-    return this->meet(row, depth);
-  }
 };
 
 // One direction of a phase: input coordinates phase + stride * i, which tap first + j * every meets
@@ -145,20 +154,19 @@ struct PhaseWeights {
   Radix taps;  // r, s, filter
   Norm norm = {};
 
-  static constexpr std::int64_t kNowhere = -1;
+  using Row = typename GemmSource<T>::Row;
+  using Depth = typename GemmSource<T>::Depth;
 
-  __device__ __forceinline__ std::int64_t row(int i) const {
-    return inside(i, runs) ? std::int64_t{i} * width : kNowhere;
+  __device__ __forceinline__ Row row(int i) const {
+    return {weight + std::int64_t{i} * width, inside(i, runs), 0};
   }
-  __device__ __forceinline__ std::int64_t depth(int i) const {
-    if (!inside(i, depths)) return kNowhere;
+  __device__ __forceinline__ Depth depth(int i) const {
     const Index3 at = taps.split(i);
     const int tap = (R_first + at.first * R_every) * S + S_first + at.middle * S_every;
-    return std::int64_t{at.last} * filter_step + tap * channels;
+    return {std::int64_t{at.last} * filter_step + tap * channels, inside(i, depths)};
   }
-  __device__ __forceinline__ Run<T> at(std::int64_t row, std::int64_t depth) const {
-    const bool is_inside = row >= 0 && depth >= 0;
-    return {is_inside ? weight + (row + depth) : weight, is_inside};
+  __device__ __forceinline__ Run<T> at(const Row& row, const Depth& depth) const {
+    return {row.begin + depth.offset, row.is_inside && depth.is_inside};
   }
 };
 

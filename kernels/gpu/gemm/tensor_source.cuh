@@ -2,7 +2,7 @@
 #pragma once
 // A dense matrix as the tensor cores' tiles read it.
 
-#include "kernels/gpu/tensor_tile.cuh"
+#include "kernels/gpu/tensor_stager.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -18,18 +18,26 @@ struct GemmSource {
   Norm norm = {};
   int first_channel = 0;  // of the rows, which are channels where there is a norm
 
-  static constexpr std::int64_t kNowhere = -1;
+  struct Row {
+    const T* begin;
+    bool is_inside;
+    int channel;
+  };
+  struct Depth {
+    std::int64_t offset;
+    bool is_inside;
+  };
 
-  __device__ __forceinline__ std::int64_t row(int i) const {
-    return inside(i, rows) ? i * row_step : kNowhere;
+  __device__ __forceinline__ Row row(int i) const {
+    const std::int64_t offset = i * row_step;
+    const bool is_inside = inside(i, rows);
+    return {data + offset, is_inside, first_channel + (is_inside ? static_cast<int>(offset) : 0)};
   }
-  __device__ __forceinline__ std::int64_t depth(int i) const {
-    return inside(i, depths) ? i * depth_step : kNowhere;
+  __device__ __forceinline__ Depth depth(int i) const {
+    return {i * depth_step, inside(i, depths)};
   }
-  __device__ __forceinline__ Run<T> at(std::int64_t row, std::int64_t depth) const {
-    const bool is_inside = row >= 0 && depth >= 0;
-    return {is_inside ? data + (row + depth) : data, is_inside,
-            first_channel + static_cast<int>(row)};
+  __device__ __forceinline__ Run<T> at(const Row& row, const Depth& depth) const {
+    return {row.begin + depth.offset, row.is_inside && depth.is_inside, row.channel};
   }
 };
 

@@ -4,7 +4,7 @@
 // belong to the thread that issues them: what they wrote is seen by it after its wait, and by
 // others after a barrier that follows.
 //
-//   cp_async<16>(&s.tile[next][i], &x[...], inside(row, rows) ? 16 : 0);   // zeros outside
+//   cp_async_if<16>(&s.tile[next][i], &x[...], inside(row, rows));   // zeros outside
 //   cp_async_commit();
 //   cp_async_wait<1>();      // all groups but the newest are there
 //   __syncthreads();
@@ -32,6 +32,34 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, unsigned so
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(to)),
                  "l"(from), "n"(kBytes), "r"(source_bytes)
                  : "memory");
+  }
+}
+
+// All bytes where `is_inside`, or nothing but zeros: that costs a predicate, where a number of
+// source bytes that the compiler does not see through costs five instructions.
+template <int kBytes>
+__device__ __forceinline__ void cp_async_if(void* to, const void* from, bool is_inside,
+                                            Site site = Site::here()) {
+  if constexpr (kSim) {
+    sim::copy_async(to, from, kBytes, is_inside ? kBytes : 0, site);
+  } else if constexpr (kBytes == 16) {
+    asm volatile(
+        "{\n"
+        ".reg .pred is_outside;\n"
+        "setp.eq.u32 is_outside, %2, 0;\n"
+        "cp.async.cg.shared.global [%0], [%1], 16, is_outside;\n"
+        "}" ::"r"(shared_address(to)),
+        "l"(from), "r"(static_cast<unsigned>(is_inside))
+        : "memory");
+  } else {
+    asm volatile(
+        "{\n"
+        ".reg .pred is_outside;\n"
+        "setp.eq.u32 is_outside, %2, 0;\n"
+        "cp.async.ca.shared.global [%0], [%1], %3, is_outside;\n"
+        "}" ::"r"(shared_address(to)),
+        "l"(from), "r"(static_cast<unsigned>(is_inside)), "n"(kBytes)
+        : "memory");
   }
 }
 
