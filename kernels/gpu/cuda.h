@@ -177,6 +177,9 @@ __device__ void mbarrier_arrive_remote(std::uint32_t address, Site);
 template <class Map, int kRank>
 __device__ void tma_load(const Map&, const int (&at)[kRank], void* to, void* barrier,
                          std::uint32_t mask, Site);
+template <class Map>
+__device__ void tma_load_im2col(const Map&, const int (&at)[4], const unsigned (&offset)[2],
+                                void* to, void* barrier, std::uint32_t mask, Site);
 template <class Map, int kRank>
 __device__ void tma_store(const Map&, const int (&at)[kRank], const void* from, Site);
 __device__ void bulk_load(void* to, const void* from, std::uint32_t, void* barrier, Site);

@@ -32,6 +32,28 @@ struct TensorMapSpec {
   Swizzle swizzle = Swizzle::none;
 };
 
+// What a filter's first tap walks over in im2col mode, in pixels of W and H: along a line from
+// `lower` by `step` up to the line's last pixel + `upper`, then to the next line, likewise from the
+// first to the last one, then to the next image.
+struct Im2colWalk {
+  std::int64_t lower[2] = {0, 0}, upper[2] = {0, 0};  // -128 to 127
+  std::int64_t step[2] = {1, 1};                      // 1 to 8
+};
+// The largest offset that a load adds to the walk, which moves it to another tap, is 255.
+bool fits_im2col(const Im2colWalk& walk, std::int64_t farthest_w, std::int64_t farthest_h);
+
+// A map whose loads take `channels` of each of `pixels` places of the walk.
+struct Im2colMapSpec {
+  const void* data = nullptr;  // as above
+  DType dtype = DType::f16;
+  std::int64_t extent[4] = {1, 1, 1, 1};  // C, W, H, N
+  std::int64_t stride[4] = {1, 1, 1, 1};
+  Im2colWalk walk = {};
+  int channels = 64;  // 1 to 256, a multiple of 16 bytes, swizzled 128
+  int pixels = 64;    // 1 to 1024
+  Swizzle swizzle = Swizzle::none;
+};
+
 struct alignas(128) EncodedTensorMap {
   std::uint64_t words[16];
 };
@@ -39,8 +61,10 @@ using TensorMap = std::conditional_t<kSim, ::convoy::sim::TensorMap, EncodedTens
 
 // Throws where the TMA unit could not take it: "tensor map: ...".
 TensorMap tensor_map(const TensorMapSpec& spec);
+TensorMap tensor_map(const Im2colMapSpec& spec);
 
 // The spec is already checked. One body per target: tensor_map_cuda.cpp and sim/tensor_map.cpp.
 TensorMap encode(const TensorMapSpec& spec);
+TensorMap encode(const Im2colMapSpec& spec);
 
 }  // namespace convoy::CONVOY_TARGET

@@ -22,14 +22,38 @@ constexpr std::uint32_t kMaxRow = 256 * 8;
 
 using Coordinates = std::array<std::int64_t, 4>;
 
-// One box of one tensor.
+// One box of one tensor; in im2col mode its rows are pixels.
 struct Box {
   TensorMap map;
-  Coordinates at{};
+  Coordinates at{}, tap{};  // tap: from the first one, in im2col mode
 
   std::size_t row_bytes() const { return std::size_t{map.box[0]} * map.element_bytes; }
   std::size_t rows() const { return std::size_t{map.box[1]} * map.box[2] * map.box[3]; }
   std::size_t bytes() const { return row_bytes() * rows(); }
+
+  Coordinates tile_row(std::size_t row) const {
+    const std::int64_t i = static_cast<std::int64_t>(row), rows = map.box[1], planes = map.box[2];
+    return {at[0], at[1] + i % rows, at[2] + i / rows % planes, at[3] + i / rows / planes};
+  }
+  // The first tap's place behind so many: W as long as it stays in the pixel box, then H, then N.
+  Coordinates pixel(std::size_t row) const {
+    Coordinates result = at;
+    auto more = static_cast<std::int64_t>(row);
+    for (std::size_t d = 1; d < 3; ++d) {
+      const std::int64_t first = map.im2col.first[d - 1], last = map.im2col.last[d - 1];
+      const std::int64_t step = map.im2col.step[d - 1], left = (last - at[d]) / step;
+      const std::int64_t line = (last - first) / step + 1;
+      if (more <= left) {
+        result[d] += more * step;
+        return result;
+      }
+      more -= left + 1;
+      result[d] = first + more % line * step;
+      more = more / line + 1;
+    }
+    result[3] += more;
+    return result;
+  }
 
   // The part of a row that lies inside of the tensor: [begin, end) in bytes of the row, and where
   // in global memory it begins.
@@ -38,11 +62,10 @@ struct Box {
     std::byte* data = nullptr;
   };
   Inside inside(std::size_t row) const {
-    const std::size_t of_row[] = {0, row % map.box[1], row / map.box[1] % map.box[2],
-                                  row / map.box[1] / map.box[2]};
+    const Coordinates of_row = map.is_im2col ? pixel(row) : tile_row(row);
     std::byte* data = map.data;
     for (std::size_t d = 1; d < 4; ++d) {
-      const std::int64_t i = at[d] + static_cast<std::int64_t>(of_row[d]);
+      const std::int64_t i = of_row[d] + tap[d];
       if (i < 0 || i >= map.extent[d]) return {};
       data += i * map.stride_bytes[d];
     }
@@ -66,6 +89,28 @@ Box make_box(const TensorMap& map, std::span<const int> at, const char* what, co
   Box box{.map = map};
   std::copy(at.begin(), at.end(), box.at.begin());
   if (box.row_bytes() > kMaxRow) fault(fmt::format("{}: the box is too wide", what), site);
+  return box;
+}
+
+Box make_tile(const TensorMap& map, std::span<const int> at, const char* what, const Site& site) {
+  if (map.is_im2col) fault(fmt::format("{}: expects a tiled map, found im2col", what), site);
+  return make_box(map, at, what, site);
+}
+
+Box make_column(const TensorMap& map, std::span<const int> at, std::span<const unsigned> offset,
+                const Site& site) {
+  if (!map.is_im2col) fault("TMA im2col load: expects an im2col map, found a tiled one", site);
+  Box box = make_box(map, at, "TMA im2col load", site);
+  for (std::size_t d = 0; d < 2; ++d) {
+    const std::int64_t place = at[d + 1];
+    if (place < map.im2col.first[d] || place > map.im2col.last[d]) {
+      fault(fmt::format("TMA im2col load: expects {} within the pixel box, {} to {}, found {}",
+                        d == 0 ? "W" : "H", map.im2col.first[d], map.im2col.last[d], place),
+            site);
+    }
+    expect(offset[d] <= 255, "TMA im2col load: expects offsets up to 255", offset[d], site);
+    box.tap[d + 1] = offset[d];
+  }
   return box;
 }
 
@@ -158,12 +203,8 @@ void deliver(const Box& box, const AsyncSource& source, const AsyncWork& work) {
                 });
 }
 
-}  // namespace
-
-void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* barrier,
-              std::uint32_t mask, const Site& site) {
-  const Box box = make_box(map, at, "TMA load", site);
-  const std::size_t offset = own_offset(to, box.bytes(), alignment_of(map), "TMA load", site);
+void load(const Box& box, void* to, void* barrier, std::uint32_t mask, const Site& site) {
+  const std::size_t offset = own_offset(to, box.bytes(), alignment_of(box.map), "TMA load", site);
   Gang& gang = current_gang();
   const Block& self = *current_thread()->block;
   expect(mask != 0 && mask >> gang.launch().cluster == 0,
@@ -180,6 +221,19 @@ void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* bar
     target.tell(gang.async().submit(work, [=](const AsyncWork& load) { fill(box, target, load); }),
                 site);
   }
+}
+
+}  // namespace
+
+void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* barrier,
+              std::uint32_t mask, const Site& site) {
+  load(make_tile(map, at, "TMA load", site), to, barrier, mask, site);
+}
+
+void tma_load_im2col(const TensorMap& map, std::span<const int> at,
+                     std::span<const unsigned> offset, void* to, void* barrier, std::uint32_t mask,
+                     const Site& site) {
+  load(make_column(map, at, offset, site), to, barrier, mask, site);
 }
 
 void bulk_load(void* to, const void* from, std::uint32_t bytes, void* barrier, const Site& site) {
@@ -200,7 +254,7 @@ void bulk_load(void* to, const void* from, std::uint32_t bytes, void* barrier, c
 }
 
 void tma_store(const TensorMap& map, std::span<const int> at, const void* from, const Site& site) {
-  const Box box = make_box(map, at, "TMA store", site);
+  const Box box = make_tile(map, at, "TMA store", site);
   const std::size_t offset = own_offset(from, box.bytes(), alignment_of(map), "TMA store", site);
   Thread& self = *current_thread();
   const auto source = std::make_shared<AsyncSource>(*self.block);

@@ -15,6 +15,11 @@ namespace convoy::sim {
 // Into the same place of every block of the cluster in `mask`, and on the same place's mbarrier.
 void tma_load(const TensorMap& map, std::span<const int> at, void* to, void* barrier,
               std::uint32_t mask, const Site& site);
+// In im2col mode: from the place (C, W, H, N) of the first tap on, moved to another
+// tap by offsets of W and H.
+void tma_load_im2col(const TensorMap& map, std::span<const int> at,
+                     std::span<const unsigned> offset, void* to, void* barrier, std::uint32_t mask,
+                     const Site& site);
 void tma_store(const TensorMap& map, std::span<const int> at, const void* from, const Site& site);
 // A run of bytes, a multiple of 16.
 void bulk_load(void* to, const void* from, std::uint32_t bytes, void* barrier, const Site& site);

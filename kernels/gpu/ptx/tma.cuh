@@ -4,6 +4,7 @@
 // on. One thread moves a box of a tensor (kernels/gpu/tensor_map.h) to or from shared memory.
 //
 //   tma_load(s.a, map, s.full, {k, row});          // s.full then counts the box's bytes
+//   tma_load_im2col(s.a, images, s.full, {c, w, h, n}, {s, r});
 //   tma_store(map, s.out, {column, row});          // after fence_proxy_async() and a barrier
 //   tma_store_commit();
 //   tma_store_wait_read<0>();                      // s.out may be written again
@@ -87,6 +88,25 @@ __device__ __forceinline__ void tma_load_multicast(void* to, const TensorMap& ma
           "l"(&map), "r"(full), "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]), "h"(blocks)
           : "memory");
     }
+  }
+}
+
+// In im2col mode (kernels/gpu/tensor_map.h): pixels of a convolution's input, one a row. {C, W, H,
+// N} is where the filter's first tap stands for the first of them; offsets of W and H lead to the
+// tap that is loaded, for all of them. W and H lie in the pixel box; a tap may be in the padding
+// and rows may be behind the last image: zeros.
+__device__ __forceinline__ void tma_load_im2col(void* to, const TensorMap& map, Mbarrier& barrier,
+                                                const int (&at)[4], const unsigned (&offset)[2],
+                                                Site site = Site::here()) {
+  if constexpr (kSim) {
+    sim::tma_load_im2col(map, at, offset, to, &barrier, 1u << cluster_rank(), site);
+  } else if constexpr (kArch >= 90) {
+    asm volatile(
+        "cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes"
+        " [%0], [%1, {%3, %4, %5, %6}], [%2], {%7, %8};" ::"r"(shared_address(to)),
+        "l"(&map), "r"(shared_address(&barrier)), "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]),
+        "h"(static_cast<std::uint16_t>(offset[0])), "h"(static_cast<std::uint16_t>(offset[1]))
+        : "memory");
   }
 }
 

@@ -3,6 +3,7 @@
 // exactly; random numbers within what the tensor cores' own order and rounding of sums may make.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -135,6 +136,34 @@ TEST(Conformance, CopyEngineBarriersAndClusters) {
   }
 }
 
+// Corners and steps that differ between W and H, columns over the ends of lines and images and past
+// the last one, channels past the last one.
+constexpr Im2colShape kColumns[] = {
+    {64, 7, 5, 3, {-1, -1}, {-1, -1}, {1, 1}, {0, 3, 2, 0}, {0, 0}, 128},
+    {64, 7, 5, 3, {-1, -1}, {-1, -1}, {1, 1}, {0, -1, -1, 1}, {2, 1}, 64},
+    {72, 9, 6, 2, {-2, -1}, {0, -2}, {2, 3}, {64, 0, 2, 0}, {3, 2}, 40},
+    {24, 8, 9, 4, {-3, 0}, {-3, 0}, {2, 2}, {8, 1, 4, 1}, {6, 0}, 96},
+    {136, 6, 5, 2, {1, 2}, {-1, 3}, {1, 1}, {128, 3, 4, 1}, {0, 1}, 64},
+    {16, 3, 2, 9, {-128, -5}, {-126, 127}, {1, 8}, {0, -128, 3, 2}, {128, 5}, 128},
+};
+
+std::vector<float> column(const Im2colShape& s, const Device& device) {
+  const Tensor x = halves(DType::f16, s.C * s.W * s.H * s.N, Numbers::random, 5, device);
+  const Tensor y = zeros({kIm2colOutputs}, {DType::f32, device});
+  const auto call = device == kSim ? on_sim::run_im2col : on_cuda::run_im2col;
+  call(x.data(), y.as<float>(), s, current_stream(device));
+  return to_vector<float>(y);
+}
+
+TEST(Conformance, Im2colLoads) {
+  NEEDS_GPU(90);
+  int number = 0;
+  for (const Im2colShape& s : kColumns) {
+    compare([&](const Device& device) { return column(s, device); }, 0,
+            fmt::format("im2col column {}", number++));
+  }
+}
+
 // What can be looked at without a GPU: that the meanings' kernels run, and give something.
 TEST(Conformance, TheMeaningsRunOnTheSimulator) {
   const Tensor x = halves(DType::f16, kWgmmaInputs, Numbers::small_integers, 2, kSim);
@@ -148,6 +177,10 @@ TEST(Conformance, TheMeaningsRunOnTheSimulator) {
   const Tensor z = zeros({kTensorCoreOutputs}, {DType::f32, kSim});
   on_sim::run_tensor_core(DType::f16, true, x.data(), z.as<float>(), 16, current_stream(kSim));
   EXPECT_GT(std::abs(to_vector<float>(z)[1]) + std::abs(to_vector<float>(z)[7]), 0);
+  for (const Im2colShape& s : kColumns) {
+    const std::vector<float> found = column(s, kSim);
+    EXPECT_TRUE(std::any_of(found.begin(), found.end(), [](float v) { return v != 0; }));
+  }
 }
 
 }  // namespace

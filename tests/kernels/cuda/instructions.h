@@ -16,6 +16,16 @@ struct ProductShape {
   int m, n, k;
 };
 
+// One load in im2col mode of images [N, H, W, C]: directions and places innermost first.
+inline constexpr int kIm2colOutputs = 128 * 64;
+struct Im2colShape {
+  int C, W, H, N;
+  int lower[2], upper[2], step[2];
+  int at[4];
+  unsigned offset[2];
+  int pixels;
+};
+
 // x and the operands hold f16 or bf16.
 #define CONVOY_INSTRUCTIONS(target)                                                             \
   namespace target {                                                                            \
@@ -28,6 +38,8 @@ struct ProductShape {
   /* Everything that Hopper has, in one kernel: tests/kernels/sim/pipeline.cuh. */              \
   void run_pipelines(DType dtype, int n_of_tile, const void* a, const void* b, void* c,         \
                      ProductShape shape, const Stream& stream);                                 \
+  /* 64 channels of each of the load's pixels, swizzled as they are in shared memory. */        \
+  void run_im2col(const void* x, float* y, const Im2colShape& shape, const Stream& stream);     \
   }
 CONVOY_INSTRUCTIONS(on_cuda)
 CONVOY_INSTRUCTIONS(on_sim)
