@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.25)
 
 file(READ "${ROOT}/kernels/README.md" readme)
-file(GLOB rungs RELATIVE "${ROOT}" "${ROOT}/kernels/gpu/*/[0-9]_*.cuh" "${ROOT}/kernels/gpu/hopper/*.cuh"
+file(GLOB rungs RELATIVE "${ROOT}" "${ROOT}/kernels/gpu/*/[0-9]_*.cuh" "${ROOT}/kernels/gpu/hopper/*_wgmma.cuh"
   "${ROOT}/kernels/gpu/conv2d/depthwise.cuh")
 set(errors "")
 foreach(rung IN LISTS rungs)

@@ -8,6 +8,7 @@
 #include "kernels/gpu/gemm/4_warp_tile.cuh"
 #include "kernels/gpu/gemm/5_tensor_core.cuh"
 #include "kernels/gpu/hopper/gemm_wgmma.h"
+#include "kernels/gpu/hopper/hopper.h"
 #include "kernels/gpu/ladder.h"
 #include "kernels/gpu/vendor.h"
 
@@ -26,9 +27,7 @@ std::vector<const char*> own_rungs(const Gemm& op) {
   if (!gemm_fits_shared_tile(op)) return {"naive"};
   std::vector<const char*> names = {"naive", "shared_tile", "register_tile", "warp_tile"};
   if (gemm_fits_tensor_core(op)) names.push_back("tensor_core");
-  // A machine's devices are taken to be alike.
-  const bool has_wgmma = compute_capability({.type = DeviceType::cuda}) == 90;
-  if (has_wgmma && gemm_fits_wgmma(op)) names.push_back("wgmma");
+  if (has_hopper() && gemm_fits_wgmma(op)) names.push_back("wgmma");
   return names;
 }
 

@@ -3,66 +3,29 @@
 #include "kernels/gpu/hopper/gemm_wgmma.cuh"
 
 #include "kernels/gpu/hopper/gemm_wgmma.h"
+#include "kernels/gpu/hopper/wgmma_maps.h"
 #include "kernels/gpu/tile.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
 
-constexpr int kUnit = 8;  // elements of 16 bytes
-
-// Rows `pitch` apart, of products `step` apart.
-bool takes_copies(const void* data, std::int64_t columns, std::int64_t pitch, std::int64_t products,
-                  std::int64_t step) {
-  return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && pitch >= columns &&
-         pitch % kUnit == 0 && (products == 1 || (step >= 0 && step % kUnit == 0));
-}
-
-// A batch of matrices; of one matrix, or of one for all, the steps do not count.
-TensorMap map_of(const Gemm& op, const void* data, std::int64_t rows, std::int64_t columns,
-                 std::int64_t pitch, std::int64_t step, int rank, int box_rows) {
-  const bool steps = op.batch > 1 && step > 0;
-  return tensor_map({.data = data,
-                     .dtype = op.dtype,
-                     .rank = rank,
-                     .extent = {columns, rows, steps ? op.batch : 1, 1},
-                     .stride = {1, pitch, steps ? step : kUnit, kUnit},
-                     .box = {64, box_rows, 1, 1},
-                     .swizzle = Swizzle::bytes128});
-}
-
-// Whether c can leave through shared memory by the copy engine. A thread has pairs of a row, and
-// takes a bias and a residual for them as pairs.
-bool takes_staged(const Gemm& op) {
-  const auto takes_pairs = [](const void* place) {
-    return reinterpret_cast<std::uintptr_t>(place) % sizeof(unsigned) == 0;
-  };
-  return !op.accumulate && op.out_dtype.value_or(op.dtype) == op.dtype &&
-         takes_copies(op.c, op.N, op.ldc, op.batch, op.stride_c) &&
-         (op.batch == 1 || op.stride_c > 0) && op.N % 2 == 0 && takes_pairs(op.epilogue.bias) &&
-         takes_pairs(op.epilogue.residual);
-}
-
 template <class Config>
 void run_config(const Gemm& op, const Stream& stream) {
-  const WgmmaShape shape{.M = static_cast<int>(op.M),
-                         .N = static_cast<int>(op.N),
-                         .K = static_cast<int>(op.K),
-                         .products = static_cast<int>(op.batch),
-                         .a_steps = op.stride_a > 0,
-                         .b_steps = op.stride_b > 0,
-                         .staged = takes_staged(op)};
+  const WgmmaShape shape{static_cast<int>(op.M), static_cast<int>(op.N),
+                         static_cast<int>(op.batch)};
+  const GemmLoads loads{static_cast<int>(op.K), op.stride_a > 0, op.stride_b > 0};
+  const bool staged = takes_staged(op);
   const bool a_along_k = Config::kMajorA == Major::k, b_along_k = Config::kMajorB == Major::k;
   const TensorMap a = map_of(op, op.a, a_along_k ? op.M : op.K, a_along_k ? op.K : op.M, op.lda,
                              op.stride_a, 3, a_along_k ? Config::kM : Config::kK);
   const TensorMap b = map_of(op, op.b, b_along_k ? op.N : op.K, b_along_k ? op.K : op.N, op.ldb,
                              op.stride_b, 3, b_along_k ? Config::kN : Config::kK);
-  const TensorMap c = shape.staged ? map_of(op, op.c, op.M, op.N, op.ldc, op.stride_c, 4, 64) : a;
   const auto tiles = static_cast<int>(tiles_for<Config>(op.M, op.N, op.batch));
   launch({.grid = static_cast<unsigned>(min(tiles, multiprocessor_count(stream.device))),
           .block = Config::kThreads,
           .shared_bytes = sizeof(typename Config::Storage),
           .stream = stream},
-         gemm_wgmma_tiles<Config>, a, b, c, op, shape);
+         gemm_wgmma_tiles<Config>, a, b, staged ? result_map(op) : a, op, shape, loads, staged);
 }
 
 // The wide tile reads less per product, if there are enough of them.
