@@ -9,6 +9,8 @@
 #include "kernels/gpu/conv2d/as_gemm.h"
 #include "kernels/gpu/conv2d/both_gradients.cuh"
 #include "kernels/gpu/conv2d/depthwise.h"
+#include "kernels/gpu/hopper/conv2d_wgmma.h"
+#include "kernels/gpu/hopper/hopper.h"
 #include "kernels/gpu/ladder.h"
 #include "kernels/gpu/vendor.h"
 
@@ -30,6 +32,7 @@ bool is_depthwise(std::string_view variant) { return variant == "depthwise"; }
 bool is_gemm(std::string_view variant) { return variant == "gemm"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 bool is_tensor_core(std::string_view variant) { return variant == "tensor_core"; }
+bool is_wgmma(std::string_view variant) { return variant == "wgmma"; }
 
 // With a prologue, statistics or the gradient's epilogue: not every rung has them.
 bool is_fused(const Conv2dForward& op) {
@@ -65,7 +68,10 @@ std::vector<const char*> rungs_for(const Op& op) {
   if (conv2d_fits_depthwise(op.g)) names.push_back("depthwise");
   names.push_back("implicit_gemm");
   if (op.dtype == DType::f32) names.push_back("register_tile");
-  if (conv2d_fits_tensor_core(op.g, op.dtype)) names.push_back("tensor_core");
+  if (conv2d_fits_tensor_core(op.g, op.dtype)) {
+    names.push_back("tensor_core");
+    if (has_hopper() && conv2d_fits_wgmma(op)) names.push_back("wgmma");
+  }
   if (!std::is_same_v<Op, Conv2dBackwardWeight> && conv2d_is_gemm(op.g)) names.push_back("gemm");
   return names;
 }
@@ -77,7 +83,7 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
     if (variant == rung) return {.variant = rung};
   }
   unknown_rung("conv2d", variant,
-               "direct, depthwise, implicit_gemm, register_tile, tensor_core or gemm");
+               "direct, depthwise, implicit_gemm, register_tile, tensor_core, wgmma or gemm");
 }
 
 // Columns of the product that a pass is.
@@ -88,20 +94,22 @@ std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.grou
 // By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so
 // depthwise convolutions have kernels of their own, and groups almost like them take the direct
 // rung. Otherwise the highest rung that takes the shape; but of a few columns, for which rung 2 has
-// a narrow tile, rung 3's would be padding as well.
+// a narrow tile, rung 3's would be padding as well, and wgmma's tiles are large: with fewer of them
+// than multiprocessors, rung 4 has smaller ones, and splits.
 template <class Op>
-const char* choose(const Op& op) {
+const char* choose(const Op& op, const Device& device) {
   const Conv2dGeometry& g = op.g;
   if (!is_fused(op) && g.groups > 1 && conv2d_fits_depthwise(g)) return "depthwise";
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
   const char* highest = rungs_for(op).back();
+  if (is_wgmma(highest) && !conv2d_fills_wgmma(op, device)) return "tensor_core";
   return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
 }
 
 template <class Op>
-const char* asked_or_chosen(const Op& op) {
+const char* asked_or_chosen(const Op& op, const Device& device) {
   const char* asked = chosen_variant(op, rungs_for<Op>, vendor_rungs<Op>);
-  return asked != nullptr ? asked : choose(op);
+  return asked != nullptr ? asked : choose(op, device);
 }
 
 template <class T, class Op>
@@ -112,6 +120,27 @@ void run_depthwise(const Op& op, void* workspace, const Stream& stream) {
   }
 }
 
+template <class T, class Op>
+void run_wgmma(const Op& op, void*, const Stream& stream) {
+  conv2d_wgmma(op, stream);
+}
+// The two gradients are computed one after the other, in the same workspace.
+template <class T>
+void run_wgmma(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
+  if (op.dbias != nullptr) conv2d_bias_gradient<T>(op, workspace, stream);
+  if (op.dweight == nullptr) return;
+  conv2d_wgmma(op, static_cast<float*>(workspace), stream);
+  add_splits_to<T>(conv2d_output(op), workspace, conv2d_wgmma_parts(op.g, stream.device), stream);
+}
+std::size_t wgmma_workspace(const Conv2dBackwardWeight& op, const Device& device) {
+  const auto parts = static_cast<std::size_t>(conv2d_wgmma_parts(op.g, device));
+  const std::size_t weight =
+      op.dweight == nullptr
+          ? 0
+          : parts * static_cast<std::size_t>(elements(conv2d_output(op))) * sizeof(float);
+  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+}
+
 template <class Op>
 void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
@@ -120,6 +149,7 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
     if constexpr (std::is_same_v<T, float>) {
       if (is_register_tile(plan.variant)) return conv2d_register_tile<T>(op, workspace, stream);
     } else {
+      if (is_wgmma(plan.variant)) return run_wgmma<T>(op, workspace, stream);
       if (is_tensor_core(plan.variant)) return conv2d_tensor_core<T>(op, workspace, stream);
     }
     conv2d_implicit_gemm<T>(op, workspace, stream);
@@ -170,6 +200,7 @@ Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view v
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
+  if (is_wgmma(variant)) return plan;
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : spread_bytes(op, WideTile::kM);
   return plan;
@@ -178,6 +209,7 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
+  if (is_wgmma(variant)) return plan;
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : gradient_partial_bytes(op, WideTile::kM);
   return plan;
@@ -186,8 +218,9 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
-  if (is_tensor_core(variant)) {
-    plan.workspace_bytes = conv2d_tensor_core_workspace(op, device);
+  if (is_wgmma(variant) || is_tensor_core(variant)) {
+    plan.workspace_bytes =
+        is_wgmma(variant) ? wgmma_workspace(op, device) : conv2d_tensor_core_workspace(op, device);
     return plan;
   }
   const Parts parts = is_direct(variant)          ? conv2d_direct_parts(op.g)
@@ -208,13 +241,13 @@ Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view 
 }
 
 Plan plan(const Conv2dForward& op, const Device& device) {
-  return plan_rung(op, device, asked_or_chosen(op));
+  return plan_rung(op, device, asked_or_chosen(op, device));
 }
 Plan plan(const Conv2dBackwardInput& op, const Device& device) {
-  return plan_rung(op, device, asked_or_chosen(op));
+  return plan_rung(op, device, asked_or_chosen(op, device));
 }
 Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
-  return plan_rung(op, device, asked_or_chosen(op));
+  return plan_rung(op, device, asked_or_chosen(op, device));
 }
 Plan plan(const Conv2dBackward& op, const Device& device) {
   return plan_rung(op, device, rungs_for(op).back());
