@@ -25,5 +25,6 @@ set(kernel_sources
 # Those that need compute capability 9.0.
 set(hopper_sources
   hopper/conv2d_wgmma.cu
+  hopper/conv2d_wgmma_weight.cu
   hopper/gemm_wgmma.cu
 )

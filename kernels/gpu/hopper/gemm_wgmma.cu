@@ -3,7 +3,7 @@
 #include "kernels/gpu/hopper/gemm_wgmma.cuh"
 
 #include "kernels/gpu/hopper/gemm_wgmma.h"
-#include "kernels/gpu/hopper/wgmma_maps.h"
+#include "kernels/gpu/hopper/wgmma_launch.h"
 #include "kernels/gpu/tile.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -20,11 +20,7 @@ void run_config(const Gemm& op, const Stream& stream) {
                              op.stride_a, 3, a_along_k ? Config::kM : Config::kK);
   const TensorMap b = map_of(op, op.b, b_along_k ? op.N : op.K, b_along_k ? op.K : op.N, op.ldb,
                              op.stride_b, 3, b_along_k ? Config::kN : Config::kK);
-  const auto tiles = static_cast<int>(tiles_for<Config>(op.M, op.N, op.batch));
-  launch({.grid = static_cast<unsigned>(min(tiles, multiprocessor_count(stream.device))),
-          .block = Config::kThreads,
-          .shared_bytes = sizeof(typename Config::Storage),
-          .stream = stream},
+  launch(persistent<Config>(tiles_for<Config>(op.M, op.N, op.batch), stream),
          gemm_wgmma_tiles<Config>, a, b, staged ? result_map(op) : a, op, shape, loads, staged);
 }
 

@@ -68,7 +68,7 @@ __device__ __forceinline__ void store_plainly(const Gemm& op, int consumer,
 }
 
 // Pairs of f32 sums into rows of `pitch`, by boxes of 64 columns: columns(box) says where the box
-// goes in a row, and how many of it there are.
+// goes in a row, and how many of it there are, an even number.
 template <class Config, class Columns>
 __device__ __forceinline__ void store_sums(float* sums, int rows, std::int64_t pitch, int consumer,
                                            const float (&d)[Config::kN / 2], WgmmaTile tile,
@@ -81,7 +81,7 @@ __device__ __forceinline__ void store_sums(float* sums, int rows, std::int64_t p
     CONVOY_UNROLL
     for (int i = 0; i < 32; i += 2) {
       const int m = first_row + 8 * (i / 2 % 2), n = 8 * (i / 4) + lane % 4 * 2;
-      if (!inside(m, rows) || !inside(n, count)) continue;
+      if (!inside(m, rows) || !inside(n / 2, count / 2)) continue;
       store_lanes(sums + m * pitch + first + n,
                   Lanes<float, 2>{d[32 * box + i], d[32 * box + i + 1]});
     }

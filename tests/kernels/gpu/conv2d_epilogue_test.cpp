@@ -120,5 +120,12 @@ GPU_CASE(Conv2dEpilogue, LargeTilesAndASplitDepth) {
         "tensor_core");
 }
 
+// Through shared memory and straight from the registers.
+GPU_CASE(Conv2dWgmma, EveryTermInRaggedTiles) {
+  const Conv2dGeometry g = conv2d_geometry({3, 7, 7, 8}, {72, 2, 2, 8}, {.padding = {1, 0}});
+  check(g, DType::f16, terms(7), "wgmma");
+  check(g, DType::bf16, terms(7), "wgmma", 1);
+}
+
 }  // namespace
 }  // namespace convoy::testing

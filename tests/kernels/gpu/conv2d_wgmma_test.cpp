@@ -45,6 +45,13 @@ GPU_CASE(Conv2dWgmma, WidePadding) {
   check_rung(Problem({2, 5, 6, 8}, {16, 2, 1, 8}, {.padding = {3, 2}}, DType::f16), true, kRung);
 }
 
+// Behind the last tap a tile has columns whose tap the copy engine could not count to.
+GPU_CASE(Conv2dWgmma, FarTaps) {
+  check_rung(
+      Problem({1, 2, 1, 8}, {8, 3, 1, 8}, {.padding = {127, 0}, .dilation = {127, 1}}, DType::f16),
+      false, kRung);
+}
+
 GPU_CASE(Conv2dWgmma, Strides) {
   const Conv2dOptions stem{.stride = {2, 2}, .padding = {3, 3}};
   check_strided(Problem({1, 11, 13, 8}, {16, 7, 7, 8}, stem, DType::f16), true);

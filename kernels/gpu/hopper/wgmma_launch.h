@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Tensor maps of the matrices that the products by wgmma load and store, and which of them the copy
-// engine takes.
+// What the launches of products by wgmma share: tensor maps of the matrices that they load and
+// store, which of them the copy engine takes, and the blocks.
 
 #include "kernels/gemm.h"
+#include "kernels/gpu/gpu.cuh"
 #include "kernels/gpu/tensor_map.h"
 
 namespace convoy::CONVOY_TARGET {
@@ -56,6 +57,16 @@ inline bool takes_staged(const Gemm& op) {
 // The map of c for that.
 inline TensorMap result_map(const Gemm& op) {
   return map_of(op, op.c, op.M, op.N, op.ldc, op.stride_c, 4, 64);
+}
+
+// Blocks that stay: one on each multiprocessor, of which it takes most of the memory.
+template <class Config>
+LaunchConfig persistent(std::int64_t tiles, const Stream& stream) {
+  return {
+      .grid = static_cast<unsigned>(min(tiles, std::int64_t{multiprocessor_count(stream.device)})),
+      .block = Config::kThreads,
+      .shared_bytes = sizeof(typename Config::Storage),
+      .stream = stream};
 }
 
 }  // namespace convoy::CONVOY_TARGET
