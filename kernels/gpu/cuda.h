@@ -70,10 +70,14 @@ void launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments
 
 #ifdef __CUDACC__
 
-// 0 <= index < extent.
+// 0 <= index < extent. Unsigned numbers cost one comparison less.
 template <class Index, class Extent>
 __host__ __device__ __forceinline__ bool inside(Index index, Extent extent, Site = {}) {
-  return index >= 0 && index < static_cast<Index>(extent);
+  if constexpr (std::is_unsigned_v<Index>) {
+    return index < static_cast<Index>(extent);
+  } else {
+    return index >= 0 && index < static_cast<Index>(extent);
+  }
 }
 
 // One load or store of a whole vector of up to 16 bytes, at a multiple of its size.

@@ -101,8 +101,10 @@ struct Patches {
     return {image + at.offset, at.h, at.w, first_channel + at.channel};
   }
   __device__ __forceinline__ Run<T> at(const Start<T>& row, const Placement& depth) const {
-    const bool is_inside =
-        inside(row.h + depth.h, height) && inside(row.w + depth.w, width_of_image);
+    const auto h = static_cast<unsigned>(row.h + depth.h);
+    const auto w = static_cast<unsigned>(row.w + depth.w);
+    const bool is_inside = inside(h, static_cast<unsigned>(height)) &&
+                           inside(w, static_cast<unsigned>(width_of_image));
     return {row.from + depth.offset, is_inside, row.channel + depth.channel};
   }
 };
@@ -154,19 +156,19 @@ struct PhaseWeights {
   Radix taps;  // r, s, filter
   Norm norm = {};
 
-  using Row = typename GemmSource<T>::Row;
-  using Depth = typename GemmSource<T>::Depth;
+  static constexpr std::int64_t kNowhere = -1;
 
-  __device__ __forceinline__ Row row(int i) const {
-    return {weight + std::int64_t{i} * width, inside(i, runs), 0};
+  __device__ __forceinline__ std::int64_t row(int i) const {
+    return inside(i, runs) ? std::int64_t{i} * width : kNowhere;
   }
-  __device__ __forceinline__ Depth depth(int i) const {
+  __device__ __forceinline__ std::int64_t depth(int i) const {
+    if (!inside(i, depths)) return kNowhere;
     const Index3 at = taps.split(i);
     const int tap = (R_first + at.first * R_every) * S + S_first + at.middle * S_every;
-    return {std::int64_t{at.last} * filter_step + tap * channels, inside(i, depths)};
+    return std::int64_t{at.last} * filter_step + tap * channels;
   }
-  __device__ __forceinline__ Run<T> at(const Row& row, const Depth& depth) const {
-    return {row.begin + depth.offset, row.is_inside && depth.is_inside};
+  __device__ __forceinline__ Run<T> at(std::int64_t row, std::int64_t depth) const {
+    return {weight + (row + depth), row >= 0 && depth >= 0};
   }
 };
 

@@ -30,11 +30,11 @@ struct GemmSource {
 
   __device__ __forceinline__ Row row(int i) const {
     const std::int64_t offset = i * row_step;
-    const bool is_inside = inside(i, rows);
+    const bool is_inside = inside(static_cast<unsigned>(i), static_cast<unsigned>(rows));
     return {data + offset, is_inside, first_channel + (is_inside ? static_cast<int>(offset) : 0)};
   }
   __device__ __forceinline__ Depth depth(int i) const {
-    return {i * depth_step, inside(i, depths)};
+    return {i * depth_step, inside(static_cast<unsigned>(i), static_cast<unsigned>(depths))};
   }
   __device__ __forceinline__ Run<T> at(const Row& row, const Depth& depth) const {
     return {row.begin + depth.offset, row.is_inside && depth.is_inside, row.channel};
