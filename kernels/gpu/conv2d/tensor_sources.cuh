@@ -156,7 +156,7 @@ struct PhaseWeights {
   Radix taps;  // r, s, filter
   Norm norm = {};
 
-  static constexpr std::int64_t kNowhere = -1;
+  static constexpr std::int64_t kNowhere = -kChunk;  // no address, but as aligned as one
 
   __device__ __forceinline__ std::int64_t row(int i) const {
     return inside(i, runs) ? std::int64_t{i} * width : kNowhere;
