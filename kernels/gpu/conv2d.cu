@@ -10,6 +10,7 @@
 #include "kernels/gpu/conv2d/both_gradients.cuh"
 #include "kernels/gpu/conv2d/depthwise.h"
 #include "kernels/gpu/hopper/conv2d_wgmma.h"
+#include "kernels/gpu/hopper/gemm_wgmma.h"
 #include "kernels/gpu/hopper/hopper.h"
 #include "kernels/gpu/ladder.h"
 #include "kernels/gpu/vendor.h"
@@ -55,13 +56,22 @@ bool fused_is_gemm(const Op&) {
   return false;
 }
 
+// wgmma, too, of a forward pass.
+bool takes_fused_wgmma(const Conv2dForward& op) { return has_hopper() && conv2d_fits_wgmma(op); }
+template <class Op>
+bool takes_fused_wgmma(const Op&) {
+  return false;
+}
+
 template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) {
     if (!conv2d_fits_implicit_gemm(op.g)) too_large_to_fuse("conv2d");
     if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
-    if (!fused_is_gemm(op)) return {"implicit_gemm", "tensor_core"};
-    return {"implicit_gemm", "tensor_core", "gemm"};
+    std::vector<const char*> names = {"implicit_gemm", "tensor_core"};
+    if (takes_fused_wgmma(op)) names.push_back("wgmma");
+    if (fused_is_gemm(op)) names.push_back("gemm");
+    return names;
   }
   if (!conv2d_fits_implicit_gemm(op.g)) return {"direct"};
   std::vector<const char*> names = {"direct"};
@@ -120,8 +130,16 @@ void run_depthwise(const Op& op, void* workspace, const Stream& stream) {
   }
 }
 
-template <class T, class Op>
-void run_wgmma(const Op& op, void*, const Stream& stream) {
+template <class T>
+void run_wgmma(const Conv2dForward& op, void* workspace, const Stream& stream) {
+  const Conv2dGeometry& g = op.g;
+  const auto totals = static_cast<float*>(workspace);
+  conv2d_wgmma(op, totals, stream);
+  if (!wants_totals(op)) return;
+  finish_statistics(op.epilogue.statistics, g.K, g.N * g.P * g.Q, kStatisticsRows, totals, stream);
+}
+template <class T>
+void run_wgmma(const Conv2dBackwardInput& op, void*, const Stream& stream) {
   conv2d_wgmma(op, stream);
 }
 // The two gradients are computed one after the other, in the same workspace.
@@ -200,7 +218,7 @@ Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view v
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
-  if (is_wgmma(variant)) return plan;
+  if (is_wgmma(variant)) return {plan.variant, conv2d_wgmma_workspace(op)};
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : spread_bytes(op, WideTile::kM);
   return plan;

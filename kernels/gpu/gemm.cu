@@ -22,6 +22,7 @@ namespace {
 std::vector<const char*> own_rungs(const Gemm& op) {
   if (wants_totals(op)) {
     if (op.batch != 1 || !gemm_fits_tensor_core(op)) no_statistics("gemm");
+    if (has_hopper() && gemm_fits_wgmma(op)) return {"tensor_core", "wgmma"};
     return {"tensor_core"};
   }
   if (!gemm_fits_shared_tile(op)) return {"naive"};
@@ -29,6 +30,12 @@ std::vector<const char*> own_rungs(const Gemm& op) {
   if (gemm_fits_tensor_core(op)) names.push_back("tensor_core");
   if (has_hopper() && gemm_fits_wgmma(op)) names.push_back("wgmma");
   return names;
+}
+
+void run_wgmma(const Gemm& op, float* totals, const Stream& stream) {
+  gemm_wgmma(op, totals, stream);
+  if (!wants_totals(op)) return;
+  finish_statistics(op.epilogue.statistics, op.N, op.M, kStatisticsRows, totals, stream);
 }
 
 }  // namespace
@@ -41,9 +48,10 @@ Plan plan_rung(const Gemm& op, const Device& device, std::string_view variant) {
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   for (const char* rung : own_rungs(op)) {
     if (variant != rung) continue;
-    const bool splits = variant == "tensor_core";
     return {.variant = rung,
-            .workspace_bytes = splits ? gemm_tensor_core_workspace(op, device) : 0};
+            .workspace_bytes = variant == "tensor_core" ? gemm_tensor_core_workspace(op, device)
+                               : variant == "wgmma"     ? gemm_wgmma_workspace(op)
+                                                        : 0};
   }
   unknown_rung("gemm", variant,
                "naive, shared_tile, register_tile, warp_tile, tensor_core or wgmma");
@@ -72,7 +80,7 @@ void run(const Gemm& op, const Plan& plan, void* workspace, const Stream& stream
     if (variant == "shared_tile") return gemm_shared_tile<T>(op, stream);
     if (variant == "register_tile") return gemm_register_tile<T>(op, stream);
     if (variant == "warp_tile") return gemm_warp_tile<T>(op, stream);
-    if (variant == "wgmma") return gemm_wgmma(op, stream);
+    if (variant == "wgmma") return run_wgmma(op, static_cast<float*>(workspace), stream);
     if constexpr (!std::is_same_v<T, float>) gemm_tensor_core<T>(op, workspace, stream);
   });
 }

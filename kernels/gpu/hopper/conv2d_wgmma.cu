@@ -65,7 +65,7 @@ int tiles_of(const Gemm& result) {
 }
 
 template <class Config, class Op>
-void run_config(const Op& op, const TapProduct& product, const Stream& stream) {
+void run_config(const Op& op, const TapProduct& product, float* totals, const Stream& stream) {
   const Gemm& result = product.result;
   const bool staged = takes_staged(result);
   const TensorMap a = map_of_images(product.images, product.walk, Config::kM);
@@ -74,29 +74,29 @@ void run_config(const Op& op, const TapProduct& product, const Stream& stream) {
   launch(persistent<Config>(tiles_of<Config>(result), stream), conv2d_wgmma_tiles<Config>, a, b,
          staged ? result_map(result) : a, result,
          WgmmaShape{static_cast<int>(result.M), static_cast<int>(result.N), 1}, product.loads,
-         staged);
+         WgmmaResult{staged, wants_statistics(result) ? totals : nullptr});
 }
 
 // The widest tile that the columns fill reads least per product, if there are enough of them.
 template <class T, Major kMajorB, class Op>
-void run_type(const Op& op, const Stream& stream) {
+void run_type(const Op& op, float* totals, const Stream& stream) {
   const TapProduct product = product_of(op);
   const Gemm& result = product.result;
   using Wide = WgmmaConfig<T, 256, Major::k, kMajorB>;
   if (result.N <= 64) {
-    return run_config<WgmmaConfig<T, 64, Major::k, kMajorB>>(op, product, stream);
+    return run_config<WgmmaConfig<T, 64, Major::k, kMajorB>>(op, product, totals, stream);
   }
   if (result.N > 128 && tiles_of<Wide>(result) >= multiprocessor_count(stream.device)) {
-    return run_config<Wide>(op, product, stream);
+    return run_config<Wide>(op, product, totals, stream);
   }
-  run_config<WgmmaConfig<T, 128, Major::k, kMajorB>>(op, product, stream);
+  run_config<WgmmaConfig<T, 128, Major::k, kMajorB>>(op, product, totals, stream);
 }
 
 template <Major kMajorB, class Op>
-void run_product(const Op& op, const Stream& stream) {
+void run_product(const Op& op, float* totals, const Stream& stream) {
   if (op.g.N == 0) return;
-  if (op.dtype == DType::f16) return run_type<F16, kMajorB>(op, stream);
-  run_type<BF16, kMajorB>(op, stream);
+  if (op.dtype == DType::f16) return run_type<F16, kMajorB>(op, totals, stream);
+  run_type<BF16, kMajorB>(op, totals, stream);
 }
 
 bool fills(const TapProduct& product, const Device& device) {
@@ -112,8 +112,10 @@ bool fills(const TapProduct& product, const Device& device) {
 }  // namespace
 
 bool conv2d_fits_wgmma(const Conv2dForward& op) {
+  const Gemm result = product_of(op).result;
   return fits_copies(op.g, op.dtype, op.x, op.weight) &&
-         fits_im2col(walk_of_input(op.g), farthest_w(op.g), farthest_h(op.g));
+         fits_im2col(walk_of_input(op.g), farthest_w(op.g), farthest_h(op.g)) &&
+         op.prologue.lines == nullptr && (!wants_statistics(result) || takes_staged(result));
 }
 bool conv2d_fits_wgmma(const Conv2dBackwardInput& op) {
   return fits_copies(op.g, op.dtype, op.dy, op.weight) && op.g.stride_h == 1 &&
@@ -128,11 +130,14 @@ bool conv2d_fills_wgmma(const Conv2dBackwardInput& op, const Device& device) {
   return fills(product_of(op), device);
 }
 
-void conv2d_wgmma(const Conv2dForward& op, const Stream& stream) {
-  run_product<Major::k>(op, stream);
+std::size_t conv2d_wgmma_workspace(const Conv2dForward& op) {
+  return statistics_bytes(product_of(op).result);
+}
+void conv2d_wgmma(const Conv2dForward& op, float* totals, const Stream& stream) {
+  run_product<Major::k>(op, totals, stream);
 }
 void conv2d_wgmma(const Conv2dBackwardInput& op, const Stream& stream) {
-  run_product<Major::mn>(op, stream);
+  run_product<Major::mn>(op, nullptr, stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

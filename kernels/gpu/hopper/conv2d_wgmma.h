@@ -9,7 +9,7 @@ namespace convoy::CONVOY_TARGET {
 
 // Of a convolution whose pixels count in int: whether its factors are what the copy engine takes.
 // f16 or bf16, one group, channels and filters in runs of 16 bytes, padding, stride and dilation
-// within the limits of its im2col mode. Nothing but bias, residual and activation is fused.
+// within the limits of its im2col mode. Nothing but the epilogue is fused.
 // A strided convolution's gradient to the input does not fit.
 bool conv2d_fits_wgmma(const Conv2dForward& op);
 bool conv2d_fits_wgmma(const Conv2dBackwardInput& op);
@@ -20,7 +20,9 @@ bool conv2d_fills_wgmma(const Conv2dForward& op, const Device& device);
 bool conv2d_fills_wgmma(const Conv2dBackwardInput& op, const Device& device);
 bool conv2d_fills_wgmma(const Conv2dBackwardWeight& op, const Device& device);
 
-void conv2d_wgmma(const Conv2dForward& op, const Stream& stream);
+// With statistics: `totals` of so many bytes, as gemm_wgmma leaves them.
+std::size_t conv2d_wgmma_workspace(const Conv2dForward& op);
+void conv2d_wgmma(const Conv2dForward& op, float* totals, const Stream& stream);
 void conv2d_wgmma(const Conv2dBackwardInput& op, const Stream& stream);
 
 // The gradient of the weights as so many parts [parts, K, R, S, C] of f32, to be added. Of no

@@ -51,11 +51,11 @@ template <class Config>
 __global__ void __launch_bounds__(Config::kThreads, 1)
     gemm_wgmma_tiles(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                      const __grid_constant__ TensorMap c, Gemm op, WgmmaShape shape,
-                     GemmLoads loads, bool staged) {
+                     GemmLoads loads, WgmmaResult result) {
   begin_kernel();
   multiply_tiles<Config, 24, 240>(a, b, loads, shape,
                                   [&](auto& s, int consumer, auto& d, const WgmmaTile& tile) {
-                                    store_tile<Config>(s, consumer, d, c, op, staged, tile);
+                                    store_tile<Config>(s, consumer, d, c, op, result, tile);
                                   });
 }
 

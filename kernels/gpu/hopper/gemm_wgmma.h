@@ -13,6 +13,9 @@ bool gemm_fits_wgmma(const Gemm& op);
 // Whether there is a tile for each multiprocessor.
 bool gemm_fills_wgmma(const Gemm& op, const Device& device);
 
-void gemm_wgmma(const Gemm& op, const Stream& stream);
+// With statistics: `totals` of so many bytes, of kStatisticsRows each, to be joined.
+inline constexpr int kStatisticsRows = 64;
+std::size_t gemm_wgmma_workspace(const Gemm& op);
+void gemm_wgmma(const Gemm& op, float* totals, const Stream& stream);
 
 }  // namespace convoy::CONVOY_TARGET

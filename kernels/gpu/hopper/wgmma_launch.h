@@ -5,6 +5,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/hopper/gemm_wgmma.h"
 #include "kernels/gpu/tensor_map.h"
 
 namespace convoy::CONVOY_TARGET {
@@ -54,6 +55,13 @@ inline bool takes_staged(const Gemm& op) {
          (op.batch == 1 || op.stride_c > 0) && op.N % 2 == 0 && takes_pairs(op.epilogue.bias) &&
          takes_pairs(op.epilogue.residual);
 }
+// Statistics are of what is staged, 64 rows of it at a time: blocks_for(M, 64) totals of 2 N.
+inline bool wants_statistics(const Gemm& op) { return op.epilogue.statistics.mean != nullptr; }
+inline std::size_t statistics_bytes(const Gemm& op) {
+  if (!wants_statistics(op)) return 0;
+  return static_cast<std::size_t>(blocks_for(op.M, kStatisticsRows) * 2 * op.N) * sizeof(float);
+}
+
 // The map of c for that.
 inline TensorMap result_map(const Gemm& op) {
   return map_of(op, op.c, op.M, op.N, op.ldc, op.stride_c, 4, 64);

@@ -8,14 +8,64 @@
 #include "kernels/gpu/ptx/fence.cuh"
 #include "kernels/gpu/ptx/ldmatrix.cuh"
 #include "kernels/gpu/ptx/tma.cuh"
+#include "kernels/gpu/spread.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
-// Through shared memory: whole lines, and the next tile need not wait for them.
+// Where row and column of a warpgroup's 64 rows are staged, as the copy engine swizzles them.
+__device__ __forceinline__ int staged_place(int row, int column) {
+  return column / 64 * 64 * 64 + row * 64 + (column % 64 / 8 ^ row % 8) * 8 + column % 8;
+}
+
+// Four sums side by side: a quarter of the roundings, and of the waiting.
+template <class Value>
+__device__ __forceinline__ float sum_of_four(int count, Value value) {
+  float sums[4] = {};
+  int i = 0;
+  for (; i + 4 <= count; i += 4) {
+    for (int j = 0; j < 4; ++j) sums[j] += value(i + j);
+  }
+  for (; i < count; ++i) sums[0] += value(i);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+// Mean of `count` values and their squared deviations from it. Seen from the first value, so that a
+// large mean rounds nothing away; what the mean's own rounding leaves is put right by the second
+// sum.
+template <class Value>
+__device__ __forceinline__ Spread<float> spread_of_column(int count, Value value) {
+  const float origin = value(0), n = static_cast<float>(count);
+  const float apart = sum_of_four(count, [&](int i) { return value(i) - origin; }) / n;
+  const auto deviation = [&](int i) { return value(i) - origin - apart; };
+  const float left = sum_of_four(count, deviation);
+  const float squares = sum_of_four(count, [&](int i) { return deviation(i) * deviation(i); });
+  return {n, origin + (apart + left / n), squares - left * (left / n)};
+}
+
+// Of what this warpgroup stores: totals[rows of 64][2][columns], mean and squared deviations of
+// each column, for finish_statistics (kernels/gpu/column_statistics.cuh).
+template <class Config>
+__device__ __forceinline__ void store_totals(const typename Config::T* staged, int consumer,
+                                             float* totals, const Gemm& op, WgmmaTile tile) {
+  const int rows = static_cast<int>(op.M), columns = static_cast<int>(op.N);
+  const int first_row = tile.m + 64 * consumer;
+  if (!inside(first_row, rows)) return;
+  for (int i = static_cast<int>(threadIdx.x) % 128; i < Config::kN; i += 128) {
+    if (!inside(tile.n + i, columns)) return;
+    const Spread<float> column = spread_of_column(
+        min(rows - first_row, 64), [&](int row) { return widen(staged[staged_place(row, i)]); });
+    float* const to = totals + std::int64_t{first_row / 64} * 2 * columns + tile.n + i;
+    to[0] = column.mean;
+    to[columns] = column.deviations;
+  }
+}
+
+// Through shared memory: whole lines, and the next tile need not wait for them. With `totals` of
+// its columns, which may be null.
 template <class Config>
 __device__ __forceinline__ void store_staged(typename Config::Storage& s, int consumer,
                                              float (&d)[Config::kN / 2], const TensorMap& c,
-                                             const Gemm& op, WgmmaTile tile) {
+                                             const Gemm& op, float* totals, WgmmaTile tile) {
   using T = typename Config::T;
   const int thread = static_cast<int>(threadIdx.x) % 128, lane = thread % 32;
   T* staged = s.c[consumer];
@@ -38,8 +88,7 @@ __device__ __forceinline__ void store_staged(typename Config::Storage& s, int co
   CONVOY_UNROLL
   for (int j = 0; j < Config::kN / 8; j += 2) {
     const unsigned fragment[4] = {pack(4 * j), pack(4 * j + 2), pack(4 * j + 4), pack(4 * j + 6)};
-    const int unit = j + lane / 16;
-    stmatrix(staged + unit / 8 * 64 * 64 + row * 64 + (unit % 8 ^ row % 8) * 8, fragment);
+    stmatrix(staged + staged_place(row, (j + lane / 16) * 8), fragment);
   }
   fence_proxy_async();
   named_barrier_sync(barrier, 128);
@@ -49,6 +98,7 @@ __device__ __forceinline__ void store_staged(typename Config::Storage& s, int co
     }
     tma_store_commit();
   }
+  if (totals != nullptr) store_totals<Config>(staged, consumer, totals, op, tile);
 }
 
 // Straight from the registers: c of any alignment and type, with what is there before.
@@ -88,12 +138,16 @@ __device__ __forceinline__ void store_sums(float* sums, int rows, std::int64_t p
   }
 }
 
-// `staged`: c leaves through shared memory by the copy engine.
+// How c leaves: through shared memory by the copy engine, then perhaps with totals, or not.
+struct WgmmaResult {
+  bool staged;
+  float* totals;
+};
 template <class Config>
 __device__ __forceinline__ void store_tile(typename Config::Storage& s, int consumer,
                                            float (&d)[Config::kN / 2], const TensorMap& c,
-                                           const Gemm& op, bool staged, WgmmaTile tile) {
-  if (staged) return store_staged<Config>(s, consumer, d, c, op, tile);
+                                           const Gemm& op, WgmmaResult result, WgmmaTile tile) {
+  if (result.staged) return store_staged<Config>(s, consumer, d, c, op, result.totals, tile);
   store_plainly<Config>(op, consumer, d, tile);
 }
 
