@@ -36,12 +36,24 @@ struct TapProduct {
   TapLoads loads;
 };
 
+Gemm result_of(const Conv2dForward& op) {
+  const Conv2dGeometry& g = op.g;
+  Gemm result = dense_gemm(g.N * g.P * g.Q, g.K, 0, nullptr, false, nullptr, false, op.y, op.dtype);
+  result.epilogue = op.epilogue;
+  return result;
+}
+Gemm result_of(const Conv2dBackwardInput& op) {
+  const Conv2dGeometry& g = op.g;
+  Gemm result =
+      dense_gemm(g.N * g.H * g.W, g.C, 0, nullptr, false, nullptr, false, op.dx, op.dtype);
+  result.accumulate = op.accumulate;
+  return result;
+}
+
 TapProduct product_of(const Conv2dForward& op) {
   const Conv2dGeometry& g = op.g;
   const Im2colWalk walk = walk_of_input(g);
-  Gemm result = dense_gemm(g.N * g.P * g.Q, g.K, 0, nullptr, false, nullptr, false, op.y, op.dtype);
-  result.epilogue = op.epilogue;
-  return {result,
+  return {result_of(op),
           {op.x, op.dtype, g.N, g.H, g.W, g.C},
           walk,
           {pixels_of(walk, g.P, g.Q), taps_of(g), static_cast<int>(g.C)}};
@@ -50,10 +62,7 @@ TapProduct product_of(const Conv2dForward& op) {
 TapProduct product_of(const Conv2dBackwardInput& op) {
   const Conv2dGeometry& g = op.g;
   const Im2colWalk walk = walk_of_gradient(g);
-  Gemm result =
-      dense_gemm(g.N * g.H * g.W, g.C, 0, nullptr, false, nullptr, false, op.dx, op.dtype);
-  result.accumulate = op.accumulate;
-  return {result,
+  return {result_of(op),
           {op.dy, op.dtype, g.N, g.P, g.Q, g.K},
           walk,
           {pixels_of(walk, g.H, g.W), backwards(g), static_cast<int>(g.K)}};
@@ -67,14 +76,13 @@ int tiles_of(const Gemm& result) {
 template <class Config, class Op>
 void run_config(const Op& op, const TapProduct& product, float* totals, const Stream& stream) {
   const Gemm& result = product.result;
-  const bool staged = takes_staged(result);
   const TensorMap a = map_of_images(product.images, product.walk, Config::kM);
   const TensorMap b = map_of_weights(op.g, op.weight, op.dtype,
                                      Config::kMajorB == Major::k ? Config::kN : Config::kK);
   launch(persistent<Config>(tiles_of<Config>(result), stream), conv2d_wgmma_tiles<Config>, a, b,
-         staged ? result_map(result) : a, result,
+         result_map(result), result,
          WgmmaShape{static_cast<int>(result.M), static_cast<int>(result.N), 1}, product.loads,
-         WgmmaResult{staged, wants_statistics(result) ? totals : nullptr});
+         wants_statistics(result) ? totals : nullptr);
 }
 
 // The widest tile that the columns fill reads least per product, if there are enough of them.
@@ -112,15 +120,15 @@ bool fills(const TapProduct& product, const Device& device) {
 }  // namespace
 
 bool conv2d_fits_wgmma(const Conv2dForward& op) {
-  const Gemm result = product_of(op).result;
   return fits_copies(op.g, op.dtype, op.x, op.weight) &&
          fits_im2col(walk_of_input(op.g), farthest_w(op.g), farthest_h(op.g)) &&
-         op.prologue.lines == nullptr && (!wants_statistics(result) || takes_staged(result));
+         op.prologue.lines == nullptr && takes_staged(result_of(op));
 }
 bool conv2d_fits_wgmma(const Conv2dBackwardInput& op) {
   return fits_copies(op.g, op.dtype, op.dy, op.weight) && op.g.stride_h == 1 &&
          op.g.stride_w == 1 &&
-         fits_im2col(walk_of_gradient(op.g), farthest_w(op.g), farthest_h(op.g));
+         fits_im2col(walk_of_gradient(op.g), farthest_w(op.g), farthest_h(op.g)) &&
+         takes_staged(result_of(op));
 }
 
 bool conv2d_fills_wgmma(const Conv2dForward& op, const Device& device) {
@@ -131,7 +139,7 @@ bool conv2d_fills_wgmma(const Conv2dBackwardInput& op, const Device& device) {
 }
 
 std::size_t conv2d_wgmma_workspace(const Conv2dForward& op) {
-  return statistics_bytes(product_of(op).result);
+  return statistics_bytes(result_of(op));
 }
 void conv2d_wgmma(const Conv2dForward& op, float* totals, const Stream& stream) {
   run_product<Major::k>(op, totals, stream);

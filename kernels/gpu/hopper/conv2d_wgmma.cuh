@@ -76,11 +76,11 @@ template <class Config>
 __global__ void __launch_bounds__(Config::kThreads, 1)
     conv2d_wgmma_tiles(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                        const __grid_constant__ TensorMap c, Gemm op, WgmmaShape shape,
-                       TapLoads loads, WgmmaResult result) {
+                       TapLoads loads, float* totals) {
   begin_kernel();
   multiply_tiles<Config, 40, 232>(a, b, loads, shape,
                                   [&](auto& s, int consumer, auto& d, const WgmmaTile& tile) {
-                                    store_tile<Config>(s, consumer, d, c, op, result, tile);
+                                    store_staged<Config>(s, consumer, d, c, op, totals, tile);
                                   });
 }
 

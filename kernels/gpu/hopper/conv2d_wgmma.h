@@ -7,9 +7,10 @@
 
 namespace convoy::CONVOY_TARGET {
 
-// Of a convolution whose pixels count in int: whether its factors are what the copy engine takes.
+// Of a convolution whose pixels count in int: whether its operands are what the copy engine takes.
 // f16 or bf16, one group, channels and filters in runs of 16 bytes, padding, stride and dilation
-// within the limits of its im2col mode. Nothing but the epilogue is fused.
+// within the limits of its im2col mode; bias and residual in pairs. Nothing but the epilogue is
+// fused.
 // A strided convolution's gradient to the input does not fit.
 bool conv2d_fits_wgmma(const Conv2dForward& op);
 bool conv2d_fits_wgmma(const Conv2dBackwardInput& op);

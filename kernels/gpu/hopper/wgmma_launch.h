@@ -45,12 +45,12 @@ inline TensorMap map_of(const Gemm& op, const void* data, std::int64_t rows, std
 }
 
 // Whether c can leave through shared memory by the copy engine. A thread has pairs of a row, and
-// takes a bias and a residual for them as pairs.
+// takes a bias, a residual and what is in c for them as pairs.
 inline bool takes_staged(const Gemm& op) {
   const auto takes_pairs = [](const void* place) {
     return reinterpret_cast<std::uintptr_t>(place) % sizeof(unsigned) == 0;
   };
-  return !op.accumulate && op.out_dtype.value_or(op.dtype) == op.dtype &&
+  return op.out_dtype.value_or(op.dtype) == op.dtype &&
          takes_copies(op.c, op.N, op.ldc, op.batch, op.stride_c) &&
          (op.batch == 1 || op.stride_c > 0) && op.N % 2 == 0 && takes_pairs(op.epilogue.bias) &&
          takes_pairs(op.epilogue.residual);

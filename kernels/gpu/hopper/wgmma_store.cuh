@@ -79,7 +79,8 @@ __device__ __forceinline__ void store_staged(typename Config::Storage& s, int co
     const int m = first_row + 8 * (i / 2 % 2), n = tile.n + i / 4 * 8 + lane % 4 * 2;
     float pair[2] = {d[i], d[i + 1]};
     if (inside(m, rows) && inside(n / 2, columns / 2)) {
-      finish_sums<T>(op.epilogue, static_cast<const T*>(op.c), at.place(op, m, n), n, false, pair);
+      finish_sums<T>(op.epilogue, static_cast<const T*>(op.c), at.place(op, m, n), n, op.accumulate,
+                     pair);
     }
     return narrow<T>(pair[0]).bits | unsigned{narrow<T>(pair[1]).bits} << 16;
   };

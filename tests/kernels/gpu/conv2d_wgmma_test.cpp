@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The rung wgmma of conv2d: what the copy engine walks over, tiles of each width, parts of the
 // weights' gradient. Every schedule, every time of completion.
+#include <algorithm>
+#include <string_view>
+
 #include "kernels/sim/options.h"
 #include "tests/kernels/gpu/conv2d_check.h"
 
@@ -80,17 +83,27 @@ GPU_CASE(Conv2dWgmma, PartsOfTheWeightsGradient) {
   check_backward_weight(p, false, true, false, kRung);
 }
 
-// What the copy engine does not store.
-GPU_CASE(Conv2dWgmma, StoresAnywhere) {
+// The copy engine stores at multiples of 16 bytes, a thread reads a bias and a residual by pairs.
+GPU_CASE(Conv2dWgmma, TakesNoOtherAddresses) {
   const Problem p({1, 4, 5, 8}, {16, 3, 3, 8}, {.padding = {1, 1}}, DType::f16);
-  const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight);
-  const std::int64_t count = p.g.output_shape().count();
-  const DeviceArray y(p.dtype, Values(static_cast<std::size_t>(count + 2), 7));
-  run_rung(Conv2dForward{p.g, x.data(), weight.data(), y.as<std::uint16_t>() + 1, p.dtype}, kRung);
-  Values want = reference::conv2d_forward(p.g, p.x, p.weight, {});
-  want.insert(want.begin(), 7);
-  want.push_back(7);
-  expect_close(y, want, bound(9 * 8), "y");
+  alignas(16) std::uint16_t memory[16] = {};
+  const auto takes = [](const auto& op) {
+    const auto rungs = variants(op, case_device());
+    return std::count(rungs.begin(), rungs.end(), std::string_view(kRung)) == 1;
+  };
+  Conv2dForward op{p.g, memory, memory, memory, p.dtype};
+  EXPECT_TRUE(takes(op));
+  op.y = memory + 1;
+  EXPECT_FALSE(takes(op));
+  op.y = memory;
+  op.epilogue.bias = memory + 1;
+  EXPECT_FALSE(takes(op));
+  op.epilogue.bias = memory + 2;
+  EXPECT_TRUE(takes(op));
+  op.epilogue.residual = memory + 1;
+  EXPECT_FALSE(takes(op));
+  EXPECT_TRUE(takes(Conv2dBackwardInput{p.g, memory, memory, memory, true, p.dtype}));
+  EXPECT_FALSE(takes(Conv2dBackwardInput{p.g, memory, memory, memory + 1, true, p.dtype}));
 }
 
 TEST(Conv2dWgmma, AHundredSeedsGiveTheSameBits) {

@@ -26,8 +26,9 @@ GPU_CASE(GemmWgmma, OneOfEverything) {
   check_wgmma({70, 1, 65}, DType::f16, 1, flags(2));
 }
 
-// What the copy engine does not store.
+// Through shared memory, and what the copy engine does not store.
 GPU_CASE(GemmWgmma, AccumulatesAndStoresAnywhere) {
+  check_wgmma({70, 72, 40}, DType::bf16, 2, flags(8 | 4));
   check_wgmma({70, 67, 40}, DType::f16, 2, flags(8 | 4));
   check_wgmma({70, 67, 40}, DType::bf16, 1, flags(2 | 4), Rows::ragged);
   check_wgmma({129, 131, 40}, DType::f16, 1, flags(1 | 8), Rows::aligned, DType::f32);
