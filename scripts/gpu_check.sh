@@ -3,11 +3,12 @@
 #   ./gpu_check.sh [flags] [stage...]      in a bundle (scripts/bundle.sh), or scripts/gpu_check.sh after a build
 # Stages, in this order, what tells most first; each keeps to --limit seconds, catches its failures, and can be called alone:
 #   devices      what is there: driver, GPU, libraries
-#   conformance  each instruction on the GPU beside its meaning on the simulator
-#   tests        every test; on cuda those that know a GPU, on it
+#   tests        every test; on cuda those that know a GPU, on it, and first each instruction beside its meaning on
+#                the simulator
 #   kernels      kbench: gemm, memory-bound kernels, batch_norm
 #   layers       kbench: convolutions of resnet50 and of the CIFAR recipe
-#   training     lenet5 and resnet20: eager, graph, half precision, and the same run twice
+#   training     lenet5 and resnet20: eager, graph, half precision, and the same run twice; resnet18 and resnet50 at
+#                batch 256 as baselines has them, fused and composed
 #   baselines    the same measurements by PyTorch, where python3 has it (baselines/)
 #   ranks        2 and 4 ranks on the one GPU (nccl_one_gpu.sh)
 #   sanitizer    compute-sanitizer over the kernels' tests, where it is installed
@@ -25,7 +26,7 @@ set -uo pipefail
 export LC_ALL=C OMP_WAIT_POLICY=passive
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-all_stages=(devices conformance tests kernels layers training baselines ranks sanitizer)
+all_stages=(devices tests kernels layers training baselines ranks sanitizer)
 device=cuda
 out=gpu_check-results
 data=${CONVOY_DATA:-}
@@ -221,12 +222,18 @@ run_suites() {
     suites+=("{\"program\":$(quoted "$program"),\"suite\":$(quoted "${suite%.}"),\"passed\":$ok,\"failed\":$bad,\"skipped\":$skip,\"exit\":$suite_rc,\"seconds\":$took,\"problems\":$problems$alone}")
   done
 }
-write_tests() {  # NAME
+write_tests() {
   local verdict="good:"
   [ "$failed" -gt 0 ] && verdict="bad:"
   [ $((passed + failed)) -eq 0 ] && verdict="bad: no test ran;"
-  [ "$2" = skips ] && [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ] && verdict="good: nothing to run here;"
-  write_stage "$1" "$verdict $passed passed, $failed failed, $skipped skipped" "\"suites\":[$(joined "${suites[@]}")]"
+  write_stage tests "$verdict $passed passed, $failed failed, $skipped skipped" "\"suites\":[$(joined "${suites[@]}")]"
+}
+
+# What skips here has not been shown.
+check_instructions() {
+  suite_limit=150
+  run_suites test_cuda '*'
+  failed=$((failed + skipped)) skipped=0
 }
 
 stage_tests() {
@@ -234,6 +241,7 @@ stage_tests() {
   suites=() passed=0 failed=0 skipped=0 suite_limit=240
   local -A filters=()
   if [ "$device" = cuda ]; then
+    check_instructions
     export CONVOY_TEST_DEVICE=cuda
     suite_limit=90
     programs=(test_gpu_kernels test_train_step test_nn_sim test_runtime_sim)
@@ -254,20 +262,7 @@ stage_tests() {
     for program in "${programs[@]}"; do run_suites "$program" "${filters[$program]:-*}"; done
   fi
   unset CONVOY_TEST_DEVICE
-  write_tests tests must
-}
-
-stage_conformance() {
-  suites=() passed=0 failed=0 skipped=0 suite_limit=150
-  if [ ! -x "$tests/test_cuda" ]; then
-    write_stage conformance "good: nothing to run here: built without nvcc" ""
-    return
-  fi
-  run_suites test_cuda '*'
-  local must=skips
-  [ "$device" = cuda ] && must=must
-  [ "$device" = cuda ] && [ "$skipped" -gt 0 ] && failed=$((failed + 1))
-  write_tests conformance $must
+  write_tests
 }
 
 stage_sanitizer() {
@@ -381,6 +376,22 @@ same() {
   fi
 }
 
+# Forty steps each, on pictures that need no decoding: what baselines/train_step.py measures of PyTorch.
+train_resnets() {
+  local model split pictures=$scratch/pictures common
+  run 60 synth-pictures "$bin/convoy" synth "$pictures" --train-per-class 128 --val-per-class 2 --img-size 224 --seed 3
+  mkdir -p "$pictures/packs"
+  for split in train val; do
+    run 60 "pack-pictures-$split" "$bin/convoy" pack "$pictures" --split $split --format raw --size 224 --output "$pictures/packs/$split.pack"
+  done
+  common=(--dataset image_folder --data-dir "$pictures/packs" --img-size 224 --train-crop-mode random --batch-size 256 --epochs 8
+    --warmup-epochs 0 --limit-val-batches 1 --val-batch-size 20 --amp --amp-dtype bfloat16 "$@")
+  for model in resnet18 resnet50; do
+    train "$model" --model $model "${common[@]}"
+    train "${model}_composed" --model $model --no-fuse "${common[@]}"
+  done
+}
+
 stage_training() {
   runs=() facts=() bad="" train_limit=150
   local digits graph=() eager=() cifar=()
@@ -416,6 +427,7 @@ stage_training() {
       same resnet20_f16_graph resnet20_f16_programmatic "kernels that begin early leave the same weights"
     fi
   fi
+  [ "$device" = cuda ] && [ -z "$quick" ] && train_resnets "${graph[@]}"
   local verdict="good: ${#runs[@]} runs"
   [ -n "$bad" ] && verdict="bad: ${bad#; }"
   write_stage training "$verdict" "\"runs\":[$(joined ${runs[@]+"${runs[@]}"})],\"facts\":{$(joined ${facts[@]+"${facts[@]}"})}"

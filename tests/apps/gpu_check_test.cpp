@@ -27,11 +27,10 @@ bool is_good(const nlohmann::json& result) {
 TEST(GpuCheck, ARehearsalOnCpuLeavesAFileForEachStage) {
   const Folder folder;
   const Outcome run = gpu_check(folder,
-                                "--device cpu --quick --out results devices tests conformance "
+                                "--device cpu --quick --out results devices tests "
                                 "sanitizer kernels layers training");
   EXPECT_EQ(run.code, 0) << run.out << run.err;
-  for (const char* name :
-       {"devices", "tests", "conformance", "sanitizer", "kernels", "layers", "training"}) {
+  for (const char* name : {"devices", "tests", "sanitizer", "kernels", "layers", "training"}) {
     const nlohmann::json result = stage(folder, name);
     EXPECT_TRUE(is_good(result)) << result;
     EXPECT_EQ(result["device"], "cpu");
