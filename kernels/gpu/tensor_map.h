@@ -4,9 +4,9 @@
 // moves. The launcher encodes one on each call and passes it by value:
 //
 //   __global__ void f(const __grid_constant__ TensorMap x);
-//   launch({...}, f, tensor_map({.data = x, .dtype = DType::f16, .rank = 2, .extent = {K, M},
-//                                .stride = {1, K}, .box = {64, 128}, .swizzle =
-//                                Swizzle::bytes128}));
+//   const TensorMapSpec spec{.data = x, .dtype = DType::f16, .rank = 2, .extent = {K, M},
+//                            .stride = {1, K}, .box = {64, 128}, .swizzle = Swizzle::bytes128};
+//   launch({...}, f, tensor_map(spec));
 
 #include <cstddef>
 #include <cstdint>

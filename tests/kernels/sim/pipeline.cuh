@@ -211,13 +211,13 @@ void run_pipeline(const typename Config::T* a, const typename Config::T* b, type
                   PipelineShape shape, int clusters, const Stream& stream) {
   const DType dtype = std::is_same_v<typename Config::T, F16> ? DType::f16 : DType::bf16;
   const auto map = [&](const void* data, int rows, int columns, int box_rows) {
-    return tensor_map({.data = data,
-                       .dtype = dtype,
-                       .rank = 2,
-                       .extent = {columns, rows},
-                       .stride = {1, columns},
-                       .box = {64, box_rows},
-                       .swizzle = Swizzle::bytes128});
+    return tensor_map(TensorMapSpec{.data = data,
+                                    .dtype = dtype,
+                                    .rank = 2,
+                                    .extent = {columns, rows},
+                                    .stride = {1, columns},
+                                    .box = {64, box_rows},
+                                    .swizzle = Swizzle::bytes128});
   };
   launch({.grid = static_cast<unsigned>(Config::kBlocks * clusters),
           .block = Config::kThreads,
