@@ -107,6 +107,12 @@ TEST(GpuCheck, OnAGpuWhatHasNotPassedRunsAgainAlone) {
        "*) echo '[       OK ] Bad.B (0 ms)'; echo '[  FAILED  ] Bad.C (1 ms)'\n"
        "  echo '[  FAILED  ] Bad.D (1 ms)'; exit 1 ;;\n"
        "esac");
+  // An instruction that was not tried has not passed.
+  fake(folder, "tests/test_cuda",
+       "case $1 in\n"
+       "--gtest_list_tests) printf 'Conformance.\n  A\n' ;;\n"
+       "*) echo '[  SKIPPED ] Conformance.A (0 ms)' ;;\n"
+       "esac");
   // Of these programs only suites that know a GPU, each test once.
   fake(folder, "tests/test_nn_sim",
        "case $1$2 in\n"
@@ -120,8 +126,8 @@ TEST(GpuCheck, OnAGpuWhatHasNotPassedRunsAgainAlone) {
       run_script(folder, "./gpu_check.sh --device cuda --out results tests >\"$out\" 2>\"$err\"");
   EXPECT_EQ(run.code, 1) << run.out << run.err;
   const nlohmann::json tests = stage(folder, "tests");
-  EXPECT_EQ(tests["verdict"], "bad: 3 passed, 2 failed, 0 skipped") << tests;
-  const nlohmann::json alone = tests["suites"][0]["alone"];
+  EXPECT_EQ(tests["verdict"], "bad: 3 passed, 3 failed, 0 skipped") << tests;
+  const nlohmann::json alone = tests["suites"][1]["alone"];
   ASSERT_EQ(alone.size(), 2u) << tests;
   EXPECT_EQ(alone[0]["test"], "Bad.C");
   EXPECT_EQ(alone[0]["problems"][0], "Error of the kernel, sync 1");
