@@ -5,6 +5,7 @@
 #   ./scripts/bundle.sh --with-data mnist|cifar10|photos  packs a data set instead, from $CONVOY_DATA:
 #                                                       build/bundle/convoy-data-NAME.tar.xz
 #   --output FOLDER    where to write (build/bundle)
+#   --lineinfo         keeps the kernels' source lines, for compute-sanitizer: a third more of them, and over the limit
 #   --no-build         takes what is built already
 # Data unpacks beside the programs' folder or into it; gpu_check.sh finds it in either.
 set -euo pipefail
@@ -13,15 +14,17 @@ cd "$(dirname "$0")/.."
 output=build/bundle
 data=""
 build=yes
+lineinfo=OFF
+limit=30000000  # bytes
 while [ $# -gt 0 ]; do
   case $1 in
     --output) output=$2 && shift 2 ;;
     --with-data) data=$2 && shift 2 ;;
+    --lineinfo) lineinfo=ON limit=40000000 && shift ;;
     --no-build) build=no && shift ;;
     *) echo "bundle: unknown flag $1; see the head of scripts/bundle.sh" >&2 && exit 2 ;;
   esac
 done
-limit=30000000  # bytes; -DCONVOY_LINEINFO=OFF when configuring leaves out a third of the kernels
 mkdir -p "$output"
 
 # pack ARCHIVE FOLDER NAME: with names and times that are the same each time.
@@ -51,7 +54,7 @@ programs=(convoy_program kbench)
 tests=(test_apps test_data test_dist test_gpu_kernels test_kernels test_nn test_nn_sim test_runtime test_runtime_sim test_sim test_train_step)
 if [ $build = yes ]; then
   ./scripts/setup.sh xz-utils file patchelf
-  ./scripts/configure.sh release
+  ./scripts/configure.sh release -DCONVOY_LINEINFO=$lineinfo
   targets=$(cmake --build build/release --target help)
   if [[ $targets == *test_cuda:* ]]; then
     tests+=(test_cuda)
