@@ -8,7 +8,7 @@
 namespace convoy::CONVOY_TARGET {
 
 // Whether a and b are what the copy engine takes: f16 or bf16, and every row at a multiple of 16
-// bytes.
+// bytes. With statistics c, too, of a and b's type, and one product.
 bool gemm_fits_wgmma(const Gemm& op);
 // Whether there is a tile for each multiprocessor.
 bool gemm_fills_wgmma(const Gemm& op, const Device& device);
