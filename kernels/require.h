@@ -81,6 +81,14 @@ template <class... Args>
 
 }  // namespace convoy
 
+// Beside <fmt/ranges.h>, too: what prints itself is no range to fmt.
+FMT_BEGIN_NAMESPACE
+template <typename T, typename Char>
+struct is_range;
+template <convoy::Printable T, typename Char>
+struct is_range<T, Char> : std::false_type {};
+FMT_END_NAMESPACE
+
 template <convoy::Printable T>
 struct fmt::formatter<T> : fmt::formatter<std::string_view> {
   auto format(const T& value, auto& context) const {

@@ -16,7 +16,7 @@
 namespace convoy::apps {
 namespace {
 
-struct BenchConfig {
+struct CommBenchConfig {
   std::string collective = "all_reduce";
   std::string min_bytes = "8", max_bytes = "128M", step_bytes = "0";
   double factor = 2;
@@ -26,7 +26,7 @@ struct BenchConfig {
   double timeout_s = 600;
 };
 
-void describe(BenchConfig& c, FlagAdder& flags) {
+void describe(CommBenchConfig& c, FlagAdder& flags) {
   flags.group("Sizes, with K, M or G");
   flags("minbytes,-b", c.min_bytes, "the first size");
   flags("maxbytes,-e", c.max_bytes, "the last size");
@@ -78,7 +78,7 @@ DTypeName parse_dtype(const std::string& text) {
   fail_usage("--datatype expects f32, f16, bf16 or i64, found '{}'", text);
 }
 
-std::vector<std::int64_t> sizes_of(const BenchConfig& c) {
+std::vector<std::int64_t> sizes_of(const CommBenchConfig& c) {
   const std::int64_t first = parse_bytes(c.min_bytes, "--minbytes");
   const std::int64_t last = parse_bytes(c.max_bytes, "--maxbytes");
   const std::int64_t step = parse_bytes(c.step_bytes, "--stepbytes");
@@ -94,7 +94,7 @@ std::vector<std::int64_t> sizes_of(const BenchConfig& c) {
   return sizes;
 }
 
-void print_head(const BenchConfig& c, const dist::Communicator& ranks, const Device& device) {
+void print_head(const CommBenchConfig& c, const dist::Communicator& ranks, const Device& device) {
   fmt::print(
       "# {} of {} ranks by {} on {}, minBytes {} maxBytes {} step: {}, warmup iters: {} "
       "iters: {} validate: {}\n#\n",
@@ -131,7 +131,7 @@ const Collective& parse_collective(const std::string& text) {
       text);
 }
 
-void check(const BenchConfig& c) {
+void check(const CommBenchConfig& c) {
   parse_collective(c.collective);
   parse_dtype(c.dtype);
   if (c.op != "sum") fail_usage("--op expects sum, found '{}'", c.op);
@@ -146,7 +146,7 @@ struct Results {
   std::int64_t wrong = 0;
 };
 
-Results measure_all(const BenchConfig& c, dist::Communicator& ranks, const Device& device,
+Results measure_all(const CommBenchConfig& c, dist::Communicator& ranks, const Device& device,
                     const std::vector<std::int64_t>& sizes) {
   const Collective& collective = parse_collective(c.collective);
   const DTypeName dtype = parse_dtype(c.dtype);
@@ -181,7 +181,7 @@ Results measure_all(const BenchConfig& c, dist::Communicator& ranks, const Devic
   return results;
 }
 
-void report(const BenchConfig& c, dist::Communicator& ranks, const Device& device,
+void report(const CommBenchConfig& c, dist::Communicator& ranks, const Device& device,
             const Results& results) {
   fmt::print("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:g}\n", results.wrong,
              results.wrong == 0 ? "OK" : "FAILED", results.busbw);
@@ -203,7 +203,7 @@ void report(const BenchConfig& c, dist::Communicator& ranks, const Device& devic
 }  // namespace
 
 int run_bench_comm(const Arguments& arguments) {
-  BenchConfig config;
+  CommBenchConfig config;
   CLI::App app("Measure what ranks can say to each other in a second.", "convoy bench comm");
   app.add_option("collective", config.collective,
                  "all_reduce, reduce_scatter, all_gather or broadcast")

@@ -20,14 +20,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct BenchConfig {
+struct LoaderBenchConfig {
   TrainConfig train;
   std::string split = "train";
   std::int64_t limit_batches = 0;
   bool hash = false, json = false;
 };
 
-void describe(BenchConfig& c, FlagAdder& flags) {
+void describe(LoaderBenchConfig& c, FlagAdder& flags) {
   describe_data(c.train.data, flags);
   flags("split", c.split, "train: shuffled and augmented; val: as evaluation sees it");
   flags.group("Length");
@@ -130,7 +130,7 @@ void print_line(std::int64_t epoch, const EpochFigures& f) {
 }  // namespace
 
 int run_bench_loader(const Arguments& arguments) {
-  BenchConfig config;
+  LoaderBenchConfig config;
   config.train = starting_config(arguments);
   config.train.epochs = 3;
   CLI::App app("Measure the loader alone.", "convoy bench loader");

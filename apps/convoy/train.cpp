@@ -6,12 +6,12 @@
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
 #include "apps/convoy/starting_config.h"
+#include "apps/convoy/verdict.h"
 #include "kernels/require.h"
 
 namespace convoy::apps {
 namespace {
 
-constexpr int kStoppedBySignal = 75;
 }  // namespace
 
 int run_train(const Arguments& arguments) {
