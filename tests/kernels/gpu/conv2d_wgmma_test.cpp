@@ -6,6 +6,7 @@
 
 #include "kernels/sim/options.h"
 #include "tests/kernels/gpu/conv2d_check.h"
+#include "tests/support/seeds.h"
 
 namespace convoy::testing {
 namespace {
@@ -122,7 +123,7 @@ TEST(Conv2dWgmma, AHundredSeedsGiveTheSameBits) {
     return std::vector{y.values(), dx.values(), dweight.values()};
   };
   const auto first = run();
-  for (std::uint64_t seed = 1; seed < 100; ++seed) {
+  for (std::uint64_t seed = 1; seed < seeds(100); ++seed) {
     sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = seed};
     const bool same = run() == first;
     sim::options() = before;

@@ -8,6 +8,7 @@
 #include "kernels/sim/options.h"
 #include "tests/kernels/gpu/gemm_check.h"
 #include "tests/support/errors.h"
+#include "tests/support/seeds.h"
 
 namespace convoy::testing {
 namespace {
@@ -141,7 +142,7 @@ TEST(GemmLadder, ASplitSumHasTheSameBitsHundredTimes) {
   run_rung(op, "tensor_core");
   const std::vector<double> first = c.values();
   const sim::Options before = sim::options();
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(100); ++seed) {
     sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = seed};
     run_rung(op, "tensor_core");
     expect_equal(c, first, "split");

@@ -3,6 +3,7 @@
 // schedule, every time of completion.
 #include "kernels/sim/options.h"
 #include "tests/kernels/gpu/gemm_check.h"
+#include "tests/support/seeds.h"
 
 namespace convoy::testing {
 namespace {
@@ -54,7 +55,7 @@ GPU_CASE(GemmWgmma, OneFactorMayServeTheWholeBatch) {
 
 TEST(GemmWgmma, IsRightOverFiftySeeds) {
   const sim::Options before = sim::options();
-  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+  for (std::uint64_t seed = 0; seed < seeds(50); ++seed) {
     sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = seed};
     check_wgmma({150, 136, 136}, DType::f16, 1, flags(2 | 4));
   }

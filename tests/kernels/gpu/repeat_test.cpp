@@ -19,6 +19,7 @@
 #include "kernels/softmax.h"
 #include "kernels/upsample.h"
 #include "tests/support/gpu_case.h"
+#include "tests/support/seeds.h"
 
 namespace convoy::testing {
 namespace {
@@ -48,7 +49,7 @@ void expect_same_bits(const char* what, const std::function<Bytes()>& run) {
   SCOPED_TRACE(what);
   const sim::Options before = sim::options();
   const Bytes first = run();
-  for (std::uint64_t i = 1; i < 100; ++i) {
+  for (std::uint64_t i = 1; i < seeds(100); ++i) {
     sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = i};
     const bool same = run() == first;
     sim::options() = before;

@@ -148,7 +148,7 @@ int wrong_sums() {
 }
 
 TEST(CpAsync, PipelinesOverFiftySeeds) {
-  over_schedules([] { ASSERT_EQ(wrong_sums<Fault::none>(), 0); }, 50);
+  over_schedules([] { ASSERT_EQ(wrong_sums<Fault::none>(), 0); }, seeds(50));
 }
 
 TEST(CpAsync, AMissingWaitGivesPoison) {

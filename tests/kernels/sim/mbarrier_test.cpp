@@ -73,7 +73,7 @@ std::string outcome() {
 }
 
 TEST(Mbarrier, ARingOfSlotsWorksOverFiftySeeds) {
-  over_schedules([] { ASSERT_EQ(outcome<Fault::none>(), ""); }, 50);
+  over_schedules([] { ASSERT_EQ(outcome<Fault::none>(), ""); }, seeds(50));
 }
 
 TEST(Mbarrier, EachMissingWaitIsSeen) {

@@ -66,7 +66,7 @@ TEST(Pipeline, IsRightForRaggedShapes) {
 }
 
 TEST(Pipeline, IsRightOverFiftySeeds) {
-  over_schedules([] { ASSERT_EQ(small_problem().outcome<Narrow<>>(), ""); }, 50);
+  over_schedules([] { ASSERT_EQ(small_problem().outcome<Narrow<>>(), ""); }, seeds(50));
 }
 
 // The first outcome that is not right, over schedules and async modes.

@@ -13,6 +13,7 @@
 #include "kernels/sim/memory.h"
 #include "kernels/sim/stream_order.h"
 #include "tests/support/errors.h"
+#include "tests/support/seeds.h"
 
 namespace convoy::testing {
 

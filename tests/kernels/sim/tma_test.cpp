@@ -324,7 +324,7 @@ DeviceVector<std::uint16_t> store_with() {
 
 TEST(Tma, StoresAreOrderedOverFiftySeeds) {
   const auto expected = store_with<StoreFault::none>();
-  over_schedules([&] { ASSERT_EQ(store_with<StoreFault::none>(), expected); }, 50);
+  over_schedules([&] { ASSERT_EQ(store_with<StoreFault::none>(), expected); }, seeds(50));
 }
 
 TEST(Tma, AMissingProxyFenceIsNamed) {
