@@ -19,7 +19,7 @@ if(CONVOY_SANITIZE)
 endif()
 
 # convoy_watch_accesses(TARGET): with CONVOY_SIMCHECK every load and store of the target's sources is a call,
-# of which kernels/sim/access is the other end: no sanitizer's library is linked. What merges or invents
+# and so is integer arithmetic without a defined result, of which kernels/sim/access is the other end: no sanitizer's library is linked. What merges or invents
 # accesses is off, so that each is the kernel's own.
 if(CONVOY_SIMCHECK)
   target_compile_definitions(convoy_options INTERFACE CONVOY_SIMCHECK)
@@ -27,8 +27,9 @@ if(CONVOY_SIMCHECK)
 endif()
 function(convoy_watch_accesses target)
   if(CONVOY_SIMCHECK)
-    target_compile_options(${target} PRIVATE -O2 -fsanitize=thread,alignment --param tsan-instrument-func-entry-exit=0
+    target_compile_options(${target} PRIVATE -O2 -fsanitize=thread,alignment,signed-integer-overflow,shift,integer-divide-by-zero --param tsan-instrument-func-entry-exit=0
       -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns)
+    set_target_properties(${target} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)  # which are compiled otherwise
   endif()
 endfunction()
 

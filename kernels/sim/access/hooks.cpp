@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The other end of g++'s -fsanitize=thread,alignment: what it calls for each load and store of a
-// kernel, and for each pointer that is not a multiple of its type's alignment. Neither sanitizer's
-// library is linked.
+// The other end of g++'s -fsanitize=thread,alignment and of its checks of integer arithmetic: what
+// it calls for each load and store of a kernel, for each pointer that is not a multiple of its
+// type's alignment, and for each result that C++ does not define. No sanitizer's library is linked.
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -46,10 +46,14 @@ inline void hook_atomic(const volatile void* address, std::size_t bytes, Kind ki
   if (kind != Kind::atomic_read) atomic_writes(object, *actor, releases(order));
 }
 
-// As the compiler lays them out for its library.
-struct TypeMismatch {
+// As the compiler lays them out for its library; what it tells of other faults starts with the
+// place.
+struct Place {
   const char* file;
   std::uint32_t line, column;
+};
+struct TypeMismatch {
+  Place place;
   const void* type;
   unsigned char log_alignment, kind;
 };
@@ -59,7 +63,13 @@ void hook_misaligned(const TypeMismatch& found, const void* address) {
   if (actor == nullptr) return;
   const std::size_t alignment = std::size_t{1} << found.log_alignment;
   report_misaligned({*actor, static_cast<const char*>(address), alignment, Kind::read, 0, true},
-                    alignment, {found.file, "", found.line, found.column});
+                    alignment, {found.place.file, "", found.place.line, found.place.column});
+}
+
+void hook_undefined(const Place& place, const char* what) {
+  Actor* actor = running;
+  if (actor == nullptr) return;
+  report_undefined(*actor, what, {place.file, "", place.line, place.column});
 }
 
 }  // namespace
@@ -68,6 +78,8 @@ void hook_misaligned(const TypeMismatch& found, const void* address) {
 #define RETURN_ADDRESS __builtin_return_address(0)
 using convoy::sim::access::hook;
 using convoy::sim::access::hook_atomic;
+using convoy::sim::access::hook_undefined;
+using convoy::sim::access::Place;
 
 extern "C" {
 
@@ -142,6 +154,19 @@ ATOMICS(64, std::uint64_t)
 void __ubsan_handle_type_mismatch_v1(void* data, std::uintptr_t address) {
   convoy::sim::access::hook_misaligned(*static_cast<const convoy::sim::access::TypeMismatch*>(data),
                                        reinterpret_cast<const void*>(address));
+}
+
+#define UNDEFINED(name, what)                                              \
+  void __ubsan_handle_##name(void* data, std::uintptr_t, std::uintptr_t) { \
+    hook_undefined(*static_cast<const Place*>(data), what);                \
+  }
+UNDEFINED(add_overflow, "a sum that its signed type does not hold")
+UNDEFINED(sub_overflow, "a difference that its signed type does not hold")
+UNDEFINED(mul_overflow, "a product that its signed type does not hold")
+UNDEFINED(divrem_overflow, "a division by zero, or of the least number by -1")
+UNDEFINED(shift_out_of_bounds, "a shift by less than zero or by all bits of its type, or of a sign")
+void __ubsan_handle_negate_overflow(void* data, std::uintptr_t) {
+  hook_undefined(*static_cast<const Place*>(data), "the negative of the least number");
 }
 
 }  // extern "C"

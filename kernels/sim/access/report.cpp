@@ -124,6 +124,10 @@ void report_misaligned(const Access& access, std::size_t alignment, const Site& 
                              place_of(access), alignment, to_text(site)));
 }
 
+void report_undefined(Actor& actor, const char* what, const Site& site) {
+  report({actor, nullptr, 0, Kind::read, 0, true}, fmt::format("{}, at {}", what, to_text(site)));
+}
+
 void report_unfenced(const Access& access, const Epoch& write) {
   report(access,
          fmt::format("a missing proxy fence: {}, which {} wrote at {}, and no fence.proxy.async "

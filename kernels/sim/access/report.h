@@ -19,6 +19,8 @@ void report_foreign(const Access& access);
 // The byte of the access that nobody wrote.
 [[noreturn]] void report_unwritten(const Access& access, std::size_t byte);
 [[noreturn]] void report_misaligned(const Access& access, std::size_t alignment, const Site& site);
+// Arithmetic whose result C++ does not define: what was done, at the site.
+[[noreturn]] void report_undefined(Actor& actor, const char* what, const Site& site);
 [[noreturn]] void report_race(const Access& access, const Epoch& before, const char* did,
                               bool recycled);
 [[noreturn]] void report_unfenced(const Access& access, const Epoch& write);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The access checker: what lies outside, what nobody wrote, what is not aligned. A planted fault
-// has its own error, at its line, in every order; the same kernel without it has none.
+// The access checker: what lies outside, what nobody wrote, what is not aligned, what has no
+// defined result. A planted fault has its own error, at its line, in every order; the same kernel
+// without it has none.
+#include <limits>
+
 #include "kernels/half.h"
 #include "tests/kernels/sim/access_support.h"
 
@@ -151,6 +154,37 @@ TEST(AccessValues, MisalignedVectorLoad) {
   expect_error(
       [&] { run(loads_vector, x.data() + 1, y.data()); },
       {"kernel loads_vector, thread", "misaligned access at byte", "not a multiple of 16", &line});
+}
+
+__global__ void calculates(char operation, int a, int b, int* y) {
+  int& result = y[threadIdx.x];
+  LINE_BEHIND(line);
+  if (operation == '+') result = a + b;
+  if (operation == '-') result = a - b;
+  if (operation == '*') result = a * b;
+  if (operation == '/') result = a / b;
+  if (operation == '<') result = a << b;
+  if (operation == 'n') result = -a;
+}
+
+TEST(AccessValues, IntegersWithoutADefinedResult) {
+  DeviceMemory<int> y(kThreads);
+  const auto with = [&](char operation, int a, int b) {
+    return [&y, operation, a, b] { run(calculates, operation, a, b, y.data()); };
+  };
+  constexpr int kLargest = std::numeric_limits<int>::max();
+  for (const char operation : {'+', '-', '*', '/', '<', 'n'}) {
+    expect_silence(with(operation, 6, 3));
+    expect_silence(with(operation, -kLargest, 1));
+  }
+  expect_error(with('+', kLargest, 1), {"kernel calculates, thread", "a sum that", &line});
+  expect_error(with('-', -kLargest, 2), {"a difference that"});
+  expect_error(with('*', 1 << 16, 1 << 15), {"a product that"});
+  expect_error(with('/', 1, 0), {"a division by zero"});
+  expect_error(with('/', -kLargest - 1, -1), {"a division by zero, or of the least number by -1"});
+  expect_error(with('<', 1, 32), {"a shift by"});
+  expect_error(with('<', 1, -1), {"a shift by"});
+  expect_error(with('n', -kLargest - 1, 0), {"the negative of the least number"});
 }
 
 }  // namespace
