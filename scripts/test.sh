@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ./scripts/setup.sh
-./scripts/configure.sh release
+./scripts/configure.sh release -DCONVOY_PRECOMPILE=ON
 cmake --build build/release
 labels=(-LE slow)
 [[ " $* " == *" -L "* ]] && labels=()

@@ -10,9 +10,7 @@
 #include "kernels/require.h"
 
 namespace convoy::apps {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 int run_train(const Arguments& arguments) {
   TrainConfig config = starting_config(arguments);
