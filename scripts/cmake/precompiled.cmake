@@ -10,8 +10,8 @@ set(precompiled_standard <algorithm> <array> <atomic> <chrono> <cmath> <cstdint>
   <functional> <map> <memory> <mutex> <optional> <span> <string> <string_view> <utility> <vector> <fmt/format.h>)
 set(precompiled_tests ${precompiled_standard} <gtest/gtest.h> <fstream> <numeric> <random> <set> <sstream> <thread>)
 
-# convoy_precompile(TARGET standard|tests): after the target's options are set. A source whose
-# options differ from its target's is left out (SKIP_PRECOMPILE_HEADERS).
+# convoy_precompile(TARGET standard|tests): a target has no options of its own but those
+# of convoy_options and, with tests, convoy_test_options. A source that has is left out (SKIP_PRECOMPILE_HEADERS).
 function(convoy_precompile target headers)
   if(NOT CONVOY_PRECOMPILE)
     return()
@@ -27,11 +27,7 @@ function(convoy_precompile target headers)
     add_library(${holder} OBJECT ${empty})
     target_link_libraries(${holder} PRIVATE convoy_options fmt::fmt)
     if(headers STREQUAL tests)
-      target_link_libraries(${holder} PRIVATE GTest::gtest)
-    endif()
-    get_target_property(options ${target} COMPILE_OPTIONS)
-    if(options)
-      target_compile_options(${holder} PRIVATE ${options})
+      target_link_libraries(${holder} PRIVATE convoy_test_options)
     endif()
     set_target_properties(${holder} PROPERTIES POSITION_INDEPENDENT_CODE ${independent})
     target_precompile_headers(${holder} PRIVATE ${precompiled_${headers}})
