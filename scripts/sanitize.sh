@@ -12,17 +12,21 @@ cmake --build build/asan
 # A cached block would hide a use after free; OpenMP's threads are the runtime's own, not leaks.
 # Memory that is not there is told to the allocator, as without a sanitizer.
 # LostRank runs whole jobs to their time limits, which a sanitizer stretches, and GpuCheck the kernels' tests,
-# which simcheck.sh runs; a model of interleavings has no memory to lose; runs that are compared bit by bit are
-# made of what other tests run, too, and took a fifth of the time. The release build runs them all.
+# which simcheck.sh runs; a model of interleavings has no memory to lose; and of the whole training runs the
+# longest are made of what others run, too. The release build runs them all.
+too_long='LostRank|GpuCheck|EveryMutantIsFound|Kernels.With2Threads|Ema.ARunThatWasStopped'
+too_long+='|^Ranks.(Averages|BatchNorm|Zero|Drop|TrainOn)|MixedPrecision.(ResumesTo|StepsThat|WithAndWithout)'
+too_long+='|Train.(Images|Without)'
 CONVOY_ALLOCATOR=direct \
   ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1 \
   LSAN_OPTIONS=suppressions="$PWD/scripts/lsan.supp":print_suppressions=0 \
   ctest --test-dir build/asan --output-on-failure --parallel "$(nproc)" -LE 'slow|install|data' \
-  -E 'LostRank|GpuCheck|EveryMutantIsFound|Ranks.AveragesOfZero|Kernels.With2Threads|Ema.ARunThatWasStopped'
+  -E "$too_long"
 
 echo "sanitize: ThreadSanitizer"
 ./scripts/configure.sh tsan
 cmake --build build/tsan --target threaded_tests
 # The long conformance cases run over Gloo; those over the stand-in for NCCL add no threads to its own tests.
+# Predictions of memory have one thread.
 TSAN_OPTIONS=halt_on_error=1:suppressions="$PWD/scripts/tsan.supp" \
-  ctest --test-dir build/tsan --output-on-failure --parallel "$(nproc)" -L threads -E 'Conformance.*/fake_nccl'
+  ctest --test-dir build/tsan --output-on-failure --parallel "$(nproc)" -L threads -E 'Conformance.*/fake_nccl|^Plan\.'
