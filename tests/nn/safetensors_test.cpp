@@ -41,8 +41,9 @@ const unsigned char kReferenceData[] = {7, 0, 0,    0,    0, 0,    0,    0,    0
                                         0, 0, 0xa0, 0x40, 0, 0x3e, 1,    2,    3, 1, 0};
 
 std::string reference_file() {
-  return std::string("\xb8\x01\0\0\0\0\0\0", 8) + kReferenceJson +
-         std::string(reinterpret_cast<const char*>(kReferenceData), sizeof kReferenceData);
+  std::string file("\xb8\x01\0\0\0\0\0\0", 8);
+  file += kReferenceJson;
+  return file.append(reinterpret_cast<const char*>(kReferenceData), sizeof kReferenceData);
 }
 
 TEST(Safetensors, WritesTheReferenceWritersBytes) {

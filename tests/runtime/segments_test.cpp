@@ -141,9 +141,9 @@ std::vector<std::size_t> run(Segments& segments, const std::vector<Request>& ste
     }
     Piece* piece = segments.take(step[i].bytes, nullptr);
     if (piece == nullptr && may_grow) {
-      const std::size_t units = std::max<std::size_t>(step[i].bytes / kUnit, 70);
-      segments.add(address(end), units * kUnit, nullptr);
-      end += units;
+      const std::size_t added = std::max<std::size_t>(step[i].bytes / kUnit, 70);
+      segments.add(address(end), added * kUnit, nullptr);
+      end += added;
       piece = segments.take(step[i].bytes, nullptr);
     }
     if (piece == nullptr) return {};
