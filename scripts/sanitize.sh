@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# AddressSanitizer and UndefinedBehaviorSanitizer over everything on the cpu device,
-# ThreadSanitizer over what starts threads of its own. At most 35 minutes on 2 cores.
+# AddressSanitizer and UndefinedBehaviorSanitizer over the host's code, the longest runs aside,
+# ThreadSanitizer over what starts threads of its own. The kernels are simcheck.sh's. About 35 minutes on 2 cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

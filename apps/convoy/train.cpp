@@ -10,8 +10,6 @@
 #include "kernels/require.h"
 
 namespace convoy::apps {
-namespace {}  // namespace
-
 int run_train(const Arguments& arguments) {
   TrainConfig config = starting_config(arguments);
   std::string config_file;

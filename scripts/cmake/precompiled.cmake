@@ -1,6 +1,6 @@
 # What makes a build from nothing short, for the scripts that test: a compiler's precompiled headers are less
-# tried than the compiler, and a program in four pieces is slow to build again. Whoever builds by a preset
-# builds without, as the preset tsan does, which is where a missing include is noticed.
+# tried than the compiler, and a program in four pieces is slow to build again. The presets
+# release, cpu, debug and tsan are without: CI builds tsan, which is where a missing include is noticed.
 option(CONVOY_PRECOMPILE "Compile common headers once, and the programs' sources in few pieces" OFF)
 
 # Headers of others that most sources read, compiled once for the targets whose flags are the same:
