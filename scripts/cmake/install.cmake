@@ -34,6 +34,7 @@ if(CONVOY_TESTS)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/golden DESTINATION share COMPONENT bundle EXCLUDE_FROM_ALL)
   install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu_check.sh ${PROJECT_SOURCE_DIR}/scripts/nccl_one_gpu.sh
     DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/baselines DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL
-    FILES_MATCHING PATTERN "*.py")
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/gpu_check ${PROJECT_SOURCE_DIR}/scripts/baselines
+    DESTINATION . COMPONENT bundle EXCLUDE_FROM_ALL
+    FILES_MATCHING PATTERN "*.sh" PATTERN "*.py")
 endif()

@@ -62,9 +62,15 @@ void fake(const Folder& bundle, const std::string& program, const std::string& t
   fs::permissions(bundle / program, fs::perms::owner_all);
 }
 
+// As it lies in a bundle.
+void copy_script(const Folder& bundle) {
+  fs::copy_file(script(), bundle / "gpu_check.sh");
+  fs::copy(fs::path(script()).parent_path() / "gpu_check", bundle / "gpu_check");
+}
+
 TEST(GpuCheck, WhatFailsOrHangsIsSaidAndTheRestGoesOn) {
   const Folder folder;
-  fs::copy_file(script(), folder / "gpu_check.sh");
+  copy_script(folder);
   fake(folder, "bin/convoy", "[ \"$1\" = devices ] && echo 'cpu  a machine'; exit 1");
   fake(folder, "bin/kbench", "echo 'a \"quoted\"\ttext \\ of rest' >&2; sleep 60");
   fake(folder, "tests/test_kernels",
@@ -97,7 +103,7 @@ TEST(GpuCheck, WhatFailsOrHangsIsSaidAndTheRestGoesOn) {
 // does not.
 TEST(GpuCheck, OnAGpuWhatHasNotPassedRunsAgainAlone) {
   const Folder folder;
-  fs::copy_file(script(), folder / "gpu_check.sh");
+  copy_script(folder);
   fake(folder, "bin/convoy", "exit 0");
   fake(folder, "tests/test_gpu_kernels",
        "case $1 in\n"
@@ -137,7 +143,7 @@ TEST(GpuCheck, OnAGpuWhatHasNotPassedRunsAgainAlone) {
 
 TEST(GpuCheck, KeepsToItsTotalTimeAndPacksWhatThereIs) {
   const Folder folder;
-  fs::copy_file(script(), folder / "gpu_check.sh");
+  copy_script(folder);
   fake(folder, "bin/convoy", "[ \"$1\" = devices ] && echo 'cpu  a machine'; sleep 2");
   fake(folder, "bin/kbench", "sleep 60");
   const Outcome run =
