@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kFlatThreads)
     float p[N], g[N];
     load_floats(parameter + first, p);
     load_floats(gradient + first, g);
-    for (int j = 0; j < N; ++j) g[j] = g[j] * step.gradient_factor + o.decay * p[j];
+    for (int j = 0; j < N; ++j) g[j] = decayed(g[j], step, o.decay, p[j]);
     if (o.momentum != 0.0f) {
       float b[N];
       load_floats(momentum + first, b);
@@ -74,9 +74,9 @@ __global__ void __launch_bounds__(kFlatThreads)
     load_floats(exp_avg + first, m);
     load_floats(exp_avg_sq + first, v);
     for (int j = 0; j < N; ++j) {
-      g[j] = g[j] * step.gradient_factor + decay * p[j];
+      g[j] = decayed(g[j], step, decay, p[j]);
       m[j] += o.rest1 * (g[j] - m[j]);
-      v[j] = o.beta2 * v[j] + o.rest2 * g[j] * g[j];
+      v[j] = fmaf(o.beta2, v[j], o.rest2 * g[j] * g[j]);
       p[j] = keep * p[j] - step_size * m[j] / (sqrtf(v[j]) * root + o.eps);
     }
     store_floats(exp_avg + first, m);
@@ -105,8 +105,8 @@ __global__ void __launch_bounds__(kFlatThreads)
     load_floats(gradient + first, g);
     load_floats(square + first, s);
     for (int j = 0; j < N; ++j) {
-      g[j] = g[j] * step.gradient_factor + o.decay * p[j];
-      s[j] = o.alpha * s[j] + o.rest * g[j] * g[j];
+      g[j] = decayed(g[j], step, o.decay, p[j]);
+      s[j] = fmaf(o.alpha, s[j], o.rest * g[j] * g[j]);
     }
     store_floats(square + first, s);
     if (average) {

@@ -138,9 +138,9 @@ __global__ void __launch_bounds__(kThreads)
     load_floats(gradient + first, g);
     load_floats(momentum + first, b);
     for (int j = 0; j < N; ++j) {
-      g[j] = (g[j] * step.gradient_factor + o.decay * p[j]) * trust;
-      b[j] = o.momentum * b[j] + g[j];
-      p[j] -= step.learning_rate * (o.nesterov ? g[j] + o.momentum * b[j] : b[j]);
+      g[j] = decayed(g[j], step, o.decay, p[j]) * trust;
+      b[j] = fmaf(o.momentum, b[j], g[j]);
+      p[j] -= step.learning_rate * (o.nesterov ? fmaf(o.momentum, b[j], g[j]) : b[j]);
     }
     store_floats(momentum + first, b);
     store_floats(parameter + first, p);

@@ -16,6 +16,13 @@ __device__ __forceinline__ StepValues step_values(const StepState& state, int gr
   return {state.learning_rate[group], unscale_factor(state) * state.clip_factor};
 }
 
+// The gradient with weight decay. Of two products a compiler may fuse either with their sum, and of
+// packs another one than of single elements: here it is always the same one.
+__device__ __forceinline__ float decayed(float gradient, const StepValues& step, float decay,
+                                         float parameter) {
+  return fmaf(decay, parameter, gradient * step.gradient_factor);
+}
+
 // The model's weights, rounded from the N masters p. Of half parameters there is no copy.
 template <class T, int N>
 __device__ __forceinline__ void store_half(const HalfCopy& half, std::int64_t first,

@@ -256,6 +256,46 @@ GPU_CASE(LarsKernel, WithoutSlicesNothingIsDone) {
   run_on_device(LarsStep{nullptr, 0, nullptr, nullptr, nullptr, nullptr, 0, DType::f32});
 }
 
+// Whatever a compiler fuses: an element that is stepped in a pack here may be one by itself where
+// memory, or a rank's part, begins elsewhere.
+GPU_CASE(OptimizerKernels, PacksAndSingleElementsRoundAlike) {
+  constexpr std::int64_t kCount = 1000;
+  const DeviceValues<StepState> device({state_of(5)});
+  const StepState* const state = device.data();
+  const DeviceValues<ParameterSlice> slices({{0, kCount}});
+  const DeviceValues<double> squares({4, 9});
+  const auto f32 = DType::f32;
+  const auto stepped = [&](std::int64_t shift) {
+    std::vector<std::vector<double>> all;
+    const auto each = [&](const auto& step) {
+      const Arrays x(f32, kCount, shift);
+      step(x.p->data(), x.g->data(), x.a->data(), x.b->data(), x.c->data());
+      for (const auto* array : {&x.p, &x.a, &x.b, &x.c}) all.push_back((*array)->values());
+    };
+    each([&](void* p, void* g, void* a, void*, void*) {
+      const SgdOptions o{.momentum = 0.9, .weight_decay = 0.1, .nesterov = true};
+      run_on_device(SgdStep{kCount, p, g, a, state, 2, f32, o});
+    });
+    for (const bool decoupled : {true, false}) {
+      each([&](void* p, void* g, void* a, void* b, void*) {
+        const AdamOptions o{.weight_decay = 0.1, .decoupled = decoupled};
+        run_on_device(AdamWStep{kCount, p, g, a, b, state, 2, f32, o});
+      });
+    }
+    each([&](void* p, void* g, void* a, void* b, void* c) {
+      const RmspropOptions o{.weight_decay = 0.1, .momentum = 0.5};
+      run_on_device(RmspropStep{kCount, p, g, b, a, c, state, 2, f32, o});
+    });
+    each([&](void* p, void* g, void* a, void*, void*) {
+      const LarsOptions o{.weight_decay = 0.1, .trust_coefficient = 0.5, .nesterov = true};
+      run_on_device(
+          LarsStep{slices.data(), 1, p, g, a, state, 2, f32, o, {}, {squares.data(), 1, 2}});
+    });
+    return all;
+  };
+  EXPECT_EQ(stepped(kAligned), stepped(kMisaligned));
+}
+
 GPU_CASE(OptimizerKernels, AnOverflowLeavesEverythingAsItIs) {
   StepState overflow = state_of(0);
   overflow.found_inf = 1;
