@@ -71,6 +71,9 @@ template <class Put>
 void read_matrix(AsyncSource& source, std::uint64_t descriptor, bool mn_major, unsigned extent,
                  bool bf16, const Site& site, Put put) {
   const Matrix matrix = decode(descriptor, site);
+  expect(!matrix.swizzled || !mn_major || extent % 64 == 0,
+         "wgmma: expects whole rows of 64 of a swizzled matrix along m or n, found",
+         static_cast<std::int64_t>(extent), site);
   for (unsigned mn = 0; mn < extent; mn += mn_major ? 8 : 1) {
     for (unsigned k = 0; k < kK; k += mn_major ? 1 : 8) {
       std::uint16_t halves[8];

@@ -54,7 +54,9 @@ void run_width(DType dtype, const F16* x, float* y, const Stream& stream) {
   if (dtype == DType::f16) {
     return launch(config, use_wgmma<F16, kN, Major::k, Major::k>, x, y);
   }
-  launch(config, use_wgmma<BF16, kN, Major::mn, Major::mn>, x, y);
+  // A swizzled row of n has 64 elements: of other widths b lies along k.
+  constexpr Major kB = kN % 64 == 0 ? Major::mn : Major::k;
+  launch(config, use_wgmma<BF16, kN, Major::mn, kB>, x, y);
 }
 
 }  // namespace

@@ -222,6 +222,7 @@ enum class Fault {
   overwritten,
   other_descriptor,
   misplaced,
+  narrow,
   half,
 };
 
@@ -243,9 +244,10 @@ __global__ void __launch_bounds__(128) multiply_wrongly(float* y) {
   std::uint64_t a = swizzled_descriptor<Major::k>(kFault == Fault::misplaced ? s.a[3] : s.a[0]);
   if (kFault == Fault::other_descriptor && thread >= 64) a += 2;
   const std::uint64_t b = swizzled_descriptor<Major::k>(s.b);
+  constexpr Major kB = kFault == Fault::narrow ? Major::mn : Major::k;
   float d[4];
   if (kFault != Fault::no_fence) wgmma_fence(d);
-  wgmma<F16, 8>(d, a, b, false);
+  wgmma<F16, 8, Major::k, kB>(d, a, b, false);
   if (kFault != Fault::no_commit) wgmma_commit();
   if (kFault == Fault::touched) d[0] = 1;
   if (kFault == Fault::overwritten) {
@@ -255,7 +257,7 @@ __global__ void __launch_bounds__(128) multiply_wrongly(float* y) {
   if (kFault != Fault::no_wait) wgmma_wait<kFault == Fault::one_group_early ? 1 : 0>(d);
   for (int i = 0; i < 4; ++i) y[4 * thread + i] = d[i];
 }
-constexpr int kIssue = kSmall + 15, kWait = kSmall + 22;
+constexpr int kIssue = kSmall + 16, kWait = kSmall + 23;
 
 template <Fault kFault>
 DeviceVector<float> multiply_with() {
@@ -296,6 +298,8 @@ TEST(Wgmma, MisuseIsNamed) {
   EXPECT_FAULT(multiply_with<Fault::touched>, "accumulators were written while in flight", kWait);
   EXPECT_FAULT(multiply_with<Fault::other_descriptor>, "expects the same descriptors", kIssue);
   EXPECT_FAULT(multiply_with<Fault::misplaced>, "expects a swizzled matrix at a multiple of 1024",
+               kIssue);
+  EXPECT_FAULT(multiply_with<Fault::narrow>, "expects whole rows of 64 of a swizzled matrix",
                kIssue);
   EXPECT_FAULT(multiply_with<Fault::half>, "wait for wgmma (96 of 128 arrived)", kIssue);
 }
