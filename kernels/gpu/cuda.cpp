@@ -12,6 +12,7 @@
 #include "kernels/gpu/current_device.h"
 #include "kernels/gpu/shared_consent.h"
 #include "kernels/launch_log.h"
+#include "kernels/multiprocessors.h"
 
 namespace convoy::on_cuda {
 namespace {
@@ -85,7 +86,7 @@ int multiprocessor_count(const Device& device) {
   int count = 0;
   check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device.index),
         "counting multiprocessors");
-  return count;
+  return multiprocessors_to_use(count);
 }
 
 Device thread_device() {

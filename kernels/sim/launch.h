@@ -11,6 +11,7 @@
 
 #include "kernels/base.h"
 #include "kernels/launch_log.h"
+#include "kernels/multiprocessors.h"
 #include "kernels/sim/scheduler.h"
 
 namespace convoy::sim {
@@ -39,7 +40,9 @@ struct LaunchConfig {
   std::source_location where = std::source_location::current();  // of the launch
 };
 
-inline int multiprocessor_count(const Device&) { return sim::kMultiprocessors; }
+inline int multiprocessor_count(const Device&) {
+  return multiprocessors_to_use(sim::kMultiprocessors);
+}
 inline int compute_capability(const Device&) { return 90; }
 inline Device thread_device() { return {DeviceType::sim}; }
 
