@@ -9,20 +9,20 @@ problems_of() {  # LOG
 # again by itself, and waits for each launch: the error is its own then, and names the kernel.
 # run_alone PROGRAM SUITE TESTS LOG: sets alone, a list.
 run_alone() {
-  local program=$1 suite=$2 test until=$((SECONDS + 90)) alone_list=()
+  local program=$1 suite=$2 test until=$((SECONDS + 60)) alone_list=()
   for test in $3; do
     grep -qF -e "[       OK ] $test (" -e "[  SKIPPED ] $test (" "$4" && continue
     [ ${#alone_list[@]} -lt 24 ] && [ $SECONDS -lt $until ] && [ "$(left)" -gt 30 ] || break
-    CONVOY_SYNC=1 run 30 "tests-$program-${suite//\//_}alone-${#alone_list[@]}" "$tests/$program" --gtest_filter="$test" --gtest_color=no
+    CONVOY_SYNC=1 run 15 "tests-$program-${suite//\//_}alone-${#alone_list[@]}" "$tests/$program" --gtest_filter="$test" --gtest_color=no
     alone_list+=("{\"test\":$(quoted "$test"),\"exit\":$rc,\"problems\":$([ $rc -eq 0 ] && echo '[]' || problems_of "$last_log")}")
   done
   alone=",\"alone\":[$(joined ${alone_list[@]+"${alone_list[@]}"})]"
 }
 
 # Each suite in a process of its own, so that one that crashes or hangs takes no other with it.
-# run_suites PROGRAM FILTER: adds to suites, passed, failed, skipped.
+# run_suites PROGRAM FILTER [MARK]: adds to suites, passed, failed, skipped. MARK tells a second run from the first.
 run_suites() {
-  local program=$1 filter=$2 suite ok bad skip problems listed names log alone suite_rc
+  local program=$1 filter=$2 mark=${3:-} suite ok bad skip problems listed names log alone suite_rc
   [ -x "$tests/$program" ] || { suites+=("{\"program\":$(quoted "$program"),\"text\":\"not in this build\"}"); return; }
   run 60 "tests-$program-list" "$tests/$program" --gtest_list_tests --gtest_filter="$filter"
   if [ $rc -ne 0 ]; then
@@ -36,7 +36,7 @@ run_suites() {
     names=$(awk -v s="$suite" '$1 == s { print $2 }' <<<"$listed")
     local chosen="$suite*"
     [ "$filter" != '*' ] && chosen=$(paste -s -d : <<<"$names")
-    run "$suite_limit" "tests-$program-${suite//\//_}" "$tests/$program" --gtest_filter="$chosen" --gtest_color=no
+    run "$suite_limit" "tests-$program-${suite//\//_}$mark" "$tests/$program" --gtest_filter="$chosen" --gtest_color=no
     log=$last_log suite_rc=$rc problems="[]" alone=""
     ok=$(grep -c '^\[       OK \]' "$log")
     bad=$(grep '^\[  FAILED  \]' "$log" | grep -c ' ms)$')
@@ -47,10 +47,10 @@ run_suites() {
       [ "$bad" -eq 0 ] && bad=1
       problems=$(problems_of "$log")
       echo "gpu_check:   $program $suite failed (exit $suite_rc)" >&2
-      [ "$device" = cuda ] && [ "$names" != "${names%[[:space:]]*}" ] && run_alone "$program" "$suite" "$names" "$log"
+      [ "$device" = cuda ] && [ "$names" != "${names%[[:space:]]*}" ] && run_alone "$program" "$suite$mark" "$names" "$log"
     fi
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-    suites+=("{\"program\":$(quoted "$program"),\"suite\":$(quoted "${suite%.}"),\"passed\":$ok,\"failed\":$bad,\"skipped\":$skip,\"exit\":$suite_rc,\"seconds\":$took,\"problems\":$problems$alone}")
+    suites+=("{\"program\":$(quoted "$program"),\"suite\":$(quoted "${suite%.}$mark"),\"passed\":$ok,\"failed\":$bad,\"skipped\":$skip,\"exit\":$suite_rc,\"seconds\":$took,\"problems\":$problems$alone}")
   done
 }
 write_tests() {
@@ -67,6 +67,15 @@ check_instructions() {
   failed=$((failed + skipped)) skipped=0
 }
 
+# The cases are small, and a large GPU has a multiprocessor for each of their tiles. With three, as the simulator has,
+# they take the tiles of large problems, and blocks take one after the other.
+check_large_tiles() {
+  export CONVOY_MULTIPROCESSORS=3
+  suite_limit=60
+  run_suites test_gpu_kernels 'Gemm*:Conv2d*-Conv2dVendor.*' _of_three
+  unset CONVOY_MULTIPROCESSORS
+}
+
 stage_tests() {
   local programs program
   suites=() passed=0 failed=0 skipped=0 suite_limit=240
@@ -74,7 +83,6 @@ stage_tests() {
   if [ "$device" = cuda ]; then
     check_instructions
     export CONVOY_TEST_DEVICE=cuda
-    suite_limit=90
     programs=(test_gpu_kernels test_train_step test_nn_sim test_runtime_sim)
     # The other suites there are about the simulator alone.
     filters=([test_train_step]='*/cuda' [test_nn_sim]='-SimFusion.*:SimTraffic.*'
@@ -90,7 +98,12 @@ stage_tests() {
       *) run_suites test_gpu_kernels 'GemmLadder.Slivers' ;;
     esac
   else
-    for program in "${programs[@]}"; do run_suites "$program" "${filters[$program]:-*}"; done
+    for program in "${programs[@]}"; do
+      # Kernels' cases take seconds; where one hangs, the other suites need the time.
+      [ "$device" != cuda ] || suite_limit=$([ $program = test_gpu_kernels ] && echo 60 || echo 90)
+      run_suites "$program" "${filters[$program]:-*}"
+    done
+    [ "$device" = cuda ] && check_large_tiles
   fi
   unset CONVOY_TEST_DEVICE
   write_tests
