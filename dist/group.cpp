@@ -255,7 +255,7 @@ void Group::run(const std::function<void()>& body) {
     // What is wrong with flags or data is wrong here, whatever the others do.
     const bool may_be_loss = ours == nullptr || ours->kind() == ErrorKind::failure;
     const auto sentence = may_be_loss ? health_->blame() : std::nullopt;
-    if (sentence) throw Error(*sentence);
+    if (sentence) throw Error(fmt::format("{}: {}", *sentence, error.what()));
     health_->fail(error.what());
     throw;
   }

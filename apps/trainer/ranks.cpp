@@ -135,6 +135,10 @@ void Ranks::share_statistics(nn::Ema* ema) {
   if (ema != nullptr && !sync_bn_) ema->share_statistics(*exchange_, running_statistics_);
 }
 
+void Ranks::meet() {
+  if (group_) group_->host().barrier();
+}
+
 void Ranks::backward(const std::function<void()>& pass, bool last) {
   if (reducer_ && last) return reducer_->backward(pass);
   pass();

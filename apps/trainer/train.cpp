@@ -307,8 +307,13 @@ Trained Trainer::trained() const { return {*model_, store_, optimizer_, ema_ ? &
 void Trainer::save() {
   ranks_.enter_after_step("saving");
   state_.report = steps_->last();
-  if (!ranks_.first()) return join_checkpoint(trained());
-  result_.checkpoint = save_checkpoint(config_.output, state_, trained(), config_.checkpoint_hist);
+  if (ranks_.first()) {
+    result_.checkpoint =
+        save_checkpoint(config_.output, state_, trained(), config_.checkpoint_hist);
+  } else {
+    join_checkpoint(trained());
+  }
+  ranks_.meet();  // nobody has done all before it is saved
 }
 
 TrainResult Trainer::run() {

@@ -66,6 +66,22 @@ TEST(Ranks, TrainAsOneDoes) {
   }
 }
 
+// Nobody has done all before the last checkpoint is saved; RLIMIT_FSIZE stands for a full disk.
+TEST(Ranks, AFullDiskAtTheEndIsNamedByAll) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = run_script(
+      folder, "trap '' XFSZ; (ulimit -f 100; \"$convoy\" launch --nproc-per-node 3 -- " +
+                  kTinyTrain + "--max-steps 1 --output run 2>&1 >/dev/null) | cat >\"$err\"");
+  for (const char* said :
+       {"[rank 0] convoy: write run/checkpoints/.step-00000001.partial/model.safetensors: could",
+        "[rank 1] convoy: rank 0 failed: write run/checkpoints/",
+        "[rank 2] convoy: rank 0 failed: write run/checkpoints/"}) {
+    EXPECT_NE(run.err.find(said), std::string::npos) << said << "\n" << run.err;
+  }
+  EXPECT_EQ(run.err.find("has left"), std::string::npos) << run.err;
+}
+
 // resnet20 makes much of a last digit from one step to the next: small steps keep its losses close.
 const std::string kResnet20 = "resnet20 --lr 0.00001 ";
 

@@ -259,6 +259,20 @@ TEST(Group, NamesARankThatHasDoneLessThanTheOthers) {
               "rank 1 has left, having done all it had to; rank 0 stops in reduce of step 3");
 }
 
+// The last one at work may fail of something else than that.
+TEST(Group, ARankThatIsLeftAloneStillSaysWhatItsErrorWas) {
+  Ranks ranks(2, [](Group& group) {
+    if (group.rank() == 1) return;
+    std::this_thread::sleep_for(500ms);
+    group.enter("saving", 6);
+    fail("write model.safetensors: no space");
+  });
+  EXPECT_EQ(ranks->await(1).code, 0);
+  const auto ended = ranks->await(0);
+  EXPECT_EQ(ended.code, 7);
+  expect_says(ended.err, "rank 0 stops in saving of step 6: write model.safetensors: no space");
+}
+
 TEST(Group, AFailureOfARankIsToldWithItsReason) {
   Ranks ranks(3, [](Group& group) {
     if (group.rank() == 2) fail_data("train.pack: expects 10 classes, found 12");
