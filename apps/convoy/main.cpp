@@ -2,17 +2,15 @@
 // convoy: train, evaluate and inspect ConvNets.
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <filesystem>
-#include <iostream>
 #include <new>
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
+#include "apps/convoy/standard_streams.h"
 #include "kernels/require.h"
 
 namespace convoy::apps {
@@ -101,12 +99,10 @@ static void limit_spinning(char** argv) {
 }
 
 int main(int argc, char** argv) {
+  convoy::apps::hold_standard_descriptors();
   limit_spinning(argv);
   try {
-    const int code = convoy::apps::guarded(argc, argv);
-    // What a pipe or a full disk did not take must not look like success.
-    if (std::cout.flush() && std::fflush(stdout) == 0) return code;
-    fmt::print(stderr, "convoy: standard output could not be written: {}\n", std::strerror(errno));
+    return convoy::apps::after_output("convoy", convoy::apps::guarded(argc, argv));
   } catch (const convoy::Error& e) {
     fmt::print(stderr, "convoy: {}\n", e.what());
     return convoy::apps::exit_code(e.kind());

@@ -5,12 +5,15 @@
 #include <exception>
 
 #include "apps/convoy/arguments.h"
+#include "apps/convoy/standard_streams.h"
 #include "apps/kbench/command.h"
 #include "kernels/require.h"
 
 int main(int argc, char** argv) {
+  convoy::apps::hold_standard_descriptors();
   try {
-    return convoy::kbench::run_command(convoy::apps::with_dashes(argc, argv));
+    const int code = convoy::kbench::run_command(convoy::apps::with_dashes(argc, argv));
+    return convoy::apps::after_output("kbench", code);
   } catch (const convoy::Error& error) {
     fmt::print(stderr, "kbench: {}\n", error.what());
     return error.kind() == convoy::ErrorKind::usage ? 2 : 1;

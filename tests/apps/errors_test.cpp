@@ -154,6 +154,18 @@ TEST(Errors, AFullStandardOutputIsNoSuccess) {
 
 class WithCheckpoint : public ::testing::Test {
  protected:
+// What is printed must not go into the first file that is opened in its place.
+TEST(Errors, AClosedStandardOutputIsNoFileOfTheRun) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run =
+      run_script(folder, "\"$convoy\" " + kTinyTrain + "--max-steps 2 --output run >&- 2>\"$err\"");
+  expect_error(run, 1, {"standard output could not be written"});
+  const std::string metrics = read_file(folder / "run/metrics.jsonl");
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 2) << metrics;
+  EXPECT_TRUE(metrics.starts_with("{")) << metrics;
+}
+
   void SetUp() override {
     make_digits(folder);
     const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 1 --output run");

@@ -169,6 +169,32 @@ kbench::MakeProblem harmed(const Device& device, void (*harm)(kbench::Operands&,
       launch(variant, set);
       harm(*memory, 2);
     };
+// Operands that no machine has: the row says of what, and others are run.
+TEST(Kbench, AProblemWithoutMemoryIsAFailedRowOfItsName) {
+  const Folder folder;
+  const auto results =
+      results_of(folder, "gemm --device cpu --m 8,99999999999 --n 64 --k 64 --passes forward", 1);
+  const auto& rows = results["rows"];
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0]["verdict"], "right");
+  const auto& failed = rows[2];
+  EXPECT_EQ(failed["verdict"], "failed");
+  EXPECT_EQ(failed["op"], "gemm");
+  EXPECT_EQ(failed["name"], "axes nt");
+  EXPECT_EQ(failed["sizes"]["m"], 99999999999);
+  EXPECT_EQ(failed["chosen"], false);
+}
+
+TEST(Kbench, WhatADiskDoesNotTakeIsNoSuccess) {
+  const Folder folder;
+  const Outcome run = run_script(
+      folder, fmt::format("'{}' gemm --device cpu --m 8 --n 8 --k 8 --quiet >/dev/full 2>\"$err\"",
+                          place("KBENCH_PROGRAM", KBENCH_PROGRAM)));
+  EXPECT_EQ(run.code, 1);
+  EXPECT_NE(run.err.find("kbench: standard output could not be written"), std::string::npos)
+      << run.err;
+}
+
     return problem;
   };
 }
