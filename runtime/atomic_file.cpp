@@ -28,6 +28,11 @@ std::string free_space(const std::filesystem::path& folder) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  // /dev/null itself would be replaced, or a pipe, or /dev/stdout.
+  std::error_code absent;
+  const auto there = std::filesystem::status(path_, absent);
+  require(!std::filesystem::exists(there) || std::filesystem::is_regular_file(there),
+          "write {}: expects a file or a new name, found something else there", path_.string());
   // The first name that is not taken: an earlier process that was killed may have left one.
   for (int i = 0; descriptor_ < 0; ++i) {
     temporary_ =

@@ -2,7 +2,6 @@
 // What ranks can say to each other in a second, measured and printed as nccl-tests does: with its
 // letters and columns.
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "apps/convoy/arguments.h"
@@ -12,6 +11,7 @@
 #include "dist/group.h"
 #include "dist/launch.h"
 #include "kernels/require.h"
+#include "runtime/atomic_file.h"
 
 namespace convoy::apps {
 namespace {
@@ -195,9 +195,9 @@ void report(const CommBenchConfig& c, dist::Communicator& ranks, const Device& d
                                     {"avg_busbw_gbs", results.busbw},
                                     {"wrong", results.wrong},
                                     {"sizes", results.sizes}};
-  std::ofstream file(c.json);
-  file << json.dump(2) << "\n";
-  require(file.good(), "--json: {} could not be written", c.json);
+  AtomicFile file(c.json);
+  file.write(json.dump(2) + "\n");
+  file.commit();
 }
 
 }  // namespace

@@ -186,7 +186,10 @@ std::optional<DType> half_dtype(const PrecisionConfig& c, const std::string& dev
 
 void require_writable(const char* flag, const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
-  if (fs::is_directory(path) || access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
+  std::error_code absent;
+  const fs::file_status there = fs::status(path, absent);
+  const bool is_other = fs::exists(there) && !fs::is_regular_file(there);
+  if (is_other || access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
     fail_usage("--{} expects a file in a folder that can be written to, found {}", flag, path);
   }
 }

@@ -134,6 +134,8 @@ TEST(Errors, FilesThatCannotBeWrittenAreToldBeforeTheWork) {
   expect_error(convoy_run(folder, kTinyTrain + "--output file/out"), 1, {"--output", "file/out"});
   expect_error(convoy_run(folder, kTinyTrain + "--output out --profile nowhere/trace.json"), 2,
                {"--profile", "nowhere/trace.json"});
+  expect_error(convoy_run(folder, kTinyTrain + "--output out --profile /dev/null"), 2,
+               {"--profile", "/dev/null"});
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
