@@ -54,6 +54,7 @@ LaunchConfig read_flags(const Arguments& flags, bool& help) {
                  "port of rank 0's store [a free one; 29500 on several machines]");
   app.add_flag("--standalone", c.standalone, "one machine, a free port, whatever else is given");
   help = !parse(app, flags);
+  if (c.standalone) c.nnodes = 1, c.node_rank = 0, c.master_port = 0, c.master_addr.clear();
   return c;
 }
 
@@ -107,8 +108,7 @@ class Launch {
  private:
   // Kept bound until the end, so that no connection of another program is given this port.
   void choose_port() {
-    if (config_.standalone) config_.nnodes = 1, config_.node_rank = 0, config_.master_port = 0;
-    if (config_.standalone || config_.master_addr.empty()) config_.master_addr = "127.0.0.1";
+    if (config_.master_addr.empty()) config_.master_addr = "127.0.0.1";
     if (config_.master_port != 0) return;
     config_.master_port = 29500;
     if (config_.nnodes > 1) return;

@@ -107,7 +107,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "convoy: {}\n", e.what());
     return convoy::apps::exit_code(e.kind());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "convoy: out of memory; try a smaller --batch-size or --img-size\n");
+    fmt::print(
+        stderr,
+        "convoy: out of memory; try smaller sizes, as of --batch-size, --img-size or --maxbytes\n");
   } catch (const std::exception& e) {
     fmt::print(stderr, "convoy: {}\n", e.what());
   }

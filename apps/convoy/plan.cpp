@@ -3,6 +3,7 @@
 #include "dist/plan.h"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
@@ -54,7 +55,8 @@ std::optional<DType> half_of(const PlanConfig& c) {
 
 void check(const PlanConfig& c) {
   const auto at_least = [](const char* flag, double value, double least) {
-    if (!(value >= least)) fail_usage("--{} expects {} or more, found {}", flag, least, value);
+    if (!(value >= least && std::isfinite(value)))
+      fail_usage("--{} expects {} or more, found {}", flag, least, value);
   };
   at_least("batch-size", c.batch_size, 1);
   if (c.world_size < 1 || c.world_size > kMostRanks) {
@@ -64,7 +66,8 @@ void check(const PlanConfig& c) {
   at_least("in-chans", c.in_chans, 0);
   at_least("momentum", c.momentum, 0);
   at_least("latency", c.latency, 0);
-  if (!(c.bandwidth > 0)) fail_usage("--bandwidth expects GB/s above 0, found {}", c.bandwidth);
+  if (!(c.bandwidth > 0 && std::isfinite(c.bandwidth)))
+    fail_usage("--bandwidth expects GB/s above 0, found {}", c.bandwidth);
   if (c.zero_stage < -1 || c.zero_stage > 1) {
     fail_usage("--zero-stage expects 0 or 1, found {}", c.zero_stage);
   }

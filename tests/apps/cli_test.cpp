@@ -115,7 +115,9 @@ TEST(Cli, PlanShowsWhatZeroSaves) {
   EXPECT_EQ(one.out.find("zero-stage 0"), std::string::npos) << one.out;
   EXPECT_EQ(convoy_run(folder, job + "--zero-stage 2").code, 2);
   EXPECT_EQ(convoy_run(folder, job + "--img-size 40").code, 2);
-  EXPECT_EQ(convoy_run(folder, job + "--bandwidth 0").code, 2);
+  for (const char* flag : {"--bandwidth 0", "--bandwidth inf", "--latency inf", "--latency nan"}) {
+    EXPECT_EQ(convoy_run(folder, job + flag).code, 2) << flag;
+  }
   const Outcome many = convoy_run(folder, "plan --model lenet5 --world-size 30000000");
   EXPECT_EQ(many.code, 2);
   EXPECT_NE(many.err.find("--world-size expects a number from 1 to 65536, found 30000000"),

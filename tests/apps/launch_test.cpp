@@ -171,6 +171,41 @@ TEST(Launch, AFileThatCannotBeWrittenIsSaidBeforeTheMeasurement) {
   EXPECT_EQ(run.out, "");
 }
 
+// Figures that a full disk did not take are no success; RLIMIT_FSIZE stands for one.
+TEST(Launch, FiguresThatAreNotWrittenAreAFailure) {
+  const Folder folder;
+  const Outcome run = run_script(folder,
+                                 "trap '' XFSZ; (ulimit -f 0; \"$convoy\" launch -- bench comm "
+                                 "-b 1K -e 1K --json figures.json 2>&1 >/dev/null) | "
+                                 "cat >\"$err\"; test ! -e figures.json");
+  EXPECT_EQ(run.code, 0);
+  expect_says(run.err, "write figures.json: could not write it");
+  expect_says(run.err, "convoy launch: rank 0 ended with exit code 1");
+}
+
+// Whatever else is given.
+TEST(Launch, StandaloneNeedsNoAddress) {
+  const Folder folder;
+  const Outcome run =
+      convoy_run(folder,
+                 "launch --standalone --nnodes 2 --node-rank 1 --master-addr nowhere.invalid "
+                 "--nproc-per-node 2 -- bench comm -b 1K -e 1K");
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(convoy_run(folder, "launch --standalone --nnodes 2 -- bench comm -b 8 -e 8").code, 0);
+}
+
+// Sanitizers end the program themselves.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(Launch, SizesBeyondMemoryAreToldAsSuch) {
+  const Folder folder;
+  const Outcome run = convoy_run(folder, "bench comm -b 90000000G -e 90000000G");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_EQ(run.err,
+            "convoy: out of memory; try smaller sizes, as of --batch-size, --img-size or "
+            "--maxbytes\n");
+}
+#endif
+
 TEST(PrefixedLines, KeepsPiecesOfALineTogether) {
   apps::PrefixedLines lines(12);
   EXPECT_EQ(lines.take("one\ntw"), "[rank 12] one\n");
