@@ -7,7 +7,10 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <utility>
+
+#include "kernels/require.h"
 
 namespace convoy {
 namespace {
@@ -28,7 +31,11 @@ Ring& ring_of(const Device& device) {
 
 bool says_yes(const char* variable) {
   const char* value = std::getenv(variable);
-  return value != nullptr && *value == '1';
+  const std::string_view said = value == nullptr ? "" : value;
+  if (said != "" && said != "0" && said != "1") {
+    fail_usage("{} expects 0 or 1, found '{}'", variable, said);
+  }
+  return said == "1";
 }
 
 std::atomic<bool>& waiting() {

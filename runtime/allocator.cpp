@@ -20,6 +20,9 @@ Caching caching_wanted(const DeviceBackend& backend) {
   const char* choice = std::getenv("CONVOY_ALLOCATOR");
   const std::string_view wanted = choice == nullptr ? "" : choice;
   if (wanted == "direct") return Caching::direct;
+  if (wanted != "" && wanted != "exact") {
+    fail_usage("CONVOY_ALLOCATOR expects exact or direct, found '{}'", wanted);
+  }
   if (wanted == "exact" || backend.watches_bounds()) return Caching::exact;
   return Caching::cut;
 }

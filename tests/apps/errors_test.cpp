@@ -154,8 +154,6 @@ TEST(Errors, AFullStandardOutputIsNoSuccess) {
   EXPECT_EQ(run_script(folder, "\"$convoy\" models >/dev/full 2>\"$err\"").code, 1);
 }
 
-class WithCheckpoint : public ::testing::Test {
- protected:
 // What is printed must not go into the first file that is opened in its place.
 TEST(Errors, AClosedStandardOutputIsNoFileOfTheRun) {
   const Folder folder;
@@ -168,6 +166,20 @@ TEST(Errors, AClosedStandardOutputIsNoFileOfTheRun) {
   EXPECT_TRUE(metrics.starts_with("{")) << metrics;
 }
 
+TEST(Errors, AnEnvironmentThatIsMisspelt) {
+  const Folder folder;
+  make_digits(folder);
+  for (const char* variable : {"CONVOY_ALLOCATOR=exakt", "CONVOY_SYNC=yes"}) {
+    const std::string name(variable, std::string(variable).find('='));
+    const Outcome run = run_script(folder, std::string(variable) + " \"$convoy\" " + kTinyTrain +
+                                               "--device sim --max-steps 1 --output run "
+                                               ">\"$out\" 2>\"$err\"");
+    expect_error(run, 2, {name.c_str(), "expects"});
+  }
+}
+
+class WithCheckpoint : public ::testing::Test {
+ protected:
   void SetUp() override {
     make_digits(folder);
     const Outcome run = convoy_run(folder, kTinyTrain + "--epochs 1 --output run");
