@@ -4,12 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
 #include "apps/kbench/report.h"
+#include "apps/trainer/config.h"
 #include "apps/trainer/kernel_choice.h"
+#include "runtime/atomic_file.h"
 #include "runtime/device.h"
 
 namespace convoy::kbench {
@@ -77,14 +78,42 @@ void require_one_of(const char* flag, const std::string& value,
   fail_usage("{} expects one of {}, found '{}'", flag, fmt::join(known, ", "), value);
 }
 
+void require_seconds(const char* flag, double seconds) {
+  if (!(seconds >= 0)) fail_usage("{} expects 0 or more, found {}", flag, seconds);
+}
+
 void check_flags(const Family& family, const Flags& flags) {
   if (!flags.shapes.empty()) require_one_of("--shapes", flags.shapes, family.shapes);
   for (const std::string& pass : flags.passes) require_one_of("--passes", pass, family.passes);
+  for (const auto& [name, values] : flags.sizes) {
+    if (flags.shapes.empty() || values.empty()) continue;
+    fail_usage("--shapes {} is a list of sizes, so --{} cannot be given beside it", flags.shapes,
+               name);
+  }
   if (flags.options.timing.repeats < 1) {
     fail_usage("--repeats expects 1 or more, found {}", flags.options.timing.repeats);
   }
   if (flags.options.timing.warmup < 0) {
     fail_usage("--warmup expects 0 or more, found {}", flags.options.timing.warmup);
+  }
+  require_seconds("--max-seconds", flags.options.timing.max_seconds);
+  require_seconds("--max-total-seconds", flags.options.max_total_seconds);
+  if (!flags.json.empty()) apps::require_writable("json", flags.json);
+}
+
+// What tune needs is asked for before it takes its time.
+void check_tune(const Family& family, const Flags& flags, bool tune, const Device& device) {
+  if (tune == flags.tuning_table.empty()) {
+    fail_usage("--tuning-table belongs to tune, which needs it: kbench tune {} --tuning-table FILE",
+               family.op);
+  }
+  if (!tune) return;
+  if (device.type == DeviceType::sim) {
+    fail_usage("tune: nothing can be timed on sim, which has no clock: take cpu or cuda");
+  }
+  apps::require_writable("tuning-table", flags.tuning_table);
+  if (std::filesystem::exists(flags.tuning_table)) {
+    apps::read_tuning_table(flags.tuning_table, device);
   }
 }
 
@@ -133,7 +162,8 @@ std::vector<MakeProblem> problems_of(const Family& family, const std::vector<Req
 
 int list(const std::vector<MakeProblem>& problems) {
   for (const MakeProblem& make : problems) {
-    const Problem p = make();
+    Problem p = make();
+    p.prepare(p);
     std::vector<std::string> sizes;
     for (const auto& [name, value] : p.sizes) sizes.push_back(fmt::format("{}{}", name, value));
     fmt::print("{:<10} {:<15} {:<22} {:<5} {}\n    {} (plan takes {})\n", p.op, p.pass, p.name,
@@ -144,21 +174,27 @@ int list(const std::vector<MakeProblem>& problems) {
 
 // At a stroke: who is cut off in between leaves the last whole file.
 void write_json(const std::string& path, const Results& results) {
-  const std::string part = path + ".part";
-  std::ofstream out(part, std::ios::binary);
-  out << json(results);
-  out.close();
-  require(out && std::rename(part.c_str(), path.c_str()) == 0, "kbench: {} could not be written",
-          path);
+  AtomicFile file(path);
+  file.write(json(results));
+  file.commit();
+}
+
+// A name that no problem knows is a slip of the pen; "vendor*" may well find none.
+void require_known_variants(const Options& options, const Results& results) {
+  const bool none_ran = results.rows.empty();
+  for (const std::string& name : options.variants) {
+    if (name == "all" || name == "plan" || results.variants.contains(name)) continue;
+    if (name.ends_with('*') && !none_ran) continue;
+    if (results.variants.empty()) return;  // nothing could be begun
+    fail_usage("--variant expects plan, all or a variant that some problem has ({}), found {}",
+               fmt::join(results.variants, ", "), name);
+  }
 }
 
 // Adds what was the fastest here to the table of the file.
 void write_fastest(const std::string& file, const Results& results) {
   const TuningTable found = fastest(results);
-  if (found.empty()) {
-    fail_usage("tune: nothing was timed on {}, which has no clock: take cpu or cuda",
-               results.device);
-  }
+  require(!found.empty(), "tune: nothing was timed, {} stays as it is", file);
   TuningTable table;
   if (std::filesystem::exists(file)) table = apps::read_tuning_table(file, results.device);
   for (const auto& [key, variant] : found) table[key] = variant;
@@ -172,14 +208,11 @@ int run_family(const Family& family, const std::vector<std::string>& arguments, 
   add_flags(app, family, flags);
   if (!apps::parse(app, arguments)) return 0;
   check_flags(family, flags);
-  if (tune == flags.tuning_table.empty()) {
-    fail_usage("--tuning-table belongs to tune, which needs it: kbench tune {} --tuning-table FILE",
-               family.op);
-  }
   const Device device = flags.device.empty() ? (available_devices().back().type == DeviceType::cuda
                                                     ? Device{DeviceType::cuda}
                                                     : Device{})
                                              : parse_device(flags.device);
+  check_tune(family, flags, tune, device);
   if (flags.dtypes.empty()) flags.dtypes = {device.type == DeviceType::cpu ? "f32" : "f16"};
   const auto problems = problems_of(family, requests(flags, device));
   if (flags.list) return list(problems);
@@ -187,12 +220,9 @@ int run_family(const Family& family, const std::vector<std::string>& arguments, 
   const Results results = run_all(device, problems, flags.options, [&](const Results& so_far) {
     if (!flags.json.empty()) write_json(flags.json, so_far);
   });
-  if (results.rows.empty()) {
-    fail_usage("--variant expects a variant that some problem has (--list), found {}",
-               fmt::join(flags.options.variants, ", "));
-  }
-  fmt::print("{}", table(results));
+  if (!results.rows.empty()) fmt::print("{}", table(results));
   if (!flags.json.empty()) write_json(flags.json, results);  // how it ended, too
+  require_known_variants(flags.options, results);
   if (tune) write_fastest(flags.tuning_table, results);
   return results.all_right() ? 0 : 1;
 }

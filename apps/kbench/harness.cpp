@@ -25,12 +25,12 @@ std::vector<std::string> wanted(const Problem& problem, const std::vector<std::s
   return found;
 }
 
-Row row_of(const Problem& problem, const std::string& variant) {
+Row row_of(const Problem& problem, const std::string& variant = "") {
   Row row;
   row.op = problem.op, row.pass = problem.pass, row.name = problem.name, row.variant = variant;
   row.key = problem.key;
   row.sizes = problem.sizes, row.dtype = problem.dtype;
-  row.chosen = variant == problem.chosen;
+  row.chosen = !variant.empty() && variant == problem.chosen;
   row.operations = problem.operations, row.bytes = problem.bytes;
   row.memory_bound = problem.memory_bound;
   return row;
@@ -76,13 +76,7 @@ void compare_with_vendor(std::vector<Row>& rows) {
   }
 }
 
-std::vector<Row> run_problem(const Device& device, const MakeProblem& make, const Options& options,
-                             const std::string& position) {
-  Problem problem = make();
-  if (options.progress) {
-    fmt::print(stderr, "kbench: {} {} {} {} {}\n", position, problem.op, problem.pass, problem.name,
-               problem.dtype);
-  }
+std::vector<Row> run_problem(const Device& device, Problem& problem, const Options& options) {
   std::vector<Row> rows;
   for (const std::string& variant : wanted(problem, options.variants)) {
     rows.push_back(run_one(problem, device, variant, options));
@@ -92,9 +86,9 @@ std::vector<Row> run_problem(const Device& device, const MakeProblem& make, cons
   return rows;
 }
 
-// A problem that could not even be made: out of memory, say.
-Row unmade(const std::string& text) {
-  Row row;
+// A problem that could not even be begun: out of memory, say.
+Row not_begun(const Problem& problem, const std::string& text) {
+  Row row = row_of(problem);
   row.outcome = "failed";
   row.verdict.right = false;
   row.verdict.text = text;
@@ -113,14 +107,21 @@ void set_against_copy(Row& row, Results& results, const Options& options) {
 
 void add_problem(Results& results, const MakeProblem& make, const Options& options,
                  const std::string& position) {
+  Problem problem = make();
+  if (options.progress) {
+    fmt::print(stderr, "kbench: {} {} {} {} {}\n", position, problem.op, problem.pass, problem.name,
+               problem.dtype);
+  }
   std::vector<Row> rows;
   try {
-    rows = run_problem(results.device, make, options, position);
+    problem.prepare(problem);
+    results.variants.insert(problem.variants.begin(), problem.variants.end());
+    rows = run_problem(results.device, problem, options);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::usage) throw;
-    rows = {unmade(error.what())};
+    rows = {not_begun(problem, error.what())};
   } catch (const std::bad_alloc&) {
-    rows = {unmade("kbench: the host is out of memory")};
+    rows = {not_begun(problem, "kbench: the host is out of memory")};
   }
   for (Row& row : rows) {
     set_against_copy(row, results, options);

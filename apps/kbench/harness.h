@@ -3,6 +3,7 @@
 // Runs problems: for each variant the verdict first, then, if it is right, the times.
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,8 @@ struct Results {
   Device device;
   double copy_bytes_per_second = 0;  // 0: not measured
   std::vector<Row> rows = {};
-  std::string ended_early = {};  // why, where not all problems were run
+  std::set<std::string> variants = {};  // of all problems, wanted or not
+  std::string ended_early = {};         // why, where not all problems were run
   bool all_right() const;
 };
 

@@ -22,9 +22,8 @@ inline int sets_beyond_cache(const Device& device, std::size_t bytes_per_set) {
   return static_cast<int>(sets < 64 ? sets : 64);
 }
 
-// Fills in memory, variants and launch; `make_op(set)` is the op on that set's operands.
 template <class MakeOp>
-void bind(Problem& problem, const Device& device, MakeOp make_op) {
+void prepare(Problem& problem, const Device& device, MakeOp make_op) {
   const auto memory = problem.memory;
   memory->allocate(problem.memory_bound ? sets_beyond_cache(device, memory->bytes_per_set()) : 1);
   // An op with one way to do it has no name for it.
@@ -49,6 +48,12 @@ void bind(Problem& problem, const Device& device, MakeOp make_op) {
     }
     run(op, how->plan, how->workspace.data(), current_stream(device));
   };
+}
+
+// `make_op(set)` is the op on that set's operands.
+template <class MakeOp>
+void bind(Problem& problem, const Device& device, MakeOp make_op) {
+  problem.prepare = [device, make_op](Problem& described) { prepare(described, device, make_op); };
 }
 
 }  // namespace convoy::kbench

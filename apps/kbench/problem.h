@@ -28,9 +28,10 @@ struct Problem {
   double operations = 0;      // floating-point ones; 0: nobody counts them
   double bytes = 0;           // that must move when no cache helps
   bool memory_bound = false;  // measured against copy bandwidth, over sets larger than the cache
-  std::vector<std::string> variants = {};  // simplest first
-  std::string chosen = {};                 // what plan takes
-  std::string key = {};                    // in a tuning table; empty: nothing to choose there
+  std::function<void(Problem&)> prepare = {};  // gets memory, and fills in what is below
+  std::vector<std::string> variants = {};      // simplest first
+  std::string chosen = {};                     // what plan takes
+  std::string key = {};                        // in a tuning table; empty: nothing to choose there
   std::shared_ptr<Operands> memory = {};
   std::function<void(const std::string& variant, int set)> launch = {};  // enqueues
   std::function<std::vector<Expected>()> expected = {};
@@ -51,7 +52,7 @@ struct Request {
   bool has(const std::string& flag) const;
 };
 
-// Makes a problem when it is its turn: operands are gigabytes.
+// Says what the problem is. Its operands are gigabytes: they are there once it is prepared.
 using MakeProblem = std::function<Problem()>;
 
 struct Family {

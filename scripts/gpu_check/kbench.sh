@@ -34,7 +34,7 @@ stage_kernels() {
     bench gemm_f16 150 gemm --dtype f16 --max-seconds 0.7
     bench gemm_bf16 40 gemm --dtype bf16 --m 4096 --n 4096 --k 4096 --max-seconds 0.7
     bench gemm_f32 60 gemm --dtype f32 --m 4096 --n 4096 --k 4096 --max-seconds 1
-    bench gemm_cifar 60 gemm --dtype f16 --shapes cifar --max-seconds 0.5 --variant 'plan,tensor_core,wgmma,vendor*'
+    bench gemm_cifar 60 gemm --dtype f16 --shapes cifar --max-seconds 0.5 --variant 'plan,tensor_core,wgmma*,vendor*'
     bench memory 80 memory --dtype f16,f32 --count 67108864 --max-seconds 0.7
     bench batch_norm 120 batch_norm --dtype f16 --shapes resnet50 --max-seconds 0.5
   fi

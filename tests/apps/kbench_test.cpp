@@ -2,6 +2,7 @@
 // kbench: verdicts on cpu and sim at tiny shapes, times where there are any, bad use, and results
 // that are wrong.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <cmath>
@@ -73,7 +74,7 @@ TEST(Kbench, TuneNeedsAFileAndAClock) {
   EXPECT_EQ(kbench_run(folder, sizes + "--device cpu --tuning-table t.json").code, 2);
   const Outcome sim = kbench_run(folder, "tune " + sizes + "--device sim --tuning-table t.json");
   EXPECT_EQ(sim.code, 2);
-  EXPECT_NE(sim.err.find("nothing was timed on sim"), std::string::npos) << sim.err;
+  EXPECT_NE(sim.err.find("nothing can be timed on sim"), std::string::npos) << sim.err;
   EXPECT_FALSE(fs::exists(folder / "t.json"));
 }
 
@@ -140,9 +141,19 @@ TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
       {"conv2d --shapes vgg", "--shapes expects one of resnet50"},
       {"conv2d --passes sideways", "--passes expects one of forward"},
       {"conv2d --device sim --h 2 --r 5 --pad 0 --c 8", "kernel"},
-      {"gemm --device sim --m 8 --n 8 --k 8 --variant wrgmma", "--variant expects a variant"},
+      {"gemm --device sim --m 8 --n 8 --k 8 --variant wrgmma",
+       "tensor_core, warp_tile, wgmma), found wrgmma"},
+      {"gemm --device cpu --m 8 --n 8 --k 8 --variant plan,onedn", "onednn, plain), found onedn"},
+      {"gemm --device sim --m 8 --n 8 --k 8 --variant 'vend*'", "found vend*"},
+      {"gemm --shapes square --m 8", "--shapes square is a list of sizes, so --m"},
       {"gemm --repeats 0", "--repeats expects 1 or more"},
+      {"gemm --max-seconds -1", "--max-seconds expects 0 or more, found -1"},
+      {"gemm --max-total-seconds nan", "--max-total-seconds expects 0 or more, found nan"},
+      {"gemm --json nowhere/r.json", "--json expects a file in a folder that can be written to"},
+      {"gemm --json pipe", "--json expects a file"},
+      {"tune gemm --device cpu --tuning-table nowhere/t.json", "--tuning-table expects a file"},
   };
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
   for (const auto& [arguments, text] : cases) {
     const Outcome run = kbench_run(folder, arguments);
     EXPECT_EQ(run.code, 2) << arguments << run.out << run.err;
@@ -158,17 +169,6 @@ TEST(Kbench, ListRunsNothing) {
   EXPECT_EQ(run.out.find("right"), std::string::npos) << run.out;
 }
 
-// A problem whose launch is the real one, and then does `harm` to its result.
-kbench::MakeProblem harmed(const Device& device, void (*harm)(kbench::Operands&, int operand)) {
-  kbench::Request request{.device = device, .sizes = {{"m", 40}, {"n", 24}, {"k", 16}}};
-  request.passes = {"forward"};
-  return [=] {
-    kbench::Problem problem = kbench::gemm_problems(request).front()();
-    problem.launch = [launch = problem.launch, harm, memory = problem.memory](
-                         const std::string& variant, int set) {
-      launch(variant, set);
-      harm(*memory, 2);
-    };
 // Operands that no machine has: the row says of what, and others are run.
 TEST(Kbench, AProblemWithoutMemoryIsAFailedRowOfItsName) {
   const Folder folder;
@@ -195,6 +195,20 @@ TEST(Kbench, WhatADiskDoesNotTakeIsNoSuccess) {
       << run.err;
 }
 
+// A problem whose launch is the real one, and then does `harm` to its result.
+kbench::MakeProblem harmed(const Device& device, void (*harm)(kbench::Operands&, int operand)) {
+  kbench::Request request{.device = device, .sizes = {{"m", 40}, {"n", 24}, {"k", 16}}};
+  request.passes = {"forward"};
+  return [=] {
+    kbench::Problem problem = kbench::gemm_problems(request).front()();
+    problem.prepare = [prepare = problem.prepare, harm](kbench::Problem& described) {
+      prepare(described);
+      described.launch = [launch = described.launch, harm, memory = described.memory](
+                             const std::string& variant, int set) {
+        launch(variant, set);
+        harm(*memory, 2);
+      };
+    };
     return problem;
   };
 }
