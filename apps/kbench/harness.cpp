@@ -98,9 +98,9 @@ Row not_begun(const Problem& problem, const std::string& text) {
 void set_against_copy(Row& row, Results& results, const Options& options) {
   if (!row.memory_bound || !row.times) return;
   if (results.copy_bytes_per_second == 0) {
-    const int log2 = results.device.type == DeviceType::cuda ? 29 : 26;
-    results.copy_bytes_per_second =
-        copy_bandwidth(results.device, std::size_t{1} << log2, options.timing);
+    const bool on_gpu = results.device.type == DeviceType::cuda;
+    const std::size_t bytes = on_gpu ? std::size_t{1} << 29 : beyond_cache(results.device);
+    results.copy_bytes_per_second = copy_bandwidth(results.device, bytes, options.timing);
   }
   row.of_copy = row.bytes / row.times->median() / results.copy_bytes_per_second;
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/kbench/problem.h"
+#include "apps/kbench/timing.h"
 #include "kernels/gpu/ladders.h"
 #include "kernels/tuning.h"
 #include "runtime/allocator.h"
@@ -17,7 +18,7 @@ namespace convoy::kbench {
 // Sets of operands so large together that a set has left the caches when its turn comes again.
 inline int sets_beyond_cache(const Device& device, std::size_t bytes_per_set) {
   if (device.type == DeviceType::sim) return 1;
-  const std::size_t beyond = std::size_t{128} << 20;
+  const std::size_t beyond = beyond_cache(device);
   const std::size_t sets = 1 + (beyond + bytes_per_set - 1) / (bytes_per_set + 1);
   return static_cast<int>(sets < 64 ? sets : 64);
 }

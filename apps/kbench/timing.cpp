@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "apps/kbench/timing.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
 
+#include "kernels/copy.h"
 #include "runtime/graph.h"
 #include "runtime/seconds.h"
 #include "runtime/tensor.h"
@@ -92,8 +95,9 @@ std::optional<Times> measure(const Device& device, int sets,
     one = std::min(one, watch.time([&] { launch((i + 1) % sets); }));
   }
   Times times;
+  // No fewer than sets: those that a repeat leaves out would be no help against the caches.
   times.launches =
-      std::clamp(static_cast<int>(kRepeatSeconds / std::max(one, 1e-7)), 1, kMostLaunches);
+      std::clamp(static_cast<int>(kRepeatSeconds / std::max(one, 1e-7)), sets, kMostLaunches);
   const auto launches = [&] {
     for (int i = 0; i < times.launches; ++i) launch(i % sets);
   };
@@ -108,12 +112,27 @@ std::optional<Times> measure(const Device& device, int sets,
   return times;
 }
 
+// GPUs have some 50 MB; processors up to hundreds.
+std::size_t beyond_cache(const Device& device) {
+  const std::size_t least = std::size_t{128} << 20, most = std::size_t{1} << 30;
+  if (device.type != DeviceType::cpu) return least;
+  const long last_level = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return std::clamp(2 * static_cast<std::size_t>(std::max(last_level, 0L)), least, most);
+}
+
+// By as many threads as kernels have: on cpu a backend's copy has one.
 double copy_bandwidth(const Device& device, std::size_t bytes, const TimingOptions& options) {
   const auto count = static_cast<std::int64_t>(bytes);
   const Tensor from = zeros({count}, {DType::u8, device}), to = empty({count}, {DType::u8, device});
   const auto times = measure(
       device, 1,
-      [&](int) { backend(device).copy(to.data(), from.data(), bytes, current_stream(device)); },
+      [&](int) {
+        const Stream stream = current_stream(device);
+        if (device.type != DeviceType::cpu) {
+          return backend(device).copy(to.data(), from.data(), bytes, stream);
+        }
+        run(Copy{{count}, {1}, {1}, from.data(), to.data(), DType::u8}, {}, nullptr, stream);
+      },
       options);
   return times ? 2 * static_cast<double>(bytes) / times->median() : 0;
 }

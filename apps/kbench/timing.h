@@ -32,6 +32,9 @@ std::optional<Times> measure(const Device& device, int sets,
                              const std::function<void(int set)>& launch,
                              const TimingOptions& options);
 
+// More bytes than the device's caches hold.
+std::size_t beyond_cache(const Device& device);
+
 // Bytes per second, read and written, of the device's copy between buffers of `bytes`; 0 on sim.
 double copy_bandwidth(const Device& device, std::size_t bytes, const TimingOptions& options);
 

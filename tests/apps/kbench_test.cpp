@@ -288,6 +288,28 @@ TEST(Kbench, TheSummaryIsOfWhatPlanTakes) {
   EXPECT_NE(kbench::json(results).find("\"least_at\": \"forward b\""), std::string::npos);
 }
 
+TEST(Kbench, EveryRepeatUsesEverySetOfOperands) {
+  std::vector<int> used(40);
+  const auto times = kbench::measure({DeviceType::cpu}, 40,
+                                     [&](int set) {
+                                       ++used[static_cast<std::size_t>(set)];
+                                       std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                                     },
+                                     {.warmup = 0, .repeats = 2});
+  ASSERT_TRUE(times);
+  EXPECT_GE(times->launches, 40);
+  for (const int count : used) EXPECT_GE(count, 2);
+}
+
+// As the kernel tells it: "266240K".
+TEST(Kbench, OperandsOnCpuAreLargerThanTheLastCache) {
+  std::ifstream in("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  std::size_t kibibytes = 0;
+  if (!(in >> kibibytes)) GTEST_SKIP() << "no third level of cache is told of here";
+  EXPECT_GT(kbench::beyond_cache({DeviceType::cpu}), kibibytes << 10);
+  EXPECT_EQ(kbench::beyond_cache({DeviceType::cuda}), std::size_t{128} << 20);
+}
+
 // A wrong kernel ends the program with 1: the bound itself is what decides here.
 TEST(Kbench, BoundsGrowWithTheSumAndTheDtype) {
   EXPECT_DOUBLE_EQ(kbench::bound(DType::f16, 2, 16, 1), 0x1p-10 * 6 + 0x1p-24);
