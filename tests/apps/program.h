@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -35,8 +36,9 @@ class Folder {
  public:
   Folder() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = fs::temp_directory_path() /
-            (std::string("convoy_") + test->test_suite_name() + "_" + test->name());
+    std::string name = std::string("convoy_") + test->test_suite_name() + "_" + test->name();
+    std::ranges::replace(name, '/', '_');  // a parametrised test's would be a folder in a folder
+    path_ = fs::temp_directory_path() / name;
     fs::remove_all(path_);
     fs::create_directories(path_);
   }
