@@ -6,7 +6,7 @@
 
 namespace convoy {
 
-// Throws an Error where the variable is no number from 1 on.
+// Throws an Error where the variable is no number from 1 to 65536.
 int multiprocessors_to_use(int there);
 
 }  // namespace convoy

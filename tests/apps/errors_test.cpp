@@ -169,7 +169,8 @@ TEST(Errors, AClosedStandardOutputIsNoFileOfTheRun) {
 TEST(Errors, AnEnvironmentThatIsMisspelt) {
   const Folder folder;
   make_digits(folder);
-  for (const char* variable : {"CONVOY_ALLOCATOR=exakt", "CONVOY_SYNC=yes"}) {
+  for (const char* variable :
+       {"CONVOY_ALLOCATOR=exakt", "CONVOY_SYNC=yes", "CONVOY_MULTIPROCESSORS=3x"}) {
     const std::string name(variable, std::string(variable).find('='));
     const Outcome run = run_script(folder, std::string(variable) + " \"$convoy\" " + kTinyTrain +
                                                "--device sim --max-steps 1 --output run "
