@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Lets a rank lose itself at a chosen moment, to see how the others end:
+// Lets a rank lose itself, or a bit of its weights, at a chosen moment, to see how the others end:
 //
 //   CONVOY_FAULT=1:backward:3:KILL      rank 1, when it comes to backward of step 3 (0: any step)
 //   CONVOY_FAULT=0:saving:0:STOP
+//   CONVOY_FAULT=1:optimizer:3:FLIP     once; the rank goes on
 //
 // scripts/rank_faults.sh does so in every phase.
 
@@ -17,11 +18,11 @@ struct Fault {
   int rank = 0;
   std::string phase;
   std::int64_t step = 0;
-  int signal = 0;  // SIGKILL or SIGSTOP
+  int signal = 0;  // SIGKILL or SIGSTOP; 0: a bit is to be flipped
 
-  // Raises the signal where this is the moment: half a second later, when the others have heard of
-  // the phase.
-  void meet(int rank_now, const char* phase_now, std::int64_t step_now) const;
+  // Whether this is the moment. Raises the signal then, if there is one: half a second later, when
+  // the others have heard of the phase.
+  bool meet(int rank_now, const char* phase_now, std::int64_t step_now) const;
 };
 
 // Of a text as above; throws Error of kind usage for another. Empty or null: none.

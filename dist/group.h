@@ -47,10 +47,13 @@ class Group {
   Communicator& communicator() { return *communicator_; }  // for the device's tensors
   Communicator& host() { return *host_; }                  // for the cpu's, beside it
 
-  // What this rank is about to do; `phase` is a literal.
-  void enter(const char* phase, std::int64_t step) {
+  // What this rank is about to do; `phase` is a literal. True where CONVOY_FAULT says that a bit of
+  // its weights flips now, which is once.
+  bool enter(const char* phase, std::int64_t step) {
     if (health_) health_->enter(phase, step);
-    if (fault_) fault_->meet(place_.rank, phase, step);
+    if (!fault_ || !fault_->meet(place_.rank, phase, step)) return false;
+    fault_.reset();
+    return true;
   }
 
   // All ranks call it, in the same order: throws Error naming the ranks whose value is not rank 0's

@@ -205,6 +205,8 @@ void check(const RanksConfig& c) {
   check_dist_timeout(c.dist_timeout);
   require_range(c.bucket_cap_mb > 0, "bucket-cap-mb", "more than 0", c.bucket_cap_mb);
   require_within(0, 1, "zero-stage", c.zero_stage);
+  require_range(c.check_weight_hash_interval >= 0, "check-weight-hash-interval", "0 or more",
+                c.check_weight_hash_interval);
   if (!c.dist_init.empty() && !c.dist_init.starts_with("tcp://") &&
       !c.dist_init.starts_with("file://")) {
     fail_usage("--dist-init expects tcp://host:port or file:///folder, found '{}'", c.dist_init);

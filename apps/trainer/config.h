@@ -46,6 +46,7 @@ struct RanksConfig {
   int zero_stage = 0;
   bool sync_bn = false;
   std::string dist_bn = "reduce";
+  int check_weight_hash_interval = 0;  // steps; 0: at epochs' ends alone
 };
 
 struct SimulatorConfig {
@@ -187,6 +188,8 @@ void describe_ranks(RanksConfig& c, Visitor&& v) {
   v("dist-bn", c.dist_bn,
     "running statistics of batch norm at an epoch's end: reduce (their mean) or broadcast (rank "
     "0's)");
+  v("check-weight-hash-interval", c.check_weight_hash_interval,
+    "steps from one comparison of all ranks' weights to the next; 0: at epochs' ends alone");
 }
 
 template <class Visitor>

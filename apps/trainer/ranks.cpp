@@ -9,6 +9,7 @@
 
 #include "apps/trainer/run_log.h"
 #include "apps/version.h"
+#include "dist/same_weights.h"
 #include "dist/zero.h"
 #include "kernels/require.h"
 #include "kernels/tuning.h"
@@ -74,7 +75,7 @@ void Ranks::run(const std::function<void()>& body) { group_ ? group_->run(body) 
 
 void Ranks::enter(const Phase& phase) {
   phase_ = phase;
-  group_->enter(phase.name, phase.step);
+  if (group_->enter(phase.name, phase.step) && store_ != nullptr) dist::flip_bit(*store_);
 }
 
 void Ranks::enter(const char* phase) {
@@ -125,6 +126,13 @@ nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {
   exchange_ = dist::rank_exchange(device_.type == DeviceType::cuda ? all : group_->host());
   if (sync_bn_) nn::synchronise_batch_norm(model, exchange_);
   return store;
+}
+
+void Ranks::require_same_weights() {
+  if (!store_) return;
+  await_parameters();
+  enter_after_step("compare weights");
+  dist::require_same_weights(*store_, group_->host());
 }
 
 void Ranks::share_statistics(nn::Ema* ema) {

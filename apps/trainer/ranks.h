@@ -62,6 +62,8 @@ class Ranks {
   // The model whose gradients are summed; both must outlive this. To be called before an optimizer
   // is made of the store, which is returned.
   nn::ParameterStore& share(nn::Module& model, nn::ParameterStore& store);
+  // Throws Error (diverged) where a rank's weights are not those of the others.
+  void require_same_weights();
   // Lets all have the same running statistics of batch norm, and averages of them if there are any,
   // before they are used or saved.
   void share_statistics(nn::Ema* ema);

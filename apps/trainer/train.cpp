@@ -206,6 +206,8 @@ StepMetrics Trainer::train_step() {
   ranks_.enter("load");
   for (int i = 0; i < batches; ++i) step_->load(*train_loader_.next());
   step_->run();
+  const int compared = config_.ranks.check_weight_hash_interval;
+  if (compared > 0 && (state_.step + 1) % compared == 0) ranks_.require_same_weights();
   note_loading(m, train_loader_.stats() - before);
   ++state_.step;
   state_.position += m.images;
@@ -256,6 +258,7 @@ void Trainer::train_epoch() {
   }
   steps_->finish();
   ranks_.await_parameters();
+  ranks_.require_same_weights();
   ranks_.share_statistics(ema_ ? &*ema_ : nullptr);
   if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.

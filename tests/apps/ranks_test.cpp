@@ -272,6 +272,41 @@ TEST(Ranks, ZeroIsPlainDataParallelBitForBit) {
   }
 }
 
+// The bit of rank 1 flips in step 3; weights are compared after steps 2 and 4, and at the end.
+TEST(Ranks, WeightsThatComeApartAreNoticedAtTheNextComparison) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = "--max-steps 7 --check-weight-hash-interval 2 --output ";
+  const Outcome run = train_on(folder, 3, flags + "run", "CONVOY_FAULT=1:optimizer:3:FLIP");
+  EXPECT_EQ(run.code, 4);
+  EXPECT_EQ(steps_of(folder / "run").size(), 3u) << "and the fourth, which is not reported";
+  const std::string words = "convoy: weights: rank 1 and the other ranks do not agree on ";
+  int told = 0;
+  for (auto at = run.err.find(words); at != std::string::npos; at = run.err.find(words, at + 1)) {
+    ++told;
+  }
+  EXPECT_EQ(told, 3) << run.err;
+  EXPECT_EQ(newest(folder / "run").filename(), "step-00000002") << "what was saved is good";
+  const Outcome well = train_on(folder, 3, flags + "well");
+  EXPECT_EQ(well.code, 0) << well.err;
+}
+
+// With ZeRO the next gather mends what is not the owner's: a bit that flips after it.
+TEST(Ranks, WeightsAreComparedBeforeTheyAreSaved) {
+  const Folder folder;
+  make_digits(folder);
+  for (const std::string flags : {"--zero-stage 1 ", "--device sim --amp --lr 0.01 "}) {
+    const Outcome run = train_on(folder, 2, flags + "--max-steps 2 --output run",
+                                 "CONVOY_FAULT='0:compare weights:2:FLIP'");
+    EXPECT_EQ(run.code, 4) << run.err;
+    EXPECT_NE(run.err.find("convoy: weights: the 2 ranks do not agree on "), std::string::npos)
+        << run.err;
+    EXPECT_FALSE(fs::exists(folder / "run/checkpoints") &&
+                 !fs::is_empty(folder / "run/checkpoints"));
+    fs::remove_all(folder / "run");
+  }
+}
+
 const std::string kEma = "--model-ema --model-ema-decay 0.6 ";
 
 // lenet5 in mixed precision, and running statistics that ranks keep apart or together.

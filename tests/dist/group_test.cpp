@@ -320,6 +320,7 @@ TEST(Fault, IsReadFromFourParts) {
   EXPECT_EQ(fault->phase, "backward");
   EXPECT_EQ(fault->step, 13);
   EXPECT_EQ(fault->signal, SIGSTOP);
+  EXPECT_EQ(parse_fault("0:optimizer:3:FLIP")->signal, 0);
   for (const char* wrong :
        {"1", "1:a:2", "1:a:2:TERM", "x:a:2:KILL", "1::2:KILL", "1:a:-2:KILL", "1:a:2:KILL:3"}) {
     EXPECT_THROW(parse_fault(wrong), Error) << wrong;
