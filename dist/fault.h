@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Lets a rank lose itself, or a bit of its weights, at a chosen moment, to see how the others end:
+// Lets a rank lose itself, or flip a bit of its weights, once and at a chosen moment, to see how
+// the others end:
 //
 //   CONVOY_FAULT=1:backward:3:KILL      rank 1, when it comes to backward of step 3 (0: any step)
 //   CONVOY_FAULT=0:saving:0:STOP
-//   CONVOY_FAULT=1:optimizer:3:FLIP     once; the rank goes on
+//   CONVOY_FAULT=1:optimizer:3:FLIP
 //
 // scripts/rank_faults.sh does so in every phase.
 

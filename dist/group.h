@@ -52,8 +52,9 @@ class Group {
   bool enter(const char* phase, std::int64_t step) {
     if (health_) health_->enter(phase, step);
     if (!fault_ || !fault_->meet(place_.rank, phase, step)) return false;
+    const bool flips = fault_->signal == 0;
     fault_.reset();
-    return true;
+    return flips;
   }
 
   // All ranks call it, in the same order: throws Error naming the ranks whose value is not rank 0's

@@ -10,15 +10,17 @@ namespace {
 using nlohmann::json;
 
 // `convoy train ARGUMENTS` as each of `ranks` processes, which meet in a folder; 0 when all are.
+// `meanwhile` is a command that knows their $pids.
 Outcome train_on(const Folder& folder, int ranks, const std::string& arguments,
-                 const std::string& environment = "") {
+                 const std::string& environment = "", const std::string& meanwhile = ":") {
   return run_script(
       folder, "rm -rf meet; codes=; for r in $(seq 0 " + std::to_string(ranks - 1) +
                   "); do RANK=$r LOCAL_RANK=$r LOCAL_WORLD_SIZE=" + std::to_string(ranks) +
                   " WORLD_SIZE=" + std::to_string(ranks) + " " + environment + " \"$convoy\" " +
                   kTinyTrain + "--dist-init \"file://$PWD/meet\" --dist-timeout 60 --threads 1 " +
-                  arguments +
-                  " >\"$out.$r\" 2>\"$err.$r\" & pids=\"$pids $!\"; done; code=0; "
+                  arguments + " >\"$out.$r\" 2>\"$err.$r\" & pids=\"$pids $!\"; done; code=0; " +
+                  meanwhile +
+                  "; "
                   "for p in $pids; do wait $p || code=$?; done; cat \"$out\".* >\"$out\"; "
                   "cat \"$err\".* >\"$err\"; exit $code");
 }
@@ -40,7 +42,7 @@ fs::path newest(const fs::path& run) {
 
 void expect_same_weights(const fs::path& a, const fs::path& b) {
   for (const char* file : {"model.safetensors", "optimizer.safetensors", "model_ema.safetensors"}) {
-    EXPECT_EQ(read_file(newest(a) / file), read_file(newest(b) / file)) << file << " of " << b;
+    EXPECT_TRUE(read_file(newest(a) / file) == read_file(newest(b) / file)) << file << " of " << b;
   }
 }
 
@@ -269,6 +271,26 @@ TEST(Ranks, ZeroIsPlainDataParallelBitForBit) {
                     0.02 * all[0].get<double>() / ranks);
       }
     }
+  }
+}
+
+// A second of standing still, once it has come to it.
+TEST(Ranks, OneThatStandsStillForAWhileChangesNothing) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = "--zero-stage 1 --max-steps 5 --output ";
+  const std::string go_on =
+      "for i in $(seq 600); do cat $(printf '/proc/%s/stat ' $pids) 2>&1 | grep -c ' T ' >stopped "
+      "&& break; sleep 0.1; done; sleep 1; kill -CONT $pids";
+  ASSERT_EQ(train_on(folder, 3, flags + "undisturbed").code, 0);
+  for (const std::string moment :
+       {"1:backward:3", "0:reduce:2", "2:gather of parameters:4", "0:saving:0"}) {
+    const Outcome run =
+        train_on(folder, 3, flags + "run", "CONVOY_FAULT='" + moment + ":STOP'", go_on);
+    EXPECT_EQ(run.code, 0) << moment << run.err;
+    EXPECT_EQ(read_file(folder / "stopped"), "1\n") << moment;
+    expect_same_weights(folder / "undisturbed", folder / "run");
+    fs::remove_all(folder / "run");
   }
 }
 
