@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 // convoy: train, evaluate and inspect ConvNets.
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <new>
 
 #include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
+#include "apps/convoy/spinning.h"
 #include "apps/convoy/standard_streams.h"
 #include "kernels/require.h"
 
@@ -87,20 +84,9 @@ int guarded(int argc, char** argv) {
 }  // namespace
 }  // namespace convoy::apps
 
-// OpenMP's threads spin at a barrier for a while before they sleep, by default so long that a
-// second program on the machine slows both down tenfold. libgomp reads the limit before main, so
-// the program starts itself again with a short one, unless the user has chosen.
-static void limit_spinning(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  std::error_code error;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  if (error || setenv("GOMP_SPINCOUNT", "10000", 1) != 0) return;
-  execv(self.c_str(), argv);  // returns only when it failed: then we go on as we are
-}
-
 int main(int argc, char** argv) {
   convoy::apps::hold_standard_descriptors();
-  limit_spinning(argv);
+  convoy::apps::limit_spinning(argv);
   try {
     return convoy::apps::after_output("convoy", convoy::apps::guarded(argc, argv));
   } catch (const convoy::Error& e) {

@@ -5,12 +5,14 @@
 #include <exception>
 
 #include "apps/convoy/arguments.h"
+#include "apps/convoy/spinning.h"
 #include "apps/convoy/standard_streams.h"
 #include "apps/kbench/command.h"
 #include "kernels/require.h"
 
 int main(int argc, char** argv) {
   convoy::apps::hold_standard_descriptors();
+  convoy::apps::limit_spinning(argv);
   try {
     const int code = convoy::kbench::run_command(convoy::apps::with_dashes(argc, argv));
     return convoy::apps::after_output("kbench", code);

@@ -195,6 +195,21 @@ TEST(Kbench, WhatADiskDoesNotTakeIsNoSuccess) {
       << run.err;
 }
 
+// It starts itself again with a limit, which its environment has then.
+TEST(Kbench, ASecondProgramOnTheMachineDoesNotSlowItDownTenfold) {
+  const Folder folder;
+  const Outcome run = run_script(
+      folder,
+      fmt::format(
+          "unset OMP_WAIT_POLICY GOMP_SPINCOUNT\n"
+          "'{}' gemm --device cpu --m 2048 --n 2048 --k 2048 --dtype f32 >/dev/null 2>&1 &\n"
+          "limit() {{ tr '\\0' '\\n' </proc/$!/environ | grep GOMP_SPINCOUNT; }}\n"
+          "for i in $(seq 100); do limit >\"$out\" && break; sleep 0.05; done\n"
+          "kill $!\n",
+          place("KBENCH_PROGRAM", KBENCH_PROGRAM)));
+  EXPECT_EQ(run.out, "GOMP_SPINCOUNT=10000\n") << run.err;
+}
+
 // A problem whose launch is the real one, and then does `harm` to its result.
 kbench::MakeProblem harmed(const Device& device, void (*harm)(kbench::Operands&, int operand)) {
   kbench::Request request{.device = device, .sizes = {{"m", 40}, {"n", 24}, {"k", 16}}};
