@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/tuning.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -19,6 +21,7 @@ struct Choices {
   bool recording = false;
   std::map<std::string, TunableOp> recorded;
   std::set<std::string> without_vendor;
+  std::set<std::string> not_there;
 
   void look_again() { open = family != KernelFamily::own || !table.empty() || recording; }
 };
@@ -122,6 +125,7 @@ void set_tuning_table(TuningTable table) {
   Choices& c = choices();
   const std::lock_guard lock(c.mutex);
   c.table = std::move(table);
+  c.not_there.clear();
   c.look_again();
 }
 
@@ -147,6 +151,12 @@ std::vector<std::string> ops_without_vendor() {
   Choices& c = choices();
   const std::lock_guard lock(c.mutex);
   return {c.without_vendor.begin(), c.without_vendor.end()};
+}
+
+std::vector<std::string> choices_not_there() {
+  Choices& c = choices();
+  const std::lock_guard lock(c.mutex);
+  return {c.not_there.begin(), c.not_there.end()};
 }
 
 namespace choice {
@@ -182,6 +192,13 @@ const char* pick(const std::string& key, const std::vector<const char*>& own,
     if (of_vendor != nullptr) return of_vendor;
     const char* ours = find(own, entry->second);
     if (ours != nullptr && (!vendors_alone || vendor.empty())) return ours;
+    // With the family `own` the vendor's were not asked for.
+    const bool left_out = c.family == KernelFamily::own && vendor::is_vendor(entry->second);
+    if (ours == nullptr && !left_out) {
+      c.not_there.insert(fmt::format("{} expects {}{}{}, found '{}'", key, fmt::join(own, ", "),
+                                     vendor.empty() ? "" : ", ", fmt::join(vendor, ", "),
+                                     entry->second));
+    }
   }
   return vendors_alone && !vendor.empty() ? vendor.front() : nullptr;
 }

@@ -10,7 +10,8 @@
 // on one device. With `own` only hand-written kernels run; with `vendor` the vendor's where it has
 // any for the op; `automatic` leaves the choice to the table, and to plan's rule where that says
 // nothing. What the table names and the op does not have, or the family does not allow, is passed
-// over. Nothing is timed here: apps/trainer/autotune.h does that.
+// over; the former is said (choices_not_there). Nothing is timed here: apps/trainer/autotune.h does
+// that.
 
 #include <map>
 #include <string>
@@ -50,6 +51,9 @@ std::map<std::string, TunableOp> stop_recording_ops();
 
 // Ops that --kernels vendor found no variant for, by key: a hand-written kernel took them.
 std::vector<std::string> ops_without_vendor();
+
+// What the table has asked for in vain: no variant of that name takes the op. A sentence per op.
+std::vector<std::string> choices_not_there();
 
 // For the plans of ladders.
 namespace choice {

@@ -61,6 +61,12 @@ void require_made_here(const std::filesystem::path& file, const char* what, cons
       file.string(), what, here, made);
 }
 
+std::string first_three(const std::vector<std::string>& all) {
+  const std::vector<std::string> first(all.begin(),
+                                       all.begin() + std::min<std::ptrdiff_t>(3, std::ssize(all)));
+  return fmt::format("{}{}", fmt::join(first, "; "), all.size() > 3 ? "; …" : "");
+}
+
 }  // namespace
 
 KernelFamily parse_kernels(const std::string& kernels, const Device& device) {
@@ -153,17 +159,22 @@ void set_kernels(const KernelConfig& config, const Device& device) {
                                                : read_tuning_table(config.tuning_table, device));
 }
 
+std::string not_there_line() {
+  const std::vector<std::string> ops = choices_not_there();
+  if (ops.empty()) return "";
+  return fmt::format("--tuning-table: {} entries were left aside: {}", ops.size(),
+                     first_three(ops));
+}
+
 std::string without_vendor_line() {
   const std::vector<std::string> ops = ops_without_vendor();
   if (ops.empty()) return "";
-  const std::vector<std::string> first(ops.begin(),
-                                       ops.begin() + std::min<std::ptrdiff_t>(3, std::ssize(ops)));
   std::string why;
   for (const char* key : {"cublaslt", "cudnn"}) {
     if (!vendor_library(key).loaded()) why += "; " + vendor_library(key).why();
   }
-  return fmt::format("--kernels vendor: own kernels ran {} ops that have no vendor's: {}{}{}",
-                     ops.size(), fmt::join(first, "; "), ops.size() > 3 ? "; …" : "", why);
+  return fmt::format("--kernels vendor: own kernels ran {} ops that have no vendor's: {}{}",
+                     ops.size(), first_three(ops), why);
 }
 
 }  // namespace convoy::apps

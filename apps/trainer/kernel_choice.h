@@ -50,5 +50,7 @@ void set_kernels(const KernelConfig& config, const Device& device);
 
 // One line for --kernels vendor: how many ops had no variant there, and the first three.
 std::string without_vendor_line();
+// One line for --tuning-table: how many of its entries name no variant that there is, and three.
+std::string not_there_line();
 
 }  // namespace convoy::apps

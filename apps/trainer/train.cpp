@@ -336,8 +336,8 @@ TrainResult Trainer::run() {
   }
   report_skipped(train_loader_);
   report_skipped(val_loader_);
-  if (const std::string line = without_vendor_line(); !line.empty()) {
-    fmt::print(stderr, "convoy: note: {}\n", line);
+  for (const std::string& line : {without_vendor_line(), not_there_line()}) {
+    if (!line.empty()) fmt::print(stderr, "convoy: note: {}\n", line);
   }
   if (!config_.profile.empty() && ranks_.first()) Profiler::write(config_.profile);
   result_.steps = state_.step;

@@ -74,6 +74,26 @@ TEST(Kernels, AutotuneTimesOnlyWhatTheTableDoesNotHave) {
   EXPECT_EQ(read_file(folder / "table.json"), first);
 }
 
+TEST(Kernels, AVariantThatThereIsNotIsSaid) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = kTinyTrain + "--max-steps 1 --tuning-table table.json ";
+  const Outcome right = convoy_run(folder, flags + "--autotune --output run");
+  ASSERT_EQ(right.code, 0) << right.err;
+  EXPECT_EQ(right.err.find("left aside"), std::string::npos) << right.err;
+  nlohmann::json table = nlohmann::json::parse(read_file(folder / "table.json"));
+  const std::string key = table["variants"].begin().key();
+  table["variants"][key] = "fastset";
+  write_file(folder / "table.json", table.dump());
+  const Outcome run = convoy_run(folder, flags + "--output again");
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(
+      run.err.find("convoy: note: --tuning-table: 1 entries were left aside: " + key + " expects "),
+      std::string::npos)
+      << run.err;
+  EXPECT_NE(run.err.find("found 'fastset'"), std::string::npos) << run.err;
+}
+
 TEST(Kernels, ATableForAnotherDeviceIsRefusedWithTheDifference) {
   const Folder folder;
   make_digits(folder);

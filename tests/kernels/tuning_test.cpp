@@ -200,6 +200,21 @@ TEST_F(Tuning, VendorFallsBackOpByOpAndSaysWhere) {
   EXPECT_TRUE(ops_without_vendor().empty());
 }
 
+TEST_F(Tuning, WhatTheTableAsksForInVainIsSaid) {
+  EXPECT_STREQ(pick(KernelFamily::own, "naive", {}), "naive");
+  EXPECT_STREQ(pick(KernelFamily::own, "vendor_2", {}), "plan's") << "own was asked for";
+  EXPECT_TRUE(choices_not_there().empty());
+  EXPECT_STREQ(pick(KernelFamily::own, "naiv", {}), "plan's");
+  ASSERT_EQ(choices_not_there().size(), 1u);
+  EXPECT_NE(choices_not_there()[0].find("an op expects "), std::string::npos);
+  EXPECT_NE(choices_not_there()[0].find("naive"), std::string::npos);
+  EXPECT_NE(choices_not_there()[0].find(", found 'naiv'"), std::string::npos);
+  EXPECT_STREQ(pick(KernelFamily::automatic, "vendor_8", kVendor), "plan's");
+  EXPECT_NE(choices_not_there().at(0).find("vendor_2, found 'vendor_8'"), std::string::npos);
+  set_tuning_table({});
+  EXPECT_TRUE(choices_not_there().empty());
+}
+
 TEST_F(Tuning, AutoFollowsTheTableAlone) {
   EXPECT_STREQ(pick(KernelFamily::automatic, nullptr, kVendor), "plan's");
   EXPECT_STREQ(pick(KernelFamily::automatic, "vendor_2", kVendor), "vendor_2");
