@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "dist/address.h"
@@ -107,7 +108,7 @@ Group::Group(const Place& place, const Device& device, const GroupOptions& optio
   run([&] {
     require_same("the devices' kind", name(device.type));
     require_own_gpu(device);
-    enter("connect", 0);
+    std::ignore = enter("connect", 0);  // there are no weights yet
     connect(device);
   });
 }
@@ -244,6 +245,16 @@ std::string Group::made_by_first(const std::string& name,
     made += store_->wait(piece_key(i), timeout_);
   }
   return made;
+}
+
+void Group::fail_together(const std::string& what) {
+  if (health_) health_->stop_watching();
+  // Who ends takes its connections along: all must have come here first.
+  try {
+    if (host_) host_->barrier();
+  } catch (const Error&) {
+  }
+  throw Error(what, ErrorKind::diverged);
 }
 
 void Group::run(const std::function<void()>& body) {

@@ -49,7 +49,7 @@ class Group {
 
   // What this rank is about to do; `phase` is a literal. True where CONVOY_FAULT says that a bit of
   // its weights flips now, which is once.
-  bool enter(const char* phase, std::int64_t step) {
+  [[nodiscard]] bool enter(const char* phase, std::int64_t step) {
     if (health_) health_->enter(phase, step);
     if (!fault_ || !fault_->meet(place_.rank, phase, step)) return false;
     const bool flips = fault_->signal == 0;
@@ -63,6 +63,10 @@ class Group {
   // All ranks call it, in the same order: gives all what rank 0 makes, however long that takes; a
   // name is used once.
   std::string made_by_first(const std::string& name, const std::function<std::string()>& make);
+
+  // Throws, of kind diverged, what is wrong with all ranks together. All ranks call it: each ends
+  // by these words, and not because another has.
+  [[noreturn]] void fail_together(const std::string& what);
 
   // Runs `body`. Where it throws, the others are told, and an error that comes from the loss of a
   // rank is replaced by one that names it.

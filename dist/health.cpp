@@ -102,7 +102,7 @@ void Health::watch(const std::stop_token& stop) {
     const bool failed = state_ != RankState::running;
     lock.unlock();
     if (failed) return await_end_after_failure(stop);
-    if (!verdict.empty()) return lose(verdict);
+    if (!verdict.empty() && watching_) return lose(verdict);
   }
 }
 

@@ -55,6 +55,10 @@ class Health {
   // before us; the others are told, and this rank is going to end as after fail().
   std::optional<std::string> blame();
 
+  // From here on this rank ends by no loss of another: for an error that all have come to, and that
+  // each says itself.
+  void stop_watching() { watching_ = false; }
+
   // This rank is going to end by an error of its own: the others stop, and say so. Should this one
   // not have ended two seconds later, the watch ends it.
   void fail(const std::string& what);
@@ -105,7 +109,7 @@ class Health {
   std::string message_;   // of a failure of ours
   std::string sentence_;  // once somebody is lost
   bool ended_ = false;    // `end` has returned
-  std::atomic<bool> leaving_ = false, all_left_ = false;
+  std::atomic<bool> leaving_ = false, all_left_ = false, watching_ = true;
   std::jthread thread_;
 };
 

@@ -9,7 +9,6 @@
 #include <set>
 #include <span>
 
-#include "kernels/require.h"
 #include "runtime/device.h"
 #include "runtime/stream.h"
 
@@ -33,10 +32,10 @@ std::vector<std::int64_t> hashes_of(const nn::ParameterStore& store) {
       flats.push_back(group.masters.to(Device{}));
     }
     for (const nn::NamedSlice& slice : group.slices) {
-      std::uint64_t hash = fnv_1a(nullptr, 0);
+      std::uint64_t hash = hash_words(nullptr, 0);
       for (const Tensor& flat : flats) {
         const auto bytes = bytes_of(flat, slice);
-        hash = fnv_1a(bytes.data(), bytes.size(), hash);
+        hash = hash_words(bytes.data(), bytes.size(), hash);
       }
       hashes.push_back(std::bit_cast<std::int64_t>(hash));
     }
@@ -75,7 +74,7 @@ void add_suspects(const Column& hashes, std::set<std::size_t>& ranks) {
 
 }  // namespace
 
-std::uint64_t fnv_1a(const void* data, std::size_t bytes, std::uint64_t hash) {
+std::uint64_t hash_words(const void* data, std::size_t bytes, std::uint64_t hash) {
   constexpr std::uint64_t kPrime = 0x100000001b3;
   const auto* next = static_cast<const unsigned char*>(data);
   while (bytes > 0) {
@@ -83,6 +82,7 @@ std::uint64_t fnv_1a(const void* data, std::size_t bytes, std::uint64_t hash) {
     std::uint64_t word = 0;
     std::memcpy(&word, next, taken);
     hash = (hash ^ word) * kPrime;
+    hash ^= hash >> 32;
     next += taken;
     bytes -= taken;
   }
@@ -114,20 +114,13 @@ std::optional<std::string> difference_of_weights(const std::vector<std::string>&
          "by other code. Go on from the last checkpoint: it was saved before";
 }
 
-void require_same_weights(const nn::ParameterStore& store, Communicator& host) {
+std::optional<std::string> compare_weights(const nn::ParameterStore& store, Communicator& host) {
   const std::vector<std::int64_t> own = hashes_of(store);
   const int world = host.world_size();
   const auto each = std::ssize(own);
   const Tensor all = zeros({each * world}, {DType::i64, {}});
   host.all_gather(from_vector(own, {each}), all, Partition(each * world, world)).wait();
-  const auto wrong = difference_of_weights(names_of(store), to_vector<std::int64_t>(all));
-  if (!wrong) return;
-  // Who ends takes its connections along: the others must have all hashes first.
-  try {
-    host.barrier();
-  } catch (const Error&) {
-  }
-  throw Error(*wrong, ErrorKind::diverged);
+  return difference_of_weights(names_of(store), to_vector<std::int64_t>(all));
 }
 
 void flip_bit(const nn::ParameterStore& store) {

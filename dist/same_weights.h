@@ -5,7 +5,9 @@
 // and no sum tells: all go on, and what is saved is rank 0's.
 //
 // What is compared is a hash per parameter, made on the host: of what the model computes with, and
-// of whole f32 masters. The state of an optimizer that has come apart shows a step later.
+// of whole f32 masters. An optimizer's state that has come apart shows a step later; with ZeRO it
+// cannot come apart, since each part has one owner, whose faults all share. Averages of weights
+// (nn/ema.h) are not compared.
 
 #include <cstdint>
 #include <optional>
@@ -17,13 +19,15 @@
 
 namespace convoy::dist {
 
-// For all ranks to call together, over host memory. Throws Error (diverged) that names the ranks
-// and a parameter, on all of them.
-void require_same_weights(const nn::ParameterStore& store, Communicator& host);
+// For all ranks to call together, over host memory: what is wrong, the same text on all of them,
+// and nothing where nothing is.
+std::optional<std::string> compare_weights(const nn::ParameterStore& store, Communicator& host);
 
-// FNV-1a over words of 64 bits and what is left of one: bytes that differ in one word never have
-// the same.
-std::uint64_t fnv_1a(const void* data, std::size_t bytes, std::uint64_t hash = 0xcbf29ce484222325);
+// FNV-1a over words of 64 bits and what is left of one, its upper half folded into its lower after
+// each: else upper bits would never reach lower ones, and two changed signs cancel. Bytes that
+// differ in one word never have the same.
+std::uint64_t hash_words(const void* data, std::size_t bytes,
+                         std::uint64_t hash = 0xcbf29ce484222325);
 
 // What is wrong where ranks have different hashes, nothing where they have not. `hashes` are all
 // ranks', one per name each, in the ranks' order. A rank is named where more than half of all

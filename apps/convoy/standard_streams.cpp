@@ -21,10 +21,11 @@ void hold_standard_descriptors() {
 }
 
 int after_output(const char* program, int code) {
-  if (std::cout.flush() && std::fflush(stdout) == 0) return code;
+  // What an earlier flush has lost is remembered by the stream alone.
+  if (std::cout.flush() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   fmt::print(stderr, "{}: standard output could not be written: {}\n", program,
              std::strerror(errno));
-  return 1;
+  return code != 0 ? code : 1;
 }
 
 }  // namespace convoy::apps

@@ -9,8 +9,8 @@ namespace convoy::apps {
 // is opened would be given that place, and get what is printed.
 void hold_standard_descriptors();
 
-// `code` once standard output has taken all; else says why not, and returns 1: what a pipe or a
-// full disk did not take must not look like success.
+// `code` once standard output has taken all; else says why not, and returns 1 in place of 0: what a
+// pipe or a full disk did not take must not look like success.
 int after_output(const char* program, int code);
 
 }  // namespace convoy::apps

@@ -95,35 +95,48 @@ Row not_begun(const Problem& problem, const std::string& text) {
   return row;
 }
 
+// Bytes per second; 0 where there is not the memory for it.
+double copy_to_compare(const Device& device, const Options& options) try {
+  const bool on_gpu = device.type == DeviceType::cuda;
+  const std::size_t bytes = on_gpu ? std::size_t{1} << 29 : beyond_cache(device);
+  return copy_bandwidth(device, bytes, options.timing);
+} catch (const std::exception& error) {
+  fmt::print(stderr, "kbench: a copy could not be timed, to compare with: {}\n", error.what());
+  return 0;
+}
+
 void set_against_copy(Row& row, Results& results, const Options& options) {
   if (!row.memory_bound || !row.times) return;
   if (results.copy_bytes_per_second == 0) {
-    const bool on_gpu = results.device.type == DeviceType::cuda;
-    const std::size_t bytes = on_gpu ? std::size_t{1} << 29 : beyond_cache(results.device);
-    results.copy_bytes_per_second = copy_bandwidth(results.device, bytes, options.timing);
+    results.copy_bytes_per_second = copy_to_compare(results.device, options);
   }
+  if (results.copy_bytes_per_second == 0) return;
   row.of_copy = row.bytes / row.times->median() / results.copy_bytes_per_second;
 }
 
-void add_problem(Results& results, const MakeProblem& make, const Options& options,
-                 const std::string& position) {
+// Its operands are gone afterwards.
+std::vector<Row> rows_of(Results& results, const MakeProblem& make, const Options& options,
+                         const std::string& position) {
   Problem problem = make();
   if (options.progress) {
     fmt::print(stderr, "kbench: {} {} {} {} {}\n", position, problem.op, problem.pass, problem.name,
                problem.dtype);
   }
-  std::vector<Row> rows;
   try {
     problem.prepare(problem);
     results.variants.insert(problem.variants.begin(), problem.variants.end());
-    rows = run_problem(results.device, problem, options);
+    return run_problem(results.device, problem, options);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::usage) throw;
-    rows = {not_begun(problem, error.what())};
+    return {not_begun(problem, error.what())};
   } catch (const std::bad_alloc&) {
-    rows = {not_begun(problem, "kbench: the host is out of memory")};
+    return {not_begun(problem, "kbench: the host is out of memory")};
   }
-  for (Row& row : rows) {
+}
+
+void add_problem(Results& results, const MakeProblem& make, const Options& options,
+                 const std::string& position) {
+  for (Row& row : rows_of(results, make, options, position)) {
     set_against_copy(row, results, options);
     if (row.outcome == "failed" && !is_usable(results.device)) {
       results.ended_early = "after an error the device cannot be used";

@@ -162,8 +162,7 @@ void set_kernels(const KernelConfig& config, const Device& device) {
 std::string not_there_line() {
   const std::vector<std::string> ops = choices_not_there();
   if (ops.empty()) return "";
-  return fmt::format("--tuning-table: {} entries were left aside: {}", ops.size(),
-                     first_three(ops));
+  return fmt::format("--tuning-table: entries left aside: {}: {}", ops.size(), first_three(ops));
 }
 
 std::string without_vendor_line() {

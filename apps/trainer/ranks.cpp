@@ -75,7 +75,10 @@ void Ranks::run(const std::function<void()>& body) { group_ ? group_->run(body) 
 
 void Ranks::enter(const Phase& phase) {
   phase_ = phase;
-  if (group_->enter(phase.name, phase.step) && store_ != nullptr) dist::flip_bit(*store_);
+  if (!group_->enter(phase.name, phase.step)) return;
+  if (store_ == nullptr)
+    fail_usage("CONVOY_FAULT: expects a phase with weights, found {}", phase.name);
+  dist::flip_bit(*store_);
 }
 
 void Ranks::enter(const char* phase) {
@@ -132,7 +135,9 @@ void Ranks::require_same_weights() {
   if (!store_) return;
   await_parameters();
   enter_after_step("compare weights");
-  dist::require_same_weights(*store_, group_->host());
+  if (const auto wrong = dist::compare_weights(*store_, group_->host())) {
+    group_->fail_together(*wrong);
+  }
 }
 
 void Ranks::share_statistics(nn::Ema* ema) {
@@ -141,10 +146,6 @@ void Ranks::share_statistics(nn::Ema* ema) {
   nn::share_running_statistics(*model_, *exchange_, running_statistics_);
   // Averages of what is the same everywhere are, too.
   if (ema != nullptr && !sync_bn_) ema->share_statistics(*exchange_, running_statistics_);
-}
-
-void Ranks::meet() {
-  if (group_) group_->host().barrier();
 }
 
 void Ranks::backward(const std::function<void()>& pass, bool last) {

@@ -67,8 +67,6 @@ class Ranks {
   // Lets all have the same running statistics of batch norm, and averages of them if there are any,
   // before they are used or saved.
   void share_statistics(nn::Ema* ema);
-  // Returns when all are here.
-  void meet();
   // Runs the forward and backward pass of a batch; that of a step's last batch sends gradients.
   void backward(const std::function<void()>& pass, bool last);
   void finish_gradients();

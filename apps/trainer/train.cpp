@@ -310,13 +310,13 @@ Trained Trainer::trained() const { return {*model_, store_, optimizer_, ema_ ? &
 void Trainer::save() {
   ranks_.enter_after_step("saving");
   state_.report = steps_->last();
-  if (ranks_.first()) {
+  if (!ranks_.first()) join_checkpoint(trained());
+  // The others stay until it is saved, and hear of it where it fails.
+  ranks_.made_by_first(fmt::format("checkpoint {} {}", state_.epoch, state_.step), [&] {
     result_.checkpoint =
         save_checkpoint(config_.output, state_, trained(), config_.checkpoint_hist);
-  } else {
-    join_checkpoint(trained());
-  }
-  ranks_.meet();  // nobody has done all before it is saved
+    return result_.checkpoint.string();
+  });
 }
 
 TrainResult Trainer::run() {

@@ -173,7 +173,7 @@ TEST(Kbench, ListRunsNothing) {
 TEST(Kbench, AProblemWithoutMemoryIsAFailedRowOfItsName) {
   const Folder folder;
   const auto results =
-      results_of(folder, "gemm --device cpu --m 8,99999999999 --n 64 --k 64 --passes forward", 1);
+      results_of(folder, "gemm --device cpu --m 8,4000000000000 --n 64 --k 64 --passes forward", 1);
   const auto& rows = results["rows"];
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows[0]["verdict"], "right");
@@ -181,7 +181,7 @@ TEST(Kbench, AProblemWithoutMemoryIsAFailedRowOfItsName) {
   EXPECT_EQ(failed["verdict"], "failed");
   EXPECT_EQ(failed["op"], "gemm");
   EXPECT_EQ(failed["name"], "axes nt");
-  EXPECT_EQ(failed["sizes"]["m"], 99999999999);
+  EXPECT_EQ(failed["sizes"]["m"], 4000000000000);
   EXPECT_EQ(failed["chosen"], false);
 }
 

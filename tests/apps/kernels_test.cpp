@@ -88,7 +88,7 @@ TEST(Kernels, AVariantThatThereIsNotIsSaid) {
   const Outcome run = convoy_run(folder, flags + "--output again");
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_NE(
-      run.err.find("convoy: note: --tuning-table: 1 entries were left aside: " + key + " expects "),
+      run.err.find("convoy: note: --tuning-table: entries left aside: 1: " + key + " expects "),
       std::string::npos)
       << run.err;
   EXPECT_NE(run.err.find("found 'fastset'"), std::string::npos) << run.err;

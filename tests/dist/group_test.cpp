@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "dist/address.h"
 #include "dist/socket.h"
 #include "kernels/require.h"
@@ -51,7 +53,7 @@ TEST(Group, OfOneRankNeedsNobody) {
   Group group({}, Device{});
   EXPECT_EQ(group.world_size(), 1);
   EXPECT_STREQ(group.communicator().name(), "single");
-  group.enter("forward", 1);
+  std::ignore = group.enter("forward", 1);
   group.require_same("model", "resnet20");
   int runs = 0;
   group.run([&] { ++runs; });
@@ -197,7 +199,7 @@ TEST(Group, NamesARankThatIsKilledInASum) {
   Ranks ranks(3, [](Group& group) {
     const Tensor data = from_vector(std::vector<float>(1000, 1.0f), {1000});
     for (int step = 0; step < 1000; ++step) {
-      group.enter("reduce", step);
+      std::ignore = group.enter("reduce", step);
       if (group.rank() == 1 && step == 5) {
         std::this_thread::sleep_for(400ms);
         raise(SIGKILL);
@@ -224,7 +226,7 @@ TEST(Group, NamesARankThatStandsStillInASum) {
       [](Group& group) {
         const Tensor data = from_vector(std::vector<float>(1000, 1.0f), {1000});
         for (int step = 0; step < 1000; ++step) {
-          group.enter("reduce", step);
+          std::ignore = group.enter("reduce", step);
           if (group.rank() == 0 && step == 5) {
             std::this_thread::sleep_for(400ms);
             raise(SIGSTOP);
@@ -248,7 +250,7 @@ TEST(Group, NamesARankThatHasDoneLessThanTheOthers) {
   Ranks ranks(2, [](Group& group) {
     const Tensor data = from_vector(std::vector<float>(10, 1.0f), {10});
     for (int step = 0; step < (group.rank() == 1 ? 3 : 4); ++step) {
-      group.enter("reduce", step);
+      std::ignore = group.enter("reduce", step);
       group.communicator().all_reduce(data).wait();
     }
   });
@@ -264,7 +266,7 @@ TEST(Group, ARankThatIsLeftAloneStillSaysWhatItsErrorWas) {
   Ranks ranks(2, [](Group& group) {
     if (group.rank() == 1) return;
     std::this_thread::sleep_for(500ms);
-    group.enter("saving", 6);
+    std::ignore = group.enter("saving", 6);
     fail("write model.safetensors: no space");
   });
   EXPECT_EQ(ranks->await(1).code, 0);

@@ -15,24 +15,44 @@ namespace {
 
 using Hashes = std::vector<std::int64_t>;
 
-// FNV-1a of one word by hand: (offset ^ word) * prime.
-TEST(SameWeights, HashIsFnv1aOverWords) {
-  constexpr std::uint64_t kOffset = 14695981039346656037u, kPrime = 1099511628211u;
-  EXPECT_EQ(fnv_1a(nullptr, 0), kOffset);
+// By hand: (offset ^ word) * prime, and its upper half onto its lower.
+std::uint64_t mixed(std::uint64_t hash, std::uint64_t word) {
+  const std::uint64_t product = (hash ^ word) * 1099511628211u;
+  return product ^ (product / 4294967296u);
+}
+
+TEST(SameWeights, HashIsThatOfItsWords) {
+  constexpr std::uint64_t kOffset = 14695981039346656037u;
+  EXPECT_EQ(hash_words(nullptr, 0), kOffset);
   const std::uint64_t word = 0x0123456789abcdef;
-  EXPECT_EQ(fnv_1a(&word, 8), (kOffset ^ word) * kPrime);
-  EXPECT_EQ(fnv_1a("\x05\x01", 2), (kOffset ^ 0x0105) * kPrime);
+  EXPECT_EQ(hash_words(&word, 8), mixed(kOffset, word));
+  EXPECT_EQ(hash_words("\x05\x01", 2), mixed(kOffset, 0x0105));
   const unsigned char bytes[9] = {0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01, 7};
-  EXPECT_EQ(fnv_1a(bytes, 9), (((kOffset ^ word) * kPrime) ^ 7) * kPrime);
+  EXPECT_EQ(hash_words(bytes, 9), mixed(mixed(kOffset, word), 7));
+}
+
+// Two signs at the same place of two words.
+TEST(SameWeights, ChangesDoNotCancel) {
+  const std::vector<float> values(16, 0.5f);
+  const auto hash = [](const std::vector<float>& v) {
+    return hash_words(v.data(), v.size() * sizeof(float));
+  };
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      std::vector<float> changed = values;
+      changed[i] = changed[j] = -0.5f;
+      EXPECT_NE(hash(changed), hash(values)) << i << " " << j;
+    }
+  }
 }
 
 TEST(SameWeights, EveryBitCounts) {
   for (const std::size_t size : {1u, 7u, 8u, 12u, 33u}) {
     std::vector<unsigned char> bytes(size, 0x5a);
-    const std::uint64_t before = fnv_1a(bytes.data(), size);
+    const std::uint64_t before = hash_words(bytes.data(), size);
     for (std::size_t bit = 0; bit < 8 * size; ++bit) {
       bytes[bit / 8] ^= static_cast<unsigned char>(1 << bit % 8);
-      EXPECT_NE(fnv_1a(bytes.data(), size), before) << size << " " << bit;
+      EXPECT_NE(hash_words(bytes.data(), size), before) << size << " " << bit;
       bytes[bit / 8] ^= static_cast<unsigned char>(1 << bit % 8);
     }
   }
@@ -68,7 +88,9 @@ std::vector<std::string> errors_after(int world_size, std::optional<DType> half,
   return errors_of_ranks(world_size, gloo(), [&](auto& ranks) {
     Model model(half);
     harm(ranks->rank(), model);
-    require_same_weights(model.store, *ranks);
+    const auto wrong = compare_weights(model.store, *ranks);
+    ranks->barrier();
+    if (wrong) throw Error(*wrong);
   });
 }
 
