@@ -257,8 +257,7 @@ void Trainer::train_epoch() {
     if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
   steps_->finish();
-  ranks_.await_parameters();
-  ranks_.require_same_weights();
+  ranks_.require_same_weights();  // when they have come
   ranks_.share_statistics(ema_ ? &*ema_ : nullptr);
   if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.

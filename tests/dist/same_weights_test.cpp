@@ -6,8 +6,7 @@
 #include <cstring>
 
 #include "kernels/require.h"
-#include "nn/init.h"
-#include "nn/models.h"
+#include "tests/dist/lenet5.h"
 #include "tests/support/communicators.h"
 
 namespace convoy::dist {
@@ -75,18 +74,10 @@ TEST(SameWeights, WhoIsAloneIsNamed) {
   expect_says({1, 2, 1, 2, 1, 3, 1, 3}, "the 4 ranks do not agree on b,");
 }
 
-struct Model {
-  std::unique_ptr<nn::Module> net =
-      nn::create_model("lenet5", {.num_classes = 10, .in_channels = 1});
-  nn::ParameterStore store;
-  explicit Model(std::optional<DType> half)
-      : store((nn::initialize(*net, 1), *net), {}, {}, half) {}
-};
-
 std::vector<std::string> errors_after(int world_size, std::optional<DType> half,
-                                      const std::function<void(int, Model&)>& harm) {
+                                      const std::function<void(int, Lenet5&)>& harm) {
   return errors_of_ranks(world_size, gloo(), [&](auto& ranks) {
-    Model model(half);
+    Lenet5 model(half);
     harm(ranks->rank(), model);
     const auto wrong = compare_weights(model.store, *ranks);
     ranks->barrier();
@@ -96,10 +87,10 @@ std::vector<std::string> errors_after(int world_size, std::optional<DType> half,
 
 TEST(SameWeights, OneBitOfOneRankIsToldToAll) {
   for (const auto half : {std::optional<DType>(), std::optional(DType::f16)}) {
-    for (const std::string& error : errors_after(3, half, [](int, Model&) {})) {
+    for (const std::string& error : errors_after(3, half, [](int, Lenet5&) {})) {
       EXPECT_EQ(error, "");
     }
-    const auto errors = errors_after(3, half, [](int rank, Model& model) {
+    const auto errors = errors_after(3, half, [](int rank, Lenet5& model) {
       if (rank == 1) flip_bit(model.store);
     });
     for (const std::string& error : errors) {
@@ -111,7 +102,7 @@ TEST(SameWeights, OneBitOfOneRankIsToldToAll) {
 
 // Of halves both are compared: what the model computes with, and what it is rounded from.
 TEST(SameWeights, HalvesAndTheirMastersAreCompared) {
-  const auto errors = errors_after(3, DType::bf16, [](int rank, Model& model) {
+  const auto errors = errors_after(3, DType::bf16, [](int rank, Lenet5& model) {
     if (rank != 2) return;
     Tensor& values = const_cast<Tensor&>(model.store.groups().back().values);
     static_cast<unsigned char*>(values.data())[0] ^= 0x80;
@@ -123,10 +114,10 @@ TEST(SameWeights, HalvesAndTheirMastersAreCompared) {
 
 // What lies between parameters is nobody's.
 TEST(SameWeights, EveryParameterIsCompared) {
-  const Model model(std::nullopt);
+  const Lenet5 model(std::nullopt);
   for (const nn::ParameterGroup& group : model.store.groups()) {
     for (const nn::NamedSlice& slice : group.slices) {
-      const auto errors = errors_after(2, {}, [&](int rank, Model& own) {
+      const auto errors = errors_after(2, {}, [&](int rank, Lenet5& own) {
         if (rank != 0) return;
         for (const auto& each : own.store.groups()) {
           for (const auto& s : each.slices) {

@@ -6,9 +6,8 @@
 #include <cstring>
 
 #include "dist/parameter_gather.h"
-#include "nn/init.h"
-#include "nn/models.h"
 #include "nn/optimizer.h"
+#include "tests/dist/lenet5.h"
 #include "tests/support/communicators.h"
 
 namespace convoy::dist {
@@ -52,18 +51,10 @@ TEST(RankExchange, GathersEveryTypeInTheOrderOfTheRanks) {
   });
 }
 
-struct Model {
-  std::unique_ptr<nn::Module> net =
-      nn::create_model("lenet5", {.num_classes = 10, .in_channels = 1});
-  nn::ParameterStore store;
-  explicit Model(std::optional<DType> half)
-      : store((nn::initialize(*net, 1), *net), {}, {}, half) {}
-};
-
 TEST(Zero, EveryElementHasOneOwner) {
   for (const int zero_stage : {0, 1}) {
     on_gloo(3, [&](Communicator& communicator) -> std::string {
-      Model m(DType::bf16);
+      Lenet5 m(DType::bf16);
       const auto buckets = make_buckets(*m.net, m.store, 3, {16 * kKiB, 4 * kKiB});
       const auto shards = make_shards(m.store, buckets, communicator, zero_stage);
       std::int64_t own = 0, all = 0;
@@ -81,7 +72,7 @@ TEST(Zero, EveryElementHasOneOwner) {
 TEST(Zero, OptimizerBytesFallToOneOfAllRanks) {
   for (const int world_size : {2, 3, 4}) {
     on_gloo(world_size, [&](Communicator& communicator) -> std::string {
-      Model alone(DType::bf16), m(DType::bf16);
+      Lenet5 alone(DType::bf16), m(DType::bf16);
       m.store.share(
           make_shards(m.store, make_buckets(*m.net, m.store, world_size), communicator, 1));
       const auto all = nn::Optimizer(alone.store, {.kind = nn::OptimizerKind::adamw});
@@ -96,7 +87,7 @@ TEST(Zero, OptimizerBytesFallToOneOfAllRanks) {
 TEST(Zero, ValuesComeFromTheirOwners) {
   for (const std::optional<DType> half : {std::optional<DType>(), std::optional(DType::bf16)}) {
     on_gloo(3, [&](Communicator& communicator) -> std::string {
-      Model m(half), untouched(half);
+      Lenet5 m(half), untouched(half);
       const auto buckets = make_buckets(*m.net, m.store, 3, {16 * kKiB, 4 * kKiB});
       // What is not this rank's is forgotten.
       for (const Bucket& bucket : buckets) {
