@@ -57,15 +57,15 @@ void MixSlot::load(const data::Batch& batch, const InputSlot& slot, const MixCon
   staging_[next_].copied.synchronize();
   Pieces pieces(staging_[next_].memory);
   const auto index = pieces.next<std::int64_t>(index_);
+  const auto shifts = pieces.next<std::int32_t>(rows_), labels = pieces.next<std::int32_t>(labels_);
   for (std::size_t r = 0; r < index.size(); ++r) {
-    index[r] = slot.place_of(batch, batch.rows - 1 - static_cast<std::int64_t>(r));
-  }
-  const auto shifts = pieces.next<std::int32_t>(rows_);
-  for (std::size_t r = 0; r < index.size(); ++r) {
-    const ImageRow& row = batch.row[index.size() - 1 - r];
+    const std::int64_t partner = data::partner_of(static_cast<std::int64_t>(r), batch.valid);
+    const auto p = static_cast<std::size_t>(partner);
+    index[r] = slot.place_of(batch, partner);
+    const ImageRow& row = batch.row[p];
     std::ranges::copy(std::array{row.offset_y, row.offset_x, row.flip}, &shifts[3 * r]);
+    labels[r] = batch.labels[p];
   }
-  std::ranges::reverse_copy(batch.labels, pieces.next<std::int32_t>(labels_).begin());
   const data::BatchMix mix =
       data::draw_mix(config.options, batch.extent,
                      {.seed = config.seed, .epoch = batch.epoch, .index = batch.position});

@@ -88,6 +88,21 @@ TEST(Ranks, BatchNormMayTakeAllRanksRowsTogether) {
   }
 }
 
+// Neighbours are partners: of an even number of rows per rank each has its own here.
+TEST(Ranks, MixPicturesAsOneRankWould) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags =
+      "--mixup 1 --cutmix 1 --global-batch-size 12 --max-steps 6 --limit-val-batches 1 --output ";
+  ASSERT_EQ(train_on(folder, 1, flags + "one").code, 0);
+  ASSERT_EQ(train_on(folder, 3, flags + "three").code, 0);
+  const auto one = steps_of(folder / "one"), three = steps_of(folder / "three");
+  ASSERT_EQ(one.size(), 6);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    EXPECT_NEAR(three[i]["loss"], one[i]["loss"], 1e-4) << i;
+  }
+}
+
 // What rank 0 has timed is what all run: the bytes are those of ranks that were given its table.
 TEST(Ranks, ShareTheTableThatTheFirstTimes) {
   const Folder folder;

@@ -80,6 +80,18 @@ TEST(BatchMix, DependsOnSeedEpochAndBatch) {
   EXPECT_EQ(draw_mix({}, kExtent, {}).share, 0);
 }
 
+TEST(BatchMix, NeighboursArePartnersAmongRowsWithASample) {
+  const auto partners = [](std::int64_t rows, std::int64_t valid) {
+    std::vector<std::int64_t> all;
+    for (std::int64_t r = 0; r < rows; ++r) all.push_back(partner_of(r, valid));
+    return all;
+  };
+  EXPECT_EQ(partners(4, 4), (std::vector<std::int64_t>{1, 0, 3, 2}));
+  EXPECT_EQ(partners(5, 5), (std::vector<std::int64_t>{1, 0, 3, 2, 4}));
+  EXPECT_EQ(partners(6, 3), (std::vector<std::int64_t>{1, 0, 2, 3, 4, 5}));
+  EXPECT_EQ(partners(2, 0), (std::vector<std::int64_t>{0, 1}));
+}
+
 TEST(BatchMix, RefusesBadOptions) {
   testing::expect_error(ErrorKind::usage, [] { check(MixOptions{.mixup = -1}); }, {"0 or more"});
   testing::expect_error(ErrorKind::usage, [] { check(MixOptions{.probability = 2}); }, {"found 2"});
