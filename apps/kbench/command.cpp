@@ -108,9 +108,7 @@ void check_tune(const Family& family, const Flags& flags, bool tune, const Devic
                family.op);
   }
   if (!tune) return;
-  if (device.type == DeviceType::sim) {
-    fail_usage("tune: nothing can be timed on sim, which has no clock: take cpu or cuda");
-  }
+  apps::require_clock("tune", device);
   apps::require_writable("tuning-table", flags.tuning_table);
   if (std::filesystem::exists(flags.tuning_table)) {
     apps::read_tuning_table(flags.tuning_table, device);

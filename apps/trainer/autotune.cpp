@@ -170,6 +170,7 @@ std::filesystem::path tuning_file(const TrainConfig& config) {
 
 void choose_kernels(const TrainConfig& config, Ranks& ranks) {
   const Device device = parse_device(config.device);
+  if (config.autotune) require_clock("--autotune", device);
   KernelConfig kernel = config.kernel;
   if (config.autotune && !kernel.tuning_table.empty()) {
     require_writable("tuning-table", kernel.tuning_table);

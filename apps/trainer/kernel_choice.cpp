@@ -83,6 +83,11 @@ KernelFamily parse_kernels(const std::string& kernels, const Device& device) {
 }
 
 // A description begins with the device's name and, on cuda, its index.
+void require_clock(const char* what, const Device& device) {
+  if (device.type != DeviceType::sim) return;
+  fail_usage("{}: nothing can be timed on sim, which has no clock: take cpu or cuda", what);
+}
+
 std::string tuning_device(const Device& device) {
   const std::string description = backend(device).description();
   if (device.type == DeviceType::cpu) return description + ", " + processor();

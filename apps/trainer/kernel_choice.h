@@ -29,6 +29,9 @@ void describe_kernels(KernelConfig& c, Visitor&& v) {
 // Throws a usage error for another word, and for vendor where the device has no such kernels.
 KernelFamily parse_kernels(const std::string& kernels, const Device& device);
 
+// A usage error in `what`'s name on a device where nothing can be timed.
+void require_clock(const char* what, const Device& device);
+
 // What a table is good for: the device, without its index, and what its speed depends on besides.
 std::string tuning_device(const Device& device);
 // The vendor's libraries and their versions, which number their variants.

@@ -74,6 +74,15 @@ TEST(Kernels, AutotuneTimesOnlyWhatTheTableDoesNotHave) {
   EXPECT_EQ(read_file(folder / "table.json"), first);
 }
 
+TEST(Kernels, NothingIsTimedOnTheSimulator) {
+  const Folder folder;
+  make_digits(folder);
+  const Outcome run = convoy_run(folder, kTinyTrain + "--device sim --autotune --output run");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_NE(run.err.find("--autotune: nothing can be timed on sim"), std::string::npos) << run.err;
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 TEST(Kernels, AVariantThatThereIsNotIsSaid) {
   const Folder folder;
   make_digits(folder);
