@@ -23,9 +23,10 @@ struct Lines {
 // The outputs of a network's convolutions, each size once.
 std::vector<Lines> lines(const Request& request) {
   if (request.has("c") || request.has("h") || request.has("w")) {
-    const std::int64_t height = request.size("h", 56, 0);
-    return {{"axes", request.size("n", 32, 0) * height * request.size("w", height, 0),
-             request.size("c", 64)}};
+    const std::int64_t n = request.size("n", 32, 0), height = request.size("h", 56, 0);
+    const std::int64_t width = request.size("w", height, 0), channels = request.size("c", 64);
+    require_countable({n, height, width, channels});
+    return {{"axes", n * height * width, channels}};
   }
   std::vector<Lines> all;
   std::set<std::pair<std::int64_t, std::int64_t>> seen;

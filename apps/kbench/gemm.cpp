@@ -17,8 +17,12 @@ struct Product {
 
 std::vector<Product> products(const Request& request) {
   if (request.has("m") || request.has("n") || request.has("k")) {
-    return {{"axes", request.size("m", 1024, 0), request.size("n", 1024, 0),
-             request.size("k", 1024, 0)}};
+    const std::int64_t m = request.size("m", 1024, 0), n = request.size("n", 1024, 0),
+                       k = request.size("k", 1024, 0);
+    for (const auto& operand : {std::pair{m, k}, {k, n}, {m, n}}) {
+      require_countable({operand.first, operand.second});
+    }
+    return {{"axes", m, n, k}};
   }
   // The convolutions of the CIFAR recipe (apps/kbench/conv2d.cpp) at batch 2000, as products.
   if (request.shapes == "cifar") {
@@ -54,7 +58,9 @@ Problem make(const Request& request, const Product& p, const Layout& layout) {
   const auto m = static_cast<double>(p.M), n = static_cast<double>(p.N),
              k = static_cast<double>(p.K);
   problem.operations = 2 * m * n * k;
-  problem.bytes = (m * k + k * n + m * n) * static_cast<double>(size_of(request.dtype));
+  if (m * n > 0) {
+    problem.bytes = (m * k + k * n + m * n) * static_cast<double>(size_of(request.dtype));
+  }
   bind(problem, request.device, [=, dtype = request.dtype, m = memory.get()](int set) {
     return dense_gemm(p.M, p.N, p.K, m->data(a, set), layout.transpose_a, m->data(b, set),
                       layout.transpose_b, m->data(c, set), dtype);

@@ -71,10 +71,12 @@ ConvLayer from_axes(const Request& r) {
   const std::int64_t c = r.size("c", 64), taps = r.size("r", 3), groups = r.size("groups", 1);
   const std::int64_t height = r.size("h", 56), width = r.size("w", height);
   const std::int64_t stride = r.size("stride", 1), padding = r.size("pad", taps / 2, 0);
+  const std::int64_t n = r.size("n", 32, 0), k = r.size("k", c), line = r.size("s", taps);
+  require_countable({n, height + 2 * padding, width + 2 * padding, std::max(c, k)});
+  require_countable({k, taps, line, c});
   return {"axes",
           conv2d_geometry(
-              {r.size("n", 32, 0), height, width, c},
-              {r.size("k", c), taps, r.size("s", taps), c / groups},
+              {n, height, width, c}, {k, taps, line, c / groups},
               {.stride = {stride, stride}, .padding = {padding, padding}, .groups = groups})};
 }
 

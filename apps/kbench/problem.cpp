@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "apps/kbench/problem.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 namespace convoy::kbench {
+
+void require_countable(std::initializer_list<std::int64_t> extents) {
+  constexpr double kMost = std::int64_t{1} << 50;
+  double count = 1;
+  for (const std::int64_t extent : extents) count *= std::max(static_cast<double>(extent), 1.0);
+  if (count < kMost) return;
+  fail_usage("sizes expect operands of fewer than 2^50 elements, found one of {}",
+             fmt::join(extents, " x "));
+}
 
 bool Request::wants_pass(const std::string& pass) const {
   return passes.empty() || std::find(passes.begin(), passes.end(), pass) != passes.end();
@@ -17,6 +28,7 @@ std::int64_t Request::size(const std::string& flag, std::int64_t absent, std::in
   for (const auto& [name, value] : sizes) {
     if (name != flag) continue;
     if (value < least) fail_usage("--{} expects {} or more, found {}", flag, least, value);
+    require_countable({value});
     return value;
   }
   return absent;

@@ -4,6 +4,7 @@
 // gemm.cpp, conv2d.cpp, batch_norm.cpp and memory.cpp make them; harness.h runs them.
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,10 @@ struct Request {
   std::int64_t size(const std::string& flag, std::int64_t absent, std::int64_t least = 1) const;
   bool has(const std::string& flag) const;
 };
+
+// A usage error unless an operand of these extents has fewer than 2^50 elements, which is more than
+// there is memory for: what is computed from its size then stays a number.
+void require_countable(std::initializer_list<std::int64_t> extents);
 
 // Says what the problem is. Its operands are gigabytes: they are there once it is prepared.
 using MakeProblem = std::function<Problem()>;

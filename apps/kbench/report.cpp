@@ -29,14 +29,20 @@ std::string percent(const std::optional<double>& ratio) {
   return ratio ? fmt::format("{:.1f} %", *ratio * 100) : "";
 }
 
+// Nothing of no work.
+std::string rate_text(double work, double rate) {
+  return work > 0 ? fmt::format("{:.1f}", rate) : "";
+}
+
 std::string line(const Row& row) {
   std::string text =
       fmt::format("{:<10} {:<15} {:<22} {:<5} {:<17} {:<6}", row.op, row.pass, row.name, row.dtype,
                   row.variant + (row.chosen ? " *" : ""), row.outcome);
   if (row.times) {
-    text += fmt::format(" {:>12} {:>10} {:>9.1f} {:>10} {:>9}", time_text(row.times->median()),
-                        row.operations > 0 ? fmt::format("{:.1f}", row.gflops()) : "",
-                        row.gigabytes_per_second(), percent(row.of_vendor), percent(row.of_copy));
+    text += fmt::format(" {:>12} {:>10} {:>9} {:>10} {:>9}", time_text(row.times->median()),
+                        rate_text(row.operations, row.gflops()),
+                        rate_text(row.bytes, row.gigabytes_per_second()), percent(row.of_vendor),
+                        percent(row.of_copy));
   }
   text += "  " + sizes_text(row);
   if (!row.verdict.text.empty()) text += "\n    " + row.verdict.text;
@@ -73,7 +79,7 @@ nlohmann::json as_json(const Row& row) {
   j["launches_per_repeat"] = row.times->launches;
   j["graph"] = row.times->graph;
   if (row.operations > 0) j["gflops"] = row.gflops();
-  j["gigabytes_per_second"] = row.gigabytes_per_second();
+  if (row.bytes > 0) j["gigabytes_per_second"] = row.gigabytes_per_second();
   if (row.of_vendor) j["of_vendor"] = *row.of_vendor;
   if (row.of_copy) j["of_copy"] = *row.of_copy;
   return j;
