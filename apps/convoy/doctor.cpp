@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/convoy/command.h"
+#include "apps/convoy/environment.h"
 #include "apps/convoy/machine.h"
 #include "dist/nccl.h"
 #include "kernels/vendor/built.h"
@@ -72,13 +73,18 @@ void check_cuda() {
   }
 }
 
+void say_variable(const std::string& name, const std::string& value) {
+  const std::string problem = name.starts_with("CONVOY_") ? problem_of_variable(name) : "";
+  say(problem.empty(), name, problem.empty() ? value : problem);
+}
+
 void check_environment() {
   fmt::print("environment\n");
   for (const char* prefix : {"CONVOY_", "CUDA_", "NCCL_"}) {
     const auto set = variables_with(prefix);
     for (const std::string& variable : set) {
       const auto equals = variable.find('=');
-      say(true, variable.substr(0, equals), variable.substr(equals + 1));
+      say_variable(variable.substr(0, equals), variable.substr(equals + 1));
     }
     if (set.empty()) say(true, fmt::format("{}*", prefix), "none set");
   }
@@ -107,9 +113,9 @@ int run_doctor(const Arguments& arguments) {
   if (!parse(app, arguments)) return 0;
   check_build();
   check_machine();
+  check_environment();
   check_cuda();
   check_libraries();
-  check_environment();
   fmt::print("devices\n");
   for (const Device& device : available_devices()) {
     say(true, to_text(device), backend(device).description());

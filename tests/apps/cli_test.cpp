@@ -71,6 +71,13 @@ TEST(Cli, DevicesAndDoctorSayWhatThereIsAndWhy) {
                            "CONVOY_SYNC", "cuda device"}) {
     EXPECT_NE(doctor.find(part), std::string::npos) << part << doctor;
   }
+  const std::string misspelt = said(
+      "CONVOY_SYNK=1 CONVOY_ALLOCATOR=dirct CONVOY_FAULT=1:here CONVOY_PROGRAMMATIC=yes", "doctor");
+  for (const char* part : {"--   CONVOY_SYNK", "nothing reads it; did you mean CONVOY_SYNC?",
+                           "CONVOY_ALLOCATOR expects exact or direct, found 'dirct'",
+                           "CONVOY_FAULT expects", "CONVOY_PROGRAMMATIC expects 0 or 1"}) {
+    EXPECT_NE(misspelt.find(part), std::string::npos) << part << misspelt;
+  }
   const Outcome wrong =
       run_script(folder, "CONVOY_SIM_DEVICES=many \"$convoy\" devices >\"$out\" 2>\"$err\"");
   EXPECT_EQ(wrong.code, 2);
