@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Mixup (Zhang et al., 2018) and cutmix (Yun et al., 2019): rows 2 i and 2 i + 1 of a batch are each
-// other's partners, all rows are mixed in the same way, and so are their labels. Neighbours, where
-// timm pairs the first with the last: ranks of an even number of rows then mix as one rank would.
+// Mixup (Zhang et al., 2018) and cutmix (Yun et al., 2019): rows 2 i and 2 i + 1 of a batch are
+// each other's partners, all rows are mixed in the same way, and so are their labels. Neighbours,
+// where timm pairs the first with the last: ranks of an even number of rows then mix as one rank
+// would.
 //
 //   const BatchMix mix = draw_mix({.mixup = 0.2, .cutmix = 1}, extent, {seed, epoch, position});
 //   x += weight * (partner - x)      // weight: mix.share, for cutmix 1 in the box and 0 elsewhere
@@ -34,8 +35,8 @@ struct BatchMix {
 // `draw.index` is the position of the batch.
 BatchMix draw_mix(const MixOptions& options, const ImageExtent& extent, const SampleDraw& draw);
 
-// The row that `row` is mixed with, of `valid` ones with a sample: the last of an odd number has none
-// but itself, as rows without a sample.
+// The row that `row` is mixed with, of `valid` ones with a sample: the last of an odd number has
+// none but itself, as rows without a sample.
 inline std::int64_t partner_of(std::int64_t row, std::int64_t valid) {
   return row < valid ? std::min(row ^ 1, valid - 1) : row;
 }

@@ -49,7 +49,8 @@ TEST_P(MixSlotOn, MixesPicturesAndLosses) {
   MixSlot mix_slot(device, kRows, kExtent);
   const MixConfig config{.options = {.mixup = 1, .cutmix = 1}, .seed = 3};
   std::vector<float> values;
-  for (std::size_t i = 0; i < kRows * kClasses; ++i) values.push_back(std::sin(0.7f * static_cast<float>(i)));
+  for (std::size_t i = 0; i < kRows * kClasses; ++i)
+    values.push_back(std::sin(0.7f * static_cast<float>(i)));
   const Tensor logits = from_vector(values, {kRows, kClasses}, device);
   data::BatchMemory memory(device, kRows, kExtent);
   int cut = 0;
