@@ -18,6 +18,7 @@
 #include "apps/convoy/command.h"
 #include "apps/convoy/outlet.h"
 #include "apps/convoy/rank_process.h"
+#include "apps/convoy/starting_config.h"
 #include "apps/convoy/verdict.h"
 #include "dist/socket.h"
 #include "kernels/require.h"
@@ -243,6 +244,12 @@ int run_launch(const Arguments& arguments) {
   const std::string command = split[1];
   if (command != "train" && command != "bench") {
     fail_usage("launch expects train or bench comm after --, found {}", command);
+  }
+  if (command == "train") {
+    // Here once, before as many ranks say the same.
+    const auto train = training_config(Arguments(split + 2, arguments.end()));
+    if (!train) return 0;
+    check(*train);
   }
   return Launch(config, Arguments(split + 1, arguments.end())).run();
 }

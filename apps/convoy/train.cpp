@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "apps/trainer/train.h"
 
-#include <CLI/CLI.hpp>
-
-#include "apps/convoy/arguments.h"
 #include "apps/convoy/command.h"
 #include "apps/convoy/starting_config.h"
 #include "apps/convoy/verdict.h"
@@ -11,21 +8,9 @@
 
 namespace convoy::apps {
 int run_train(const Arguments& arguments) {
-  TrainConfig config = starting_config(arguments);
-  std::string config_file;
-  CLI::App app("Train a model. Defaults depend on --dataset and --model; those shown are for " +
-                   config.data.dataset + " and " + config.model + ".",
-               "convoy train");
-  app.add_option("-c,--config", config_file,
-                 "JSON file of flags, as args.json; flags go before it");
-  describe(config, FlagAdder(app));
-  if (!parse(app, arguments)) return 0;
-  if (config.output.empty()) config.output = "output/" + config.data.dataset + "-" + config.model;
-  if (config.fast_dev_run) {
-    config.epochs = 1;
-    config.limit_train_batches = config.limit_val_batches = 1;
-  }
-  const TrainResult result = train(config);
+  const std::optional<TrainConfig> config = training_config(arguments);
+  if (!config) return 0;
+  const TrainResult result = train(*config);
   if (result.interrupted) {
     fmt::print("stopped by a signal at step {}; go on with --resume {}\n", result.steps,
                result.checkpoint.string());

@@ -46,12 +46,30 @@ TEST(Launch, RanksTrainAndRank0Speaks) {
 
 TEST(Launch, ErrorsHaveTheirRankAndTheFirstsExitCode) {
   const Folder folder;
-  const Outcome run = convoy_run(folder, "launch --nproc-per-node 2 -- train --modle x");
+  const Outcome run = convoy_run(folder, "launch --nproc-per-node 2 -- bench com");
   EXPECT_EQ(run.code, 2);
   for (const char* rank : {"[rank 0] ", "[rank 1] "}) {
-    expect_says(run.err, std::string(rank) + "convoy: unknown flag --modle");
+    expect_says(run.err, std::string(rank) + "convoy: ");
   }
   expect_says(run.err, " ended with exit code 2");
+}
+
+TEST(Launch, AWrongFlagOfTrainIsSaidOnce) {
+  const Folder folder;
+  for (const auto& [flags, text] :
+       {std::pair{"--modle x", "convoy: unknown flag --modle; did you mean --model?\n"},
+        {"--batch-size 0", "convoy: --batch-size expects 1 or more, found 0\n"},
+        {"--dist-timeout nan", "convoy: --dist-timeout expects"}}) {
+    const Outcome run =
+        convoy_run(folder, std::string("launch --nproc-per-node 2 -- train ") + flags);
+    EXPECT_EQ(run.code, 2);
+    EXPECT_TRUE(run.err.starts_with(text)) << run.err;
+    EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << run.err;
+  }
+  const Outcome help = convoy_run(folder, "launch --nproc-per-node 2 -- train --help");
+  EXPECT_EQ(help.code, 0);
+  expect_says(help.out, "--batch-size");
+  EXPECT_EQ(help.out.find("[rank"), std::string::npos);
 }
 
 TEST(Launch, AKilledRankEndsAllAndIsNamed) {
@@ -118,7 +136,7 @@ TEST(Launch, ABadImageOfOneRankIsBadDataOfAll) {
 TEST(Launch, GoesOnWhereNobodyReadsItsErrors) {
   const Folder folder;
   run_script(folder,
-             "{ \"$convoy\" launch --nproc-per-node 2 -- train --modle x 2>&1 >/dev/null; "
+             "{ \"$convoy\" launch --nproc-per-node 2 -- bench com 2>&1 >/dev/null; "
              "echo $? >code; } | true");
   EXPECT_EQ(read_file(folder / "code"), "2\n");
 }
@@ -128,7 +146,7 @@ TEST(Launch, TakesSignalsWhileNobodyReads) {
   const Folder folder;
   const Outcome run = run_script(
       folder,
-      "mkfifo slow; sleep 30 <slow & s=$!; \"$convoy\" launch --nproc-per-node 2 -- train --" +
+      "mkfifo slow; sleep 30 <slow & s=$!; \"$convoy\" launch --nproc-per-node 2 -- bench --" +
           std::string(100000, 'x') +
           " 2>slow & p=$!; sleep 1; i=0; while kill -TERM $p 2>/dev/null && [ $i -lt 20 ]; do "
           "sleep 0.2; i=$((i+1)); done; kill -KILL $p 2>/dev/null; kill $s; wait $p");
