@@ -2,6 +2,7 @@
 #include "runtime/atomic_file.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -85,6 +86,27 @@ void sync_folder(const std::filesystem::path& folder) {
   const int error = fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno;
   close(descriptor);
   if (error != 0) fail("sync {}: could not flush it: {}", folder.string(), std::strerror(error));
+}
+
+void create_folders(const std::filesystem::path& folder) {
+  if (std::filesystem::is_directory(folder)) return;
+  create_folders(folder_of(folder));
+  std::filesystem::create_directory(folder);
+  sync_folder(folder_of(folder));
+}
+
+void put_in_place(const std::filesystem::path& made, const std::filesystem::path& path) {
+  bool exchanged = false;
+  if (std::filesystem::exists(path)) {
+    exchanged = renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0;
+    if (!exchanged && errno != EINVAL && errno != ENOSYS) {
+      fail("write {}: could not put it in place: {}", path.string(), std::strerror(errno));
+    }
+    if (!exchanged) std::filesystem::remove_all(path);
+  }
+  if (!exchanged) std::filesystem::rename(made, path);
+  sync_folder(folder_of(path));
+  if (exchanged) std::filesystem::remove_all(made);
 }
 
 }  // namespace convoy

@@ -44,5 +44,11 @@ class AtomicFile {
 
 // Makes the names in a folder durable: after files were created, renamed or removed in it.
 void sync_folder(const std::filesystem::path& folder);
+// Makes a folder, and those that it lies in, where they are missing; their names are durable then.
+void create_folders(const std::filesystem::path& folder);
+// Gives the folder `made` the name `path`, durably and in one step: where that is another folder's,
+// there is no moment without one, and the other is removed then. Both lie in the same folder. (File
+// systems that cannot exchange names, NFS for one, lose the other a moment before.)
+void put_in_place(const std::filesystem::path& made, const std::filesystem::path& path);
 
 }  // namespace convoy

@@ -185,6 +185,15 @@ void remove_old(const fs::path& newest, int keep) {
   }
 }
 
+// What saves have left that were not finished, and would take place for good.
+void remove_unfinished(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".partial") found.push_back(entry.path());
+  }
+  for (const fs::path& partial : found) fs::remove_all(partial);
+}
+
 void write_files(const fs::path& folder, const CheckpointState& state, const Trained& trained) {
   nn::save_weights(trained.model, trained.store, folder / kModel);
   nn::save_tensors(trained.optimizer.state(), folder / kOptimizer);
@@ -210,13 +219,13 @@ fs::path save_checkpoint(const fs::path& output, const CheckpointState& state,
   const fs::path all = output / "checkpoints";
   const std::string name = fmt::format("step-{:08}", state.step);
   const fs::path partial = all / ("." + name + ".partial"), whole = all / name;
-  fs::create_directories(all);
-  fs::remove_all(partial);
+  create_folders(all);
+  remove_unfinished(all);
   fs::create_directory(partial);
   write_files(partial, state, trained);
-  fs::remove_all(whole);  // a damaged one of the same step, when its work was done again
-  fs::rename(partial, whole);
-  sync_folder(all);
+  // There may be one of this step: a run that was stopped at an epoch's end has saved it before the
+  // evaluation, and one that was damaged had its work done again.
+  put_in_place(partial, whole);
   remove_old(whole, keep);
   return whole;
 }

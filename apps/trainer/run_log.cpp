@@ -54,9 +54,11 @@ void make_output(const fs::path& folder) {
   if (fs::exists(folder) && !fs::is_directory(folder)) {
     fail_usage("--output expects a folder, found the file {}", folder.string());
   }
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("--output {}: the folder cannot be made: {}", folder.string(), error.message());
+  try {
+    create_folders(folder);
+  } catch (const fs::filesystem_error& error) {
+    fail("--output {}: the folder cannot be made: {}", folder.string(), error.code().message());
+  }
 }
 
 // "checkpoints/step-…" of all later steps in the run of `checkpoint`.
