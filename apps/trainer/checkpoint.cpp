@@ -77,12 +77,16 @@ void check(const InputFormat& input) {
   }
 }
 
-CheckpointState from_json(const Json& j) {
-  CheckpointState s;
+void require_version(const Json& j) {
   const int version = j.at("format_version");
   if (version != kFormatVersion) {
     throw Error(fmt::format("format_version expects {}, found {}", kFormatVersion, version));
   }
+}
+
+CheckpointState from_json(const Json& j) {
+  CheckpointState s;
+  require_version(j);
   s.model = j.at("model");
   s.dataset = j.at("dataset");
   s.class_names = j.at("class_names").get<std::vector<std::string>>();
@@ -137,9 +141,11 @@ void write_text(const fs::path& path, const std::string& text) {
 // Empty when all files are as the manifest says, else what is wrong.
 std::string damage(const fs::path& checkpoint) {
   try {
-    const Json files = read_json(checkpoint / kManifest).at("files");
+    const Json manifest = read_json(checkpoint / kManifest);
+    require_version(manifest);
+    const Json& files = manifest.at("files");
     for (const char* file : {kModel, kModelEma, kOptimizer, kState}) {
-      if (file == kModelEma && !files.contains(file)) continue;
+      if (file == kModelEma && !files.contains(file) && !has_averages(checkpoint)) continue;
       const Json& expected = files.at(file);
       const FileChecksum found = checksum_file(checkpoint / file);
       const std::uint64_t bytes = expected.at("bytes");
