@@ -14,6 +14,8 @@
 namespace convoy::testing {
 namespace {
 
+bool wants_gradient(const Tensor& x) { return x.defined() && x.impl()->requires_grad; }
+
 double weighted_sum(const Tensor& y, const std::vector<double>& weights) {
   const std::vector<double> values = to_vector<double>(y);
   return std::inner_product(values.begin(), values.end(), weights.begin(), 0.0);
@@ -35,14 +37,14 @@ double central_difference(const Function& f, const Inputs& inputs, double* at,
 std::vector<std::vector<double>> analytic_gradients(const Function& f, const Inputs& inputs,
                                                     std::vector<double>& weights) {
   for (const Tensor& x : inputs) {
-    if (x.defined() && x.impl()->requires_grad) Tensor(x).zero_grad();
+    if (wants_gradient(x)) Tensor(x).zero_grad();
   }
   const Tensor y = f(inputs);
   weights = random_values<double>(y.count(), 99);
   if (y.requires_grad()) y.backward(from_vector(weights, y.shape(), y.device()));
   std::vector<std::vector<double>> gradients;
   for (const Tensor& x : inputs) {
-    const bool has = x.defined() && x.impl()->requires_grad && x.grad().defined();
+    const bool has = wants_gradient(x) && x.grad().defined();
     gradients.push_back(has ? to_vector<double>(x.grad()) : std::vector<double>{});
   }
   return gradients;
@@ -58,41 +60,85 @@ double* element(const Tensor& x, std::int64_t i) {
   return x.as<double>() + at;
 }
 
-}  // namespace
-
-std::string gradcheck(const Function& f, const Inputs& inputs, const GradcheckOptions& options,
-                      double* largest) {
-  std::vector<double> weights;
-  const auto gradients = analytic_gradients(f, inputs, weights);
-  if (gradients != analytic_gradients(f, inputs, weights)) return "two backward runs differ";
-  for (std::size_t k = 0; k < inputs.size(); ++k) {
-    const Tensor& x = inputs[k];
-    if (!x.defined() || !x.impl()->requires_grad) continue;
-    if (gradients[k].size() != static_cast<std::size_t>(x.count())) {
-      return fmt::format("input {} of shape {} got no gradient", k, x.shape());
-    }
-    for (std::int64_t i = 0; i < x.count(); ++i) {
-      const double analytic = gradients[k][static_cast<std::size_t>(i)];
-      if (largest != nullptr) *largest = std::max(*largest, std::abs(analytic));
-      const double numeric = central_difference(f, inputs, element(x, i), weights, options.eps);
-      const double found = analytic * options.perturb;
-      if (!(std::abs(found - numeric) <= options.atol + options.rtol * std::abs(numeric))) {
-        return fmt::format("input {} of shape {}, element {}: backward gives {}, differences {}", k,
-                           x.shape(), i, found, numeric);
-      }
+// The first element of input `k` whose gradient times `factor` is not what differences give.
+std::string first_difference(const Gradients& gradients, const Inputs& inputs, std::size_t k,
+                             const GradcheckOptions& options, double factor = 1) {
+  for (std::size_t i = 0; i < gradients.differences[k].size(); ++i) {
+    const double found = gradients.backward[k][i] * factor, numeric = gradients.differences[k][i];
+    if (!(std::abs(found - numeric) <= options.atol + options.rtol * std::abs(numeric))) {
+      return fmt::format("input {} of shape {}, element {}: backward gives {}, differences {}", k,
+                         inputs[k].shape(), i, found, numeric);
     }
   }
   return "";
 }
 
-void Gradchecker::check(const Inputs& inputs, const Function& f) {
-  ++samples_;
-  double largest = 0;
-  EXPECT_EQ(gradcheck(f, inputs, {}, &largest), "") << op_ << ", sample " << samples_;
-  if (largest > 0.01) {
-    EXPECT_NE(gradcheck(f, inputs, {.perturb = 1.01}), "")
-        << op_ << ", sample " << samples_ << ": a gradient off by 1 % went unnoticed";
+std::string first_difference(const Gradients& gradients, const Inputs& inputs,
+                             const GradcheckOptions& options) {
+  if (gradients.backward.empty()) return "two backward runs differ";
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    if (gradients.backward[k].size() != gradients.differences[k].size()) {
+      return fmt::format("input {} of shape {} got no gradient", k, inputs[k].shape());
+    }
+    const std::string difference = first_difference(gradients, inputs, k, options);
+    if (!difference.empty()) return difference;
   }
+  return "";
+}
+
+}  // namespace
+
+Gradients gradients_of(const Function& f, const Inputs& inputs, double eps) {
+  std::vector<double> weights;
+  Gradients gradients{analytic_gradients(f, inputs, weights), {}};
+  if (gradients.backward != analytic_gradients(f, inputs, weights)) return {};
+  for (const Tensor& x : inputs) {
+    std::vector<double>& differences = gradients.differences.emplace_back();
+    if (!wants_gradient(x)) continue;
+    for (std::int64_t i = 0; i < x.count(); ++i) {
+      differences.push_back(central_difference(f, inputs, element(x, i), weights, eps));
+    }
+  }
+  return gradients;
+}
+
+std::string gradcheck(const Function& f, const Inputs& inputs, const GradcheckOptions& options) {
+  return first_difference(gradients_of(f, inputs, options.eps), inputs, options);
+}
+
+void Gradchecker::check(const Inputs& inputs, const Function& f) {
+  SCOPED_TRACE(fmt::format("{}, sample {}", op_, ++samples_));
+  const Gradients gradients = gradients_of(f, inputs, GradcheckOptions().eps);
+  ASSERT_EQ(first_difference(gradients, inputs, {}), "");
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const std::vector<double>& backward = gradients.backward[k];
+    if (std::ranges::none_of(backward, [](double g) { return std::abs(g) > 0.01; })) continue;
+    ++noticed_;
+    EXPECT_NE(first_difference(gradients, inputs, k, {}, 1.01), "")
+        << "the gradient of input " << k << " off by 1 % went unnoticed";
+  }
+  const Tensor y = f(inputs);
+  {
+    const NoGrad inference;
+    const Tensor same = f(inputs);
+    const auto is_same = [&](const Tensor& x) { return x.defined() && x.impl() == same.impl(); };
+    EXPECT_TRUE(!same.requires_grad() || std::ranges::any_of(inputs, is_same));
+    EXPECT_EQ(to_vector<double>(same), to_vector<double>(y)) << "without the tape";
+  }
+  for (const Tensor& x : inputs) {
+    if (!x.defined()) continue;
+    empty_ |= x.count() == 0;
+    one_element_ |= x.count() == 1;
+    view_ |= !x.is_contiguous();
+  }
+}
+
+std::string Gradchecker::missing() const {
+  std::string text;
+  if (!empty_) text += "an empty input ";
+  if (!one_element_) text += "an input of one element ";
+  if (!view_) text += "an input that is a view ";
+  return text;
 }
 
 Tensor Gradchecker::random(const Shape& shape, double low, double high) {

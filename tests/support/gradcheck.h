@@ -28,14 +28,19 @@ struct GradcheckOptions {
   double eps = 1e-6;
   double atol = 1e-5;
   double rtol = 1e-3;
-  double perturb = 1;  // the analytic gradient is multiplied by it: 1.01 must be noticed
 };
 
-// Empty when the gradient of sum(f(inputs) * u), u random, agrees with central differences for
-// every input that requires a gradient; else a line that names the first element that differs.
-// `largest` receives the largest analytic gradient, to tell whether a perturbation can be noticed.
-std::string gradcheck(const Function& f, const Inputs& inputs, const GradcheckOptions& options = {},
-                      double* largest = nullptr);
+// Of sum(f(inputs) * u), u random, by each element of each input; of one that wants no gradient
+// none.
+struct Gradients {
+  std::vector<std::vector<double>> backward, differences;
+};
+Gradients gradients_of(const Function& f, const Inputs& inputs, double eps);
+
+// Empty when backward's gradients agree with central differences for every input that requires a
+// gradient; else a line that names the first element that differs.
+std::string gradcheck(const Function& f, const Inputs& inputs,
+                      const GradcheckOptions& options = {});
 
 // One op's samples as its entry gives them.
 class Gradchecker {
@@ -43,9 +48,14 @@ class Gradchecker {
   explicit Gradchecker(std::string op) : op_(std::move(op)) {}
 
   // Checks one sample: fails the running test on a wrong gradient, on a backward that differs
-  // between two runs, and when the same gradient off by 1 % would pass.
+  // between two runs, when one input's gradient off by 1 % would pass, and when f gives other bits
+  // without the tape.
   void check(const Inputs& inputs, const Function& f);
   int samples() const { return samples_; }
+  // Inputs of samples whose gradient was large enough for 1 % to be noticed.
+  int noticed() const { return noticed_; }
+  // What no sample had yet of an empty input, one of one element, and one that is a view; "": all.
+  std::string missing() const;
 
   // f64, requires a gradient, values in [low, high), the same for the same call order.
   Tensor random(const Shape& shape, double low = -1, double high = 1);
@@ -56,7 +66,8 @@ class Gradchecker {
 
  private:
   std::string op_;
-  int samples_ = 0;
+  int samples_ = 0, noticed_ = 0;
+  bool empty_ = false, one_element_ = false, view_ = false;
   std::uint32_t seed_ = 1;
 };
 

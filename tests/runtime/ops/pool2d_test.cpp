@@ -94,6 +94,7 @@ GRADCHECK(adaptive_avg_pool2d) {
     const auto f = [size](const Inputs& x) { return adaptive_avg_pool2d(x[0], size); };
     g.check({g.random({1, 5, 4, 2})}, f);
     g.check({g.random({0, 3, 3, 2})}, f);
+    g.check({g.random({1, 1, 1, 1})}, f);
     g.check({g.noncontiguous({2, 5, 3, 3})}, f);
   }
 }

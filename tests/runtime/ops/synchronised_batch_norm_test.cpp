@@ -82,6 +82,7 @@ GRADCHECK(synchronised_batch_norm) {
     g.check({g.random({1, 3}), g.random({3}), g.random({3}), g.random({1, 3})}, f);
     g.check({g.random({0, 3}), g.random({3}), g.random({3}), g.random({0, 3})}, f);
     g.check({g.random({2, 3, 3, 2}), g.random({2}), g.random({2}), Tensor()}, f);
+    g.check({g.random({5, 1}), g.random({1}), g.random({1}), Tensor()}, f);
     g.check({g.noncontiguous({7, 3}), Tensor(), Tensor(), g.noncontiguous({7, 3})}, f);
   }
   g.check({g.random({7, 5})}, [](const Inputs& x) {

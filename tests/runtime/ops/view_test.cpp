@@ -111,7 +111,8 @@ GRADCHECK(expand) {
   for (const Shape& s : {Shape{}, Shape{5}, Shape{1}, Shape{3, 1}, Shape{3, 5}, Shape{1, 1}}) {
     g.check({g.random(s)}, [](const Inputs& x) { return expand(x[0], {2, 3, 5}); });
   }
-  g.check({g.noncontiguous({3, 1})}, [](const Inputs& x) { return expand(x[0], {3, 7}); });
+  g.check({g.noncontiguous({3, 5})}, [](const Inputs& x) { return expand(x[0], {2, 3, 5}); });
+  g.check({g.random({0, 1})}, [](const Inputs& x) { return expand(x[0], {0, 7}); });
   g.check({g.random({1, 3})}, [](const Inputs& x) { return expand(x[0], {0, 3}); });
 }
 
