@@ -54,6 +54,46 @@ TEST(Ranks, OneThatStandsStillForAWhileChangesNothing) {
   }
 }
 
+// While rank 1 stands still in the phase, the job is told to stop. It saves, ends with 75, and goes
+// on to the bits of one that was let be.
+TEST(Ranks, ASignalInAnyPhaseSavesAndIsNoLoss) {
+  const Folder folder;
+  make_digits(folder);
+  const auto train = [&](const std::string& fault, const std::string& flags) {
+    return run_script(
+        folder, "CONVOY_FAULT='" + fault + "' \"$convoy\" launch --nproc-per-node 2 -- " +
+                    kTinyTrain + "--global-batch-size 16 --epochs 2 --sched plateau " + flags +
+                    " >\"$out\" 2>\"$err\" & p=$!; " +
+                    (fault.empty() ? ""
+                                   : "for i in $(seq 600); do ranks=$(cat "
+                                     "/proc/$p/task/$p/children); grep -qs ' T ' $(printf "
+                                     "'/proc/%s/stat ' $ranks) && break; sleep 0.05; done; "
+                                     "kill -TERM $p; sleep 0.1; kill -CONT $ranks; ") +
+                    "wait $p");
+  };
+  ASSERT_EQ(train("", "--output undisturbed").code, 0);
+  // Told to stop in step 4, all agree to after step 5, an epoch's last: it is saved before its
+  // evaluation, and once more after it.
+  for (const std::string moment : {"load:2", "optimizer:4", "evaluation:0", "saving:0"}) {
+    SCOPED_TRACE(moment);
+    const Outcome run = train("1:" + moment + ":STOP", "--output run");
+    EXPECT_EQ(run.code, 75) << run.out << run.err;
+    const int step = std::stoi(newest(folder / "run").filename().string().substr(5));
+    EXPECT_NE(run.out.find("stopped by a signal at step " + std::to_string(step)),
+              std::string::npos)
+        << step << run.out;
+    const Outcome rest = train("", "--output run --resume auto");
+    EXPECT_EQ(rest.code, 0) << rest.err;
+    expect_same_weights(folder / "undisturbed", folder / "run");
+    EXPECT_EQ(read_file(newest(folder / "undisturbed") / "state.json"),
+              read_file(newest(folder / "run") / "state.json"));
+    EXPECT_EQ(steps_of(folder / "run").size(), 10u);
+    const std::string epochs = read_file(folder / "run/summary.csv");
+    EXPECT_EQ(std::ranges::count(epochs, '\n'), 3) << epochs;
+    fs::remove_all(folder / "run");
+  }
+}
+
 // The bit of rank 1 flips in step 3; weights are compared after steps 2 and 4, and at the end.
 TEST(Ranks, WeightsThatComeApartAreNoticedAtTheNextComparison) {
   const Folder folder;

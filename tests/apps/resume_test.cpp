@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A run that was stopped goes on to the same bytes.
 #include <algorithm>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/program.h"
@@ -20,6 +21,30 @@ TEST(Resume, FromTheMiddleOfAnEpochGivesTheSameBytes) {
   ASSERT_EQ(rest.code, 0) << rest.err;
   EXPECT_NE(rest.out.find("at step 7"), std::string::npos) << rest.out;
   EXPECT_EQ(read_file(folder / ("whole/" + kModel)), read_file(folder / ("parts/" + kModel)));
+  const std::string metrics = read_file(folder / "parts/metrics.jsonl");
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 15) << metrics;
+}
+
+// Killed at any moment, later each time so that it comes to an end.
+TEST(Resume, ARunThatIsKilledAgainAndAgainGivesTheSameBytes) {
+  const Folder folder;
+  make_digits(folder);
+  const std::string flags = kTinyTrain + "--epochs 3 --checkpoint-hist 1 --opt adamw ";
+  ASSERT_EQ(convoy_run(folder, flags + "--output whole").code, 0);
+  int killed = 0;
+  for (int ms = 60; killed < 100; ms += 20) {
+    const Outcome run =
+        run_script(folder, "timeout -s KILL " + std::to_string(ms / 1000.0) + " \"$convoy\" " +
+                               flags + "--output parts --resume auto >\"$out\" 2>\"$err\"");
+    if (run.code == 0) break;
+    ASSERT_EQ(run.code, 128 + SIGKILL) << run.err;
+    ++killed;
+  }
+  EXPECT_GE(killed, 3);
+  for (const char* file : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
+    const std::string path = std::string("checkpoints/step-00000015/") + file;
+    EXPECT_EQ(read_file(folder / ("whole/" + path)), read_file(folder / ("parts/" + path))) << file;
+  }
   const std::string metrics = read_file(folder / "parts/metrics.jsonl");
   EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 15) << metrics;
 }
