@@ -2,7 +2,7 @@
 # Loses a rank of a training run in every phase: killed and stopped, the first, a middle and the last of three ranks.
 #   ./scripts/rank_faults.sh [TIMEOUT]        seconds of --dist-timeout, 5 by default
 # Each time: all others end with an error that names rank and phase within the timeout and 2 seconds, no process stays,
-# and the last checkpoint is read by a run that goes on. Needs the programs (cmake --build build/release); about 4 minutes.
+# and the last checkpoint is read by a run that goes on. Needs the programs (cmake --build build/release); about 5 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 timeout=${1:-5}
@@ -37,12 +37,12 @@ lose() {  # RANK PHASE STEP SIGNAL
   ! pgrep -f "$convoy train.*--output run" >/dev/null || complaint+=" a rank stays behind;"
   "$convoy" launch --nproc-per-node 2 -- "${train[@]}" --epochs 1 --resume auto >again.txt 2>&1 ||
     complaint+=" the last checkpoint does not load;"
-  printf '%-5s rank %s in %-10s %6d ms  exit %3d  %s\n' "$4" "$1" "$2" "$took" "$code" "${complaint:-ok}"
+  printf '%-5s rank %s in %-20s %6d ms  exit %3d  %s\n' "$4" "$1" "$2" "$took" "$code" "${complaint:-ok}"
   [ -z "$complaint" ] || { wrong=1; cat err.txt >&2; }
 }
 
 for signal in KILL STOP; do
-  for phase in connect:0 load:0 forward:5 backward:5 reduce:5 optimizer:5 evaluation:0 saving:0; do
+  for phase in connect:0 load:0 'gather of parameters:5' forward:5 backward:5 reduce:5 optimizer:5 evaluation:0 saving:0; do
     for rank in 0 1 2; do lose "$rank" "${phase%:*}" "${phase#*:}" "$signal"; done
   done
 done
