@@ -95,6 +95,8 @@ EvalResult evaluate(nn::Module& model, data::Loader& loader, const InputPipeline
   Pass pass(model, input);
   std::optional<Figures> before;
   for (std::int64_t i = 0; i < batches; ++i) {
+    result.interrupted = options.is_over != nullptr && options.is_over();
+    if (result.interrupted) break;
     Figures now = pass.enqueue(*loader.next());
     if (before) {
       read(*before);
@@ -103,7 +105,7 @@ EvalResult evaluate(nn::Module& model, data::Loader& loader, const InputPipeline
     before = std::move(now);
   }
   if (before) read(*before);
-  if (progress) progress->finish(figures(result));
+  if (progress && !result.interrupted) progress->finish(figures(result));
   return result;
 }
 

@@ -18,6 +18,7 @@ namespace convoy::apps {
 struct EvalResult {
   std::int64_t count = 0, correct = 0, correct5 = 0;
   double loss_sum = 0;
+  bool interrupted = false;  // not all samples were counted
   double top1() const {
     return count ? 100.0 * static_cast<double>(correct) / static_cast<double>(count) : 0;
   }
@@ -33,6 +34,7 @@ struct EvalOptions {
   std::FILE* progress = nullptr;         // where the live line goes; null: nowhere
   std::vector<float>* logits = nullptr;  // if set, receives [count, classes] in data set order
   std::string title = "eval";
+  bool (*is_over)() = nullptr;  // asked before each batch: true ends the evaluation
 };
 
 // The model is in evaluation mode afterwards.

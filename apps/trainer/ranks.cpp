@@ -208,13 +208,15 @@ Stop Ranks::agree(Stop wish) {
 EvalResult Ranks::sum(const EvalResult& own) {
   if (!group_) return own;
   const std::vector<std::int64_t> all =
-      gather({own.count, own.correct, own.correct5, std::bit_cast<std::int64_t>(own.loss_sum)});
+      gather({own.count, own.correct, own.correct5, std::bit_cast<std::int64_t>(own.loss_sum),
+              own.interrupted});
   EvalResult sum;
-  for (std::size_t at = 0; at < all.size(); at += 4) {
+  for (std::size_t at = 0; at < all.size(); at += 5) {
     sum.count += all[at];
     sum.correct += all[at + 1];
     sum.correct5 += all[at + 2];
     sum.loss_sum += std::bit_cast<double>(all[at + 3]);
+    sum.interrupted |= all[at + 4] != 0;
   }
   return sum;
 }

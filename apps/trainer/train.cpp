@@ -40,6 +40,7 @@ class Trainer {
   void train_epoch();
   StepMetrics train_step();
   std::string figures(double learning_rate) const;
+  void reopen_epoch();
   void end_epoch();
   void save();
   Stop wish() const;
@@ -274,16 +275,26 @@ EvalResult Trainer::evaluate_one(const std::string& title) {
                {.limit_batches = config_.limit_val_batches,
                 .log_interval = config_.log_interval,
                 .progress = stdout,
-                .title = ranks_.world_size() > 1 ? fmt::format("{} of rank 0's", title) : title}));
+                .title = ranks_.world_size() > 1 ? fmt::format("{} of rank 0's", title) : title,
+                .is_over = signal_came}));
 }
 
 void Trainer::evaluate_all() {
   result_.last = evaluate_one("eval");
   if (ema_) ema_->with_averages([&] { result_.ema = evaluate_one("eval of averages"); });
+  if (result_.last.interrupted || (result_.ema && result_.ema->interrupted)) stop_ = Stop::signal;
+}
+
+// A run that is resumed evaluates it anew.
+void Trainer::reopen_epoch() {
+  if (state_.position != 0) return;
+  --state_.epoch;
+  state_.position = batches_per_epoch() * ranks_.batch_size();
 }
 
 void Trainer::end_epoch() {
   evaluate_all();
+  if (stop_ == Stop::signal) return reopen_epoch();
   state_.best_top1 = std::max(state_.best_top1, result_.last.top1());
   if (schedule_.kind == nn::LrKind::plateau) {
     plateau_.update(result_.last.top1());

@@ -79,6 +79,9 @@ TEST(Ranks, ASignalInAnyPhaseSavesAndIsNoLoss) {
     const Outcome run = train("1:" + moment + ":STOP", "--output run");
     EXPECT_EQ(run.code, 75) << run.out << run.err;
     const int step = std::stoi(newest(folder / "run").filename().string().substr(5));
+    if (moment == "evaluation:0") {
+      EXPECT_EQ(step, 5) << "it did not end with the evaluation";
+    }
     EXPECT_NE(run.out.find("stopped by a signal at step " + std::to_string(step)),
               std::string::npos)
         << step << run.out;
