@@ -36,23 +36,35 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
                 [x = save(xc), weight = save(wc), g](const Tensor& dy, Grads& grads) {
                   if (grads.needs(0)) {
                     const GradDestination dx = grads.into(0);
-                    run(Conv2dBackwardInput{g, dy.data(), weight.data(), dx.data(), dx.accumulate,
-                                            dy.dtype()},
+                    run(Conv2dBackwardInput{.g = g,
+                                            .dy = dy.data(),
+                                            .weight = weight.data(),
+                                            .dx = dx.data(),
+                                            .accumulate = dx.accumulate,
+                                            .dtype = dy.dtype()},
                         dy.stream());
                   }
-                  Conv2dBackwardWeight op{g,     x.data(), dy.data(), nullptr,
-                                          false, nullptr,  false,     dy.dtype()};
+                  Conv2dBackwardWeight op{.g = g,
+                                          .x = x.data(),
+                                          .dy = dy.data(),
+                                          .dweight = nullptr,
+                                          .accumulate = false,
+                                          .dbias = nullptr,
+                                          .accumulate_bias = false,
+                                          .dtype = dy.dtype()};
                   if (grads.needs(1)) {
                     const GradDestination dweight = grads.into(1, grads.kept_in({1}));
-                    op.dweight = dweight.data(), op.accumulate = dweight.accumulate;
+                    op.dweight = dweight.data();
+                    op.accumulate = dweight.accumulate;
                     op.grad_dtype = dweight.tensor.dtype();
                     run(op, dy.stream());
+                    op.dweight = nullptr;
                   }
                   if (grads.needs(2)) {
                     const GradDestination dbias = grads.into(2, grads.kept_in({2}));
-                    op.dweight = nullptr;
+                    op.dbias = dbias.data();
+                    op.accumulate_bias = dbias.accumulate;
                     op.grad_dtype = dbias.tensor.dtype();
-                    op.dbias = dbias.data(), op.accumulate_bias = dbias.accumulate;
                     run(op, dy.stream());
                   }
                 });

@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "runtime/ops/view.h"
+#include "runtime/ops.h"
 #include "tests/support/errors.h"
 
 namespace convoy {
@@ -46,6 +46,14 @@ Tensor test_add(const Tensor& a, const Tensor& b) {
                 });
 }
 
+// As docs/autograd.md has it.
+Tensor test_square(const Tensor& x) {
+  const Tensor y = x.detach() * x.detach();
+  return record("test_square", y, {x}, [x = save(x)](const Tensor& dy, Grads& grads) {
+    grads.pass(0, dy * x.tensor() * 2.0);
+  });
+}
+
 Tensor leaf(std::vector<float> values) {
   const auto n = static_cast<std::int64_t>(values.size());
   return Tensor(from_vector(values, {n})).set_requires_grad(true);
@@ -55,6 +63,12 @@ TEST(Autograd, GradientFlowsThroughAChain) {
   const Tensor x = leaf({1, 2});
   test_scale(test_scale(x, 2), 3).backward(from_vector<float>({1, 10}, {2}));
   EXPECT_EQ(to_vector<float>(x.grad()), (std::vector<float>{6, 60}));
+}
+
+TEST(Autograd, AnOpMayBeMadeOfOthers) {
+  const Tensor w = leaf({2, 3});
+  sum(test_square(w) + w).backward();
+  EXPECT_EQ(to_vector<float>(w.grad()), (std::vector<float>{5, 7}));
 }
 
 TEST(Autograd, BranchesAddUpAlsoWhenTheyShareOneGradient) {
