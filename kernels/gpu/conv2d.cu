@@ -7,8 +7,9 @@
 #include "kernels/gpu/conv2d/3_register_tile.cuh"
 #include "kernels/gpu/conv2d/4_tensor_core.cuh"
 #include "kernels/gpu/conv2d/as_gemm.h"
-#include "kernels/gpu/conv2d/both_gradients.cuh"
 #include "kernels/gpu/conv2d/depthwise.h"
+#include "kernels/gpu/conv2d/fused.h"
+#include "kernels/gpu/conv2d/padded.cuh"
 #include "kernels/gpu/hopper/conv2d_wgmma.h"
 #include "kernels/gpu/hopper/gemm_wgmma.h"
 #include "kernels/gpu/hopper/hopper.h"
@@ -19,7 +20,6 @@ namespace convoy {
 CONVOY_LADDER(Conv2dForward)
 CONVOY_LADDER(Conv2dBackwardInput)
 CONVOY_LADDER(Conv2dBackwardWeight)
-CONVOY_LADDER(Conv2dBackward)
 }  // namespace convoy
 
 namespace convoy::CONVOY_TARGET {
@@ -33,19 +33,8 @@ bool is_depthwise(std::string_view variant) { return variant == "depthwise"; }
 bool is_gemm(std::string_view variant) { return variant == "gemm"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 bool is_tensor_core(std::string_view variant) { return variant == "tensor_core"; }
+bool is_padded(std::string_view variant) { return variant == "padded"; }
 bool is_wgmma(std::string_view variant) { return variant == "wgmma"; }
-
-// With a prologue, statistics or the gradient's epilogue: not every rung has them.
-bool is_fused(const Conv2dForward& op) {
-  return op.prologue.lines != nullptr || op.epilogue.statistics.mean != nullptr;
-}
-bool is_fused(const Conv2dBackwardInput& op) {
-  return op.prologue.lines != nullptr || op.epilogue.addend != nullptr ||
-         op.epilogue.raw != nullptr;
-}
-bool is_fused(const Conv2dBackwardWeight& op) {
-  return op.prologue.lines != nullptr || op.gradient_prologue.lines != nullptr;
-}
 
 // gemm has statistics, and nothing on load.
 bool fused_is_gemm(const Conv2dForward& op) {
@@ -69,6 +58,7 @@ std::vector<const char*> rungs_for(const Op& op) {
     if (!conv2d_fits_implicit_gemm(op.g)) too_large_to_fuse("conv2d");
     if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
     std::vector<const char*> names = {"implicit_gemm", "tensor_core"};
+    if (conv2d_fits_padded(op)) names.push_back("padded");
     if (takes_fused_wgmma(op)) names.push_back("wgmma");
     if (fused_is_gemm(op)) names.push_back("gemm");
     return names;
@@ -80,6 +70,7 @@ std::vector<const char*> rungs_for(const Op& op) {
   if (op.dtype == DType::f32) names.push_back("register_tile");
   if (conv2d_fits_tensor_core(op.g, op.dtype)) {
     names.push_back("tensor_core");
+    if (conv2d_fits_padded(op)) names.push_back("padded");
     if (has_hopper() && conv2d_fits_wgmma(op)) names.push_back("wgmma");
   }
   if (!std::is_same_v<Op, Conv2dBackwardWeight> && conv2d_is_gemm(op.g)) names.push_back("gemm");
@@ -92,14 +83,20 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
   for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {.variant = rung};
   }
-  unknown_rung("conv2d", variant,
-               "direct, depthwise, implicit_gemm, register_tile, tensor_core, wgmma or gemm");
+  unknown_rung(
+      "conv2d", variant,
+      "direct, depthwise, implicit_gemm, register_tile, tensor_core, padded, wgmma or gemm");
 }
 
 // Columns of the product that a pass is.
 std::int64_t columns(const Conv2dForward& op) { return op.g.K / op.g.groups; }
 std::int64_t columns(const Conv2dBackwardInput& op) { return op.g.C / op.g.groups; }
 std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.groups; }
+
+// Of a small convolution two launches more cost more than its copies.
+bool is_worth_padding(const Conv2dGeometry& g, const Device& device) {
+  return g.N * g.P * g.Q >= std::int64_t{LargeTensorTile::kM} * multiprocessor_count(device);
+}
 
 // By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so
 // depthwise convolutions have kernels of their own, and groups almost like them take the direct
@@ -113,6 +110,7 @@ const char* choose(const Op& op, const Device& device) {
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
   const char* highest = rungs_for(op).back();
   if (is_wgmma(highest) && !conv2d_fills_wgmma(op, device)) return "tensor_core";
+  if (is_padded(highest) && !is_worth_padding(g, device)) return "tensor_core";
   return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
 }
 
@@ -159,6 +157,13 @@ std::size_t wgmma_workspace(const Conv2dBackwardWeight& op, const Device& device
   return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
 }
 
+template <class T, class Op>
+void run_padded(const Op& op, void* workspace, const Stream& stream) {
+  if constexpr (!std::is_same_v<Op, Conv2dBackwardInput>) {
+    conv2d_padded<T>(op, workspace, stream);
+  }
+}
+
 template <class Op>
 void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& stream) {
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
@@ -169,38 +174,10 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
     } else {
       if (is_wgmma(plan.variant)) return run_wgmma<T>(op, workspace, stream);
       if (is_tensor_core(plan.variant)) return conv2d_tensor_core<T>(op, workspace, stream);
+      if (is_padded(plan.variant)) return run_padded<T>(op, workspace, stream);
     }
     conv2d_implicit_gemm<T>(op, workspace, stream);
   });
-}
-
-// ---- both gradients ----
-
-// The launch for both has its norms on load: without them dy is half as much to read, and rung 3 is
-// better for f32. The bias' sums are rung 2's alone.
-std::vector<const char*> rungs_for(const Conv2dBackward& op) {
-  const bool fused = is_fused(op.input) && is_fused(op.weight) && op.weight.dweight != nullptr;
-  if (!fused) return {"apart"};
-  if (op.input.dtype == DType::f32) return {"apart", "implicit_gemm"};
-  const bool fits = conv2d_fits_tensor_core(op.input.g, op.input.dtype);
-  if (!fits || op.weight.dbias != nullptr) return {"apart"};
-  return {"apart", "tensor_core"};
-}
-
-std::size_t bytes_of_rung(const Conv2dBackward& op, const Device& device,
-                          std::string_view variant) {
-  if (is_tensor_core(variant)) return conv2d_both_tensor_core_workspace(op, device);
-  if (variant == "implicit_gemm") return conv2d_both_implicit_gemm_workspace(op);
-  return max(CONVOY_TARGET::plan(op.input, device).workspace_bytes,
-             CONVOY_TARGET::plan(op.weight, device).workspace_bytes);
-}
-
-void run_apart(const Conv2dBackward& op, void* workspace, const Stream& stream) {
-  const auto run_one = [&](const auto& one) {
-    CONVOY_TARGET::run(one, CONVOY_TARGET::plan(one, stream.device), workspace, stream);
-  };
-  run_one(op.weight);
-  run_one(op.input);
 }
 
 }  // namespace
@@ -212,13 +189,13 @@ std::vector<const char*> rungs(const Conv2dBackwardInput& op) {
 std::vector<const char*> rungs(const Conv2dBackwardWeight& op) {
   return with_vendor(op, rungs_for(op));
 }
-std::vector<const char*> rungs(const Conv2dBackward& op) { return rungs_for(op); }
 
 Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view variant) {
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
   if (is_wgmma(variant)) return {plan.variant, conv2d_wgmma_workspace(op)};
+  if (is_padded(variant)) return {plan.variant, conv2d_padded_workspace(op, device)};
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : spread_bytes(op, WideTile::kM);
   return plan;
@@ -236,6 +213,7 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
   if (is_vendor_rung(op, variant)) return vendor_plan(op, device, variant);
   Plan plan = plan_by_name(op, variant);
   result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
+  if (is_padded(variant)) return {plan.variant, conv2d_padded_workspace(op, device)};
   if (is_wgmma(variant) || is_tensor_core(variant)) {
     plan.workspace_bytes =
         is_wgmma(variant) ? wgmma_workspace(op, device) : conv2d_tensor_core_workspace(op, device);
@@ -250,14 +228,6 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
   return plan;
 }
 
-Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view variant) {
-  for (const char* rung : rungs_for(op)) {
-    if (variant == rung) return {rung, bytes_of_rung(op, device, rung)};
-  }
-  unknown_rung("conv2d", variant,
-               "apart, and implicit_gemm in f32 or tensor_core in halves if fused");
-}
-
 Plan plan(const Conv2dForward& op, const Device& device) {
   return plan_rung(op, device, asked_or_chosen(op, device));
 }
@@ -267,10 +237,6 @@ Plan plan(const Conv2dBackwardInput& op, const Device& device) {
 Plan plan(const Conv2dBackwardWeight& op, const Device& device) {
   return plan_rung(op, device, asked_or_chosen(op, device));
 }
-Plan plan(const Conv2dBackward& op, const Device& device) {
-  return plan_rung(op, device, rungs_for(op).back());
-}
-
 void run(const Conv2dForward& op, const Plan& plan, void* workspace, const Stream& stream) {
   if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   if (is_gemm(plan.variant)) return run_as_gemm(op, workspace, stream);
@@ -284,17 +250,6 @@ void run(const Conv2dBackwardInput& op, const Plan& plan, void* workspace, const
 void run(const Conv2dBackwardWeight& op, const Plan& plan, void* workspace, const Stream& stream) {
   if (is_vendor_rung(op, plan.variant)) return vendor_run(op, plan, workspace, stream);
   run_rung(op, plan, workspace, stream);
-}
-
-void run(const Conv2dBackward& op, const Plan& plan, void* workspace, const Stream& stream) {
-  if (plan.variant == std::string_view("apart")) return run_apart(op, workspace, stream);
-  with_dtype("conv2d", op.input.dtype, [&]<class T>(Type<T>) {
-    if constexpr (std::is_same_v<T, float>) {
-      conv2d_both_implicit_gemm<T>(op, workspace, stream);
-    } else {
-      conv2d_both_tensor_core<T>(op, workspace, stream);
-    }
-  });
 }
 
 }  // namespace convoy::CONVOY_TARGET

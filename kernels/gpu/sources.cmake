@@ -3,6 +3,7 @@ set(kernel_sources
   batch_norm.cu
   binary.cu
   conv2d.cu
+  conv2d_backward.cu
   conv2d_depthwise.cu
   copy.cu
   cross_entropy.cu

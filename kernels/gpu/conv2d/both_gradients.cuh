@@ -13,9 +13,6 @@
 
 namespace convoy::CONVOY_TARGET {
 
-// Memory of the first, then of the second, in one workspace.
-inline std::size_t behind(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
-
 // ---- rung 2 ----
 
 template <class T, class Tile>

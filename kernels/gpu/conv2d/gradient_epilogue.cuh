@@ -67,7 +67,7 @@ struct TileSum {
   __device__ __forceinline__ void join(const TileSum& other) { value += other.value; }
 };
 
-__global__ void __launch_bounds__(kJoinWarps* kWarp)
+static __global__ void __launch_bounds__(kJoinWarps* kWarp)
     conv2d_finish_gradient_sums(std::int64_t columns, std::int64_t tiles, const float* partial,
                                 float* sums) {
   begin_kernel();
@@ -78,13 +78,13 @@ __global__ void __launch_bounds__(kJoinWarps* kWarp)
   if (works && warp_index() == 0) sums[i] = static_cast<float>(total.value);
 }
 
-inline void add_gradient_sums(const Conv2dBackwardInput& op, const float* partial,
+static void add_gradient_sums(const Conv2dBackwardInput& op, const float* partial,
                               std::int64_t tiles, const Stream& stream) {
   launch_join<TileSum>(2 * op.g.C, stream, conv2d_finish_gradient_sums, 2 * op.g.C, tiles, partial,
                        op.epilogue.sums);
 }
 
-inline void finish_gradient_sums(const Conv2dBackwardInput& op, const float* partial, int tile_rows,
+static void finish_gradient_sums(const Conv2dBackwardInput& op, const float* partial, int tile_rows,
                                  const Stream& stream) {
   add_gradient_sums(op, partial, blocks_for(op.g.N * op.g.H * op.g.W, tile_rows), stream);
 }

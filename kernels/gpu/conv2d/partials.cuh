@@ -30,6 +30,9 @@ __host__ __device__ inline std::int64_t sums_per_part(const Conv2dGeometry& g) {
   return (weights_per_filter(g) + 1) * g.K;
 }
 
+// Where the next part of a workspace begins, behind one of so many bytes.
+inline std::size_t behind(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+
 constexpr int kAddThreads = 128;
 
 template <class T>

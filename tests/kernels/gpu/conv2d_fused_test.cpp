@@ -188,24 +188,29 @@ GPU_CASE(Conv2dFused, TotalsOfManyTiles) {
   }
 }
 
+// x is normed as the output of another convolution, or it is a picture.
+void check_weight_gradient(const Problem& p, bool norms_x) {
+  const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy), raw(p.dtype, p.raw);
+  const DeviceArray dweight(p.dtype, p.weight.size());
+  const DeviceValues<NormLine> lines(p.x_lines);
+  const DeviceValues<NormGradientLine> dy_lines(p.dy_lines);
+  Conv2dBackwardWeight op{p.g, x.data(), dy.data(), dweight.data(), false, nullptr, false, p.dtype};
+  if (norms_x) op.prologue = {lines.data(), true};
+  op.gradient_prologue = {raw.data(), dy_lines.data()};
+  const auto ref = reference::conv2d_backward_weight(
+      p.g, norms_x ? normed(p.x, p.x_lines, true) : p.x, through_norm(p.dy, p.raw, p.dy_lines));
+  for (const char* rung : variants(op, case_device())) {
+    SCOPED_TRACE(rung);
+    run_rung(op, rung);
+    expect_close(dweight, ref, bound(p.g.N * p.g.P * p.g.Q), "dweight");
+  }
+}
+
 GPU_CASE(Conv2dFused, WeightGradientNormsBothOnLoad) {
-  for_each_problem([](const Problem& p) {
-    const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy), raw(p.dtype, p.raw);
-    const DeviceArray dweight(p.dtype, p.weight.size());
-    const DeviceValues<NormLine> lines(p.x_lines);
-    const DeviceValues<NormGradientLine> dy_lines(p.dy_lines);
-    Conv2dBackwardWeight op{p.g,   x.data(), dy.data(), dweight.data(),
-                            false, nullptr,  false,     p.dtype};
-    op.prologue = {lines.data(), true};
-    op.gradient_prologue = {raw.data(), dy_lines.data()};
-    const auto ref = reference::conv2d_backward_weight(p.g, normed(p.x, p.x_lines, true),
-                                                       through_norm(p.dy, p.raw, p.dy_lines));
-    for (const char* rung : variants(op, case_device())) {
-      SCOPED_TRACE(rung);
-      run_rung(op, rung);
-      expect_close(dweight, ref, bound(p.g.N * p.g.P * p.g.Q), "dweight");
-    }
-  });
+  for_each_problem([](const Problem& p) { check_weight_gradient(p, true); });
+}
+GPU_CASE(Conv2dFused, WeightGradientNormsOnlyDyOnLoad) {
+  for_each_problem([](const Problem& p) { check_weight_gradient(p, false); });
 }
 
 // What the epilogue makes of the input gradient `dx`, masked by z.
