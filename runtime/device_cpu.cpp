@@ -39,7 +39,8 @@ class CpuBackend final : public DeviceBackend {
   bool host_accessible() const override { return true; }
   bool watches_bounds() const override { return kAddressSanitizer; }
   std::string description() const override {
-    return fmt::format("cpu, {} compute threads", on_cpu::thread_count());
+    const int threads = on_cpu::thread_count();
+    return fmt::format("cpu, {} compute thread{}", threads, threads == 1 ? "" : "s");
   }
 };
 

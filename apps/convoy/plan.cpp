@@ -84,10 +84,10 @@ void try_images(const PlanConfig& c, const nn::ModelOptions& options) {
 }
 
 void print_plan(const PlanConfig& c, const dist::Plan& plan) {
-  fmt::print("{}: {} parameters in {} buckets; {} ranks, each {} images of {}x{}x{}; {}, {}\n\n",
-             c.model, plan.parameter_count, plan.buckets, c.world_size, c.batch_size,
-             plan.image_size, plan.image_size, plan.channels, c.opt,
-             c.amp ? c.amp_dtype : "float32");
+  fmt::print("{}: {} parameters in {} buckets; {} rank{}, each {} images of {}x{}x{}; {}, {}\n\n",
+             c.model, plan.parameter_count, plan.buckets, c.world_size,
+             c.world_size == 1 ? "" : "s", c.batch_size, plan.image_size, plan.image_size,
+             plan.channels, c.opt, c.amp ? c.amp_dtype : "float32");
   const auto row = [&](const char* what, const auto& text_of) {
     fmt::print("{:<26}", what);
     for (int stage = 0; stage < 2; ++stage) {
