@@ -9,20 +9,23 @@
 //     ring.deliver(*row);                        ring.release(*batch);  // not needed any more
 //   }                                          }
 //
-// Row t is row t mod R of batch b = t / R, which goes to slot i = b mod D in lap b / D. A slot's
-// turn says whose it is: 2 lap while workers fill it, 2 lap + 1 once it is full, 2 lap + 2 when the
-// consumer has given it back. So each slot has one owner at a time, batches come in order whatever
-// the workers' speed, and at most D are filled at once.
+// A batch has R rows, and there are D slots. Ticket t is row t mod R of batch b = t / R, which goes
+// to slot i = b mod D in lap b / D. A slot's turn says whose it is: 2 lap while workers fill it, 2
+// lap + 1 once it is full, 2 lap + 2 when the consumer has given it back. So each slot has one
+// owner at a time, batches come in order whatever the workers' speed, and at most D are filled at
+// once.
 //
-// Why nobody waits for ever: of the rows that are not delivered, let t be the first. All before it
-// are, so the consumer gets on until it has freed t's slot; t is claimed, and its worker goes on,
-// or every worker that lives comes to claim it next. A worker therefore delivers what it has
-// claimed: errors travel as contents of the row. stop() ends all waits.
+// Why nobody waits for ever: let t be the first row that is not delivered. All rows before it are,
+// so the consumer can take every earlier batch, and gives t's slot back. Whoever has claimed t can
+// then fill it; if nobody has, the next worker to claim a row gets t, since they are claimed in
+// order. A worker must therefore deliver what it has claimed: errors travel as contents of the row.
+// stop() ends all waits.
 //
 // No mutex and no condition variable; a worker that the system has stopped still delays its batch.
 //
 // Policy: the atomics, and hooks by which tests weaken each order and drop each check
-// (tests/data/prefetch_ring_model_test.cpp).
+// (tests/data/prefetch_ring_model_test.cpp). To read the code, take Policy::holds(site, condition)
+// for the condition and Policy::order(site, order) for the order.
 
 #include <atomic>
 #include <cstdint>

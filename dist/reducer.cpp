@@ -4,6 +4,7 @@
 #include "runtime/autograd.h"
 
 namespace convoy::dist {
+
 Reducer::Reducer(const nn::Module& model, nn::ParameterStore& store, Communicator& communicator,
                  const ReducerOptions& options)
     : store_(store),

@@ -6,8 +6,7 @@
 //   StepReports reports(device);
 //   optimizer.step();
 //   reports.push(stream);
-//   while (const auto report = reports.take()) log(report->loss_scale);     // in order of the
-//   steps
+//   while (const auto report = reports.take()) log(report->loss_scale);   // in the steps' order
 
 #include <cstddef>
 #include <deque>

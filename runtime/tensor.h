@@ -20,20 +20,8 @@
 
 namespace convoy {
 
+class Arrival;
 class Node;
-struct Storage;
-
-// What is still being written to a storage's memory from outside, by another rank say. While it is
-// a storage's `arrival`, whoever asks a tensor for its memory waits for the bytes that the tensor
-// spans, and for no others. It stands with the memory, not with a tensor, so that it holds for
-// every view of it, made before or after. It takes itself off again. Such a storage is for one
-// thread, the one that waits: later work of that thread's current stream finds what has come.
-class Arrival {
- public:
-  virtual ~Arrival() = default;
-  // Bytes [begin, end) of the storage, at least one. Throws what the writing has thrown.
-  virtual void await(const Storage& storage, std::int64_t begin, std::int64_t end) = 0;
-};
 
 // Memory shared by views. `version` counts in-place writes, so that a value saved for the backward
 // pass is known to be unchanged.
@@ -47,7 +35,7 @@ struct Storage {
   Block block;
   std::size_t bytes;
   std::uint32_t version = 0;
-  Arrival* arrival = nullptr;
+  Arrival* arrival = nullptr;  // of what is still on its way there (below)
 };
 
 struct TensorOptions {
@@ -64,7 +52,8 @@ struct TensorImpl {
   DType dtype = DType::f32;
   bool contiguous = true;
 
-  // Autograd: a tensor either has a producer on the tape, or is a leaf that may want a gradient.
+  // Autograd: what an op has put on the tape has a producer there. Any other tensor is a leaf, and
+  // may want a gradient.
   bool requires_grad = false;
   bool grad_written = false;  // whether `grad` holds this step's gradient
   int uses = 0;               // of a leaf: by nodes on the tape that have not run
@@ -207,5 +196,17 @@ std::vector<T> to_vector(const Tensor& tensor) {
   to_host(tensor, values.data());
   return values;
 }
+
+// What is still being written to a storage's memory from outside, by another rank say. While it is
+// a storage's `arrival`, whoever asks a tensor for its memory waits for the bytes that the tensor
+// spans, and for no others. It stands with the memory, not with a tensor, so that it holds for
+// every view, made before or after; when all has come, it takes itself off. Such a storage is for
+// one thread, the one that waits: later work of that thread's current stream finds what has come.
+class Arrival {
+ public:
+  virtual ~Arrival() = default;
+  // Bytes [begin, end) of the storage, at least one. Throws what the writing has thrown.
+  virtual void await(const Storage& storage, std::int64_t begin, std::int64_t end) = 0;
+};
 
 }  // namespace convoy

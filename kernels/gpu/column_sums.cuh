@@ -12,8 +12,9 @@
 //                           LongSum (&second)[N]) const;
 //     };
 //   };
-//   const RowSplits splits = row_splits(rows, columns, device);   // workspace:
-//   splits.bytes(columns) launch_column_sums<N>(moments, rows, columns, splits, partial, stream);
+//   const RowSplits splits = row_splits(rows, columns, device);
+//   double* partial = ...;        // splits.bytes(columns) of workspace
+//   launch_column_sums<N>(moments, rows, columns, splits, partial, stream);
 //   // then, in a kernel with a thread per column:
 //   column_total(partial, splits.count, 0, columns, c)
 

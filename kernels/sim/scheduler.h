@@ -3,9 +3,9 @@
 // Threads, warps, blocks and clusters, and who runs when. Threads are fibers of one thread of the
 // machine; a thread runs until it waits, and it waits in two ways only:
 //
-//   wait_until([&] { return flag != 0; }, "a flag", site);          // anything that others bring
-//   about collective(lanes(mask), "__shfl_sync", site, value, meaning);   // everyone of a group,
-//   together
+//   wait_until([&] { return flag != 0; }, "a flag", site);   // for what others bring about
+//
+//   collective(lanes(mask), "__shfl_sync", site, value, meaning);   // for everyone of a group
 //
 // The last thread to arrive at a collective runs its meaning once for all. A gang is what is
 // scheduled together: one cluster of blocks (usually one block), or in a resident launch all.

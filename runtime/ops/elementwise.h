@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Functions of one operand, element by element, for f32 and f64 (kernels/elementwise.h has their
-// formulas). Numbers join by operators: y = 2.0 * x + 1.0.
+// Functions of one operand, element by element (kernels/elementwise.h has their formulas). Numbers
+// join by operators: y = 2.0 * x + 1.0.
 //
 //   Tensor h = relu(linear(x, weight, bias));
 

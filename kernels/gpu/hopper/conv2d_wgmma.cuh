@@ -78,6 +78,7 @@ __global__ void __launch_bounds__(Config::kThreads, 1)
                        const __grid_constant__ TensorMap c, Gemm op, WgmmaShape shape,
                        TapLoads loads, float* totals) {
   begin_kernel();
+  // As gemm's; to walk over taps takes more registers.
   multiply_tiles<Config, 40, 232>(a, b, loads, shape,
                                   [&](auto& s, int consumer, auto& d, const WgmmaTile& tile) {
                                     store_staged<Config>(s, consumer, d, c, op, totals, tile);

@@ -53,6 +53,7 @@ __global__ void __launch_bounds__(Config::kThreads, 1)
                      const __grid_constant__ TensorMap c, Gemm op, WgmmaShape shape,
                      GemmLoads loads, WgmmaResult result) {
   begin_kernel();
+  // Registers of a thread that loads and of one that multiplies: 128 * 24 + 256 * 240 < 64K.
   multiply_tiles<Config, 24, 240>(a, b, loads, shape,
                                   [&](auto& s, int consumer, auto& d, const WgmmaTile& tile) {
                                     store_tile<Config>(s, consumer, d, c, op, result, tile);

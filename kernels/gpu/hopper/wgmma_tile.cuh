@@ -23,6 +23,7 @@ struct WgmmaConfig {
     alignas(1024) T a[kStages][kM * kK];
     alignas(1024) T b[kStages][kN * kK];
     alignas(1024) T c[kConsumers][64 * kN];  // boxes of 64 columns
+    // Of a stage: its copies have come; the consumers have read it, so that it may be filled again.
     Mbarrier full[kStages], empty[kStages];
   };
 };
