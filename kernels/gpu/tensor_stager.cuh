@@ -4,7 +4,7 @@
 // factor stand, to a stage in shared memory, by cp.async.
 //
 // A source has elements in runs of `width` (8, 2 or 1) side by side in memory, along the depth with
-// Major::k, along the rows with Major::m. All elements of a run are inside of the matrix or none.
+// Major::k, along the rows with Major::mn. All elements of a run are inside of the matrix or none.
 //
 //   Row row(int i)       row i of the matrix, or run i of the rows; asked for once, if width is 8
 //   Depth depth(int i)   depth i, or run i of the depth; once per slab
@@ -13,12 +13,10 @@
 //                        InputNorm; a Row then has a channel, of its first element
 
 #include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/major.h"
 #include "kernels/gpu/ptx/cp_async.cuh"
 
 namespace convoy::CONVOY_TARGET {
-
-// What lies side by side in memory: elements along the depth, or along the rows (columns of b).
-enum class Major { k, m };
 
 // Eight elements: what one ldmatrix row, or one 16-byte copy, holds.
 inline constexpr int kChunk = 8;

@@ -5,7 +5,7 @@
 // nothing else:
 //
 //   TensorSums<Tile> sums;
-//   multiply<T, Tile, Major::k, Major::m>(s, sums, a, m, b, n, 0, slabs);
+//   multiply<T, Tile, Major::k, Major::mn>(s, sums, a, m, b, n, 0, slabs);
 //
 // The depth is cut into slabs of kK. Slabs travel to a ring of stages in shared memory by cp.async,
 // kStages - 1 ahead of the one that is being multiplied; warps read it by ldmatrix.

@@ -105,7 +105,7 @@ struct ForwardPass : ConvolutionPass<T, kNorms> {
 
 template <class T, bool kNorms>
 struct BackwardWeightPass : ConvolutionPass<T, kNorms> {
-  static constexpr Major kMajorA = Major::m, kMajorB = Major::m;
+  static constexpr Major kMajorA = Major::mn, kMajorB = Major::mn;
   InputPatches patches;
   Prologue prologue;
   GradientPrologue gradient_prologue;
@@ -133,7 +133,7 @@ struct BackwardWeightPass : ConvolutionPass<T, kNorms> {
       TensorProduct<Gradient, TapRows<T, typename BackwardWeightPass::OfInput>>
       product(int group) const {
     const GemmSource<T> dy = gemm_source<T>(this->a_data, group, rows(), this->g.K, rows(),
-                                            this->outputs, Major::m, this->a_width);
+                                            this->outputs, Major::mn, this->a_width);
     const Gradient a{.data = dy.data,
                      .row_step = dy.row_step,
                      .depth_step = dy.depth_step,
@@ -164,7 +164,7 @@ struct PhaseProduct : TensorProduct<PixelRows<T, Norm>, PhaseWeights<T>> {
 
 template <class T, bool kNorms>
 struct BackwardInputPass : ConvolutionPass<T, kNorms> {
-  static constexpr Major kMajorA = Major::k, kMajorB = Major::m;
+  static constexpr Major kMajorA = Major::k, kMajorB = Major::mn;
   int every_h, every_w;  // of the taps, those that a phase meets
   GradientPrologue prologue;
   Divisor by_filter_runs, by_filters;

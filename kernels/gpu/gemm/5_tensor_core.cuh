@@ -89,11 +89,12 @@ void with_gemm_pass(const Gemm& op, const GemmTensorCore& way, F&& f) {
   const auto start = [&]<Major kA, Major kB>() {
     f(GemmPass<T, kA, kB>{op, way.a_width, way.b_width});
   };
-  constexpr Major k = Major::k, m = Major::m;
+  constexpr Major k = Major::k, mn = Major::mn;
   if (op.transpose_a) {
-    return op.transpose_b ? start.template operator()<m, k>() : start.template operator()<m, m>();
+    return op.transpose_b ? start.template operator()<mn, k>()
+                          : start.template operator()<mn, mn>();
   }
-  op.transpose_b ? start.template operator()<k, k>() : start.template operator()<k, m>();
+  op.transpose_b ? start.template operator()<k, k>() : start.template operator()<k, mn>();
 }
 
 template <class T>

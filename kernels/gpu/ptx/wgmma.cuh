@@ -17,13 +17,11 @@
 #include <cstdint>
 
 #include "kernels/gpu/gpu.cuh"
+#include "kernels/gpu/major.h"
 #include "kernels/gpu/ptx/wgmma_asm.cuh"
 #include "kernels/gpu/tensor_map.h"
 
 namespace convoy::CONVOY_TARGET {
-
-// Along which direction an operand's neighbours lie: k, or m (of a) and n (of b).
-enum class Major : int { k = 0, mn = 1 };
 
 // Bits of a matrix descriptor. Offsets in bytes, multiples of 16, in units of 8x8 elements:
 //                    leading                              stride
