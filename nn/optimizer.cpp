@@ -145,8 +145,8 @@ void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const std::int64_t count = piece.count;
   const int id = static_cast<int>(index);
   const double decay = group.weight_decay ? o.weight_decay : 0;
-  void* const p = stepped_weights(store_, index, piece.begin, piece.position);
-  const void* const g = element_at(group.gradients, piece.begin);
+  void* const parameter = stepped_weights(store_, index, piece.begin, piece.position);
+  const void* const gradient = element_at(group.gradients, piece.begin);
   void* const first = element_at(own.first, piece.position);
   void* const second = element_at(own.second, piece.position);
   const StepState* const state = step_state().device_pointer();
@@ -158,49 +158,58 @@ void Optimizer::step_piece(std::size_t index, const Piece& piece) {
   const Stream stream = group.values.stream();
   switch (o.kind) {
     case OptimizerKind::sgd:
-      run(SgdStep{count, p, g, first, state, id, dtype, {o.momentum, decay, o.nesterov}, half},
+      run(SgdStep{.count = count,
+                  .parameter = parameter,
+                  .gradient = gradient,
+                  .momentum = first,
+                  .state = state,
+                  .group = id,
+                  .dtype = dtype,
+                  .options = {o.momentum, decay, o.nesterov},
+                  .half = half},
           stream);
       break;
     case OptimizerKind::adam:
     case OptimizerKind::adamw:
-      run(AdamWStep{count,
-                    p,
-                    g,
-                    first,
-                    second,
-                    state,
-                    id,
-                    dtype,
-                    {o.betas[0], o.betas[1], o.eps, decay, o.kind == OptimizerKind::adamw},
-                    half},
+      run(AdamWStep{.count = count,
+                    .parameter = parameter,
+                    .gradient = gradient,
+                    .exp_avg = first,
+                    .exp_avg_sq = second,
+                    .state = state,
+                    .group = id,
+                    .dtype = dtype,
+                    .options = {o.betas[0], o.betas[1], o.eps, decay,
+                                /*decoupled=*/o.kind == OptimizerKind::adamw},
+                    .half = half},
           stream);
       break;
     case OptimizerKind::rmsprop:
-      run(RmspropStep{count,
-                      p,
-                      g,
-                      first,
-                      second,
-                      nullptr,
-                      state,
-                      id,
-                      dtype,
-                      {o.alpha, o.eps, decay, o.momentum},
-                      half},
+      run(RmspropStep{.count = count,
+                      .parameter = parameter,
+                      .gradient = gradient,
+                      .square_avg = first,
+                      .momentum = second,
+                      .grad_avg = nullptr,
+                      .state = state,
+                      .group = id,
+                      .dtype = dtype,
+                      .options = {o.alpha, o.eps, decay, o.momentum},
+                      .half = half},
           stream);
       break;
     case OptimizerKind::lars:
-      run(LarsStep{own.pieces.slices_of(piece),
-                   piece.slices,
-                   p,
-                   g,
-                   first,
-                   state,
-                   id,
-                   dtype,
-                   {o.momentum, decay, o.trust_coefficient, o.eps, o.nesterov},
-                   half,
-                   squares_of(own.first_parameter + piece.first_parameter)},
+      run(LarsStep{.slices = own.pieces.slices_of(piece),
+                   .slice_count = piece.slices,
+                   .parameter = parameter,
+                   .gradient = gradient,
+                   .momentum = first,
+                   .state = state,
+                   .group = id,
+                   .dtype = dtype,
+                   .options = {o.momentum, decay, o.trust_coefficient, o.eps, o.nesterov},
+                   .half = half,
+                   .squares = squares_of(own.first_parameter + piece.first_parameter)},
           stream);
       break;
   }
