@@ -2,7 +2,7 @@
 #pragma once
 // conv2d 2: implicit gemm
 // Idea     each pass is a matrix product whose factors are laid out only in shared memory, tile by
-//          tile (kernels/gpu/tile.cuh): no unfolded input is ever written.
+//          tile (kernels/gpu/tile.cuh): the unfolded input (im2col) is never written to memory.
 //                            M                K                   N
 //          forward           output pixels    taps and channels   filters
 //          backward input    input pixels     taps and filters    channels

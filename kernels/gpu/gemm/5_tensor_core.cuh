@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // gemm 5: tensor cores
-// Idea     a warp multiplies 16 x 16 by 16 x 8 elements with one instruction (mma), from fragments
-//          that ldmatrix reads, transposed where it must; a ring of stages hides the way from
-//          global memory (kernels/gpu/tensor_tile.cuh). A depth that is long for its few tiles is
-//          split over blocks.
+// Idea     a warp multiplies 16 x 16 by 16 x 8 elements with one instruction (mma). ldmatrix brings
+//          them from shared memory to registers, transposed where they must be; cp.async fills a
+//          ring of four slabs ahead (kernels/gpu/tensor_tile.cuh). Where there are few tiles, a
+//          long K is split over blocks.
 // Gain     f16 and bf16 at the tensor cores' rate, sums in f32.
 // Limit    every warp issues its own loads and waits at the block's barrier; mma reads both factors
 //          from registers. wgmma reads them from shared memory.

@@ -2,11 +2,11 @@
 #pragma once
 // gemm 6: wgmma
 // Idea     four warps multiply 64 x kN x 16 with one instruction that reads both factors from
-//          shared memory and goes on by itself. One warpgroup only loads: one of its threads has
-//          the copy engine fill a ring of stages. Two multiply. Blocks stay, and take tile after
-//          tile.
-// Gain     nobody waits for copies that another stage could hide, and no thread spends registers
-//          or instructions on addresses; the next tile loads while this one is stored.
+//          shared memory and goes on by itself. Of a block's three warpgroups (four warps each) one
+//          only loads: a single thread of it has the copy engine fill a ring of stages. The others
+//          multiply. A block stays on its multiprocessor, and takes tile after tile.
+// Gain     the loads run ahead of the products, and no thread spends registers or instructions on
+//          addresses; the next tile loads while this one is stored.
 // Limit    blocks do not share what they load: clusters with multicast would.
 
 #include "kernels/gpu/hopper/wgmma_multiply.cuh"
