@@ -35,7 +35,7 @@ void RowFiller::put_image(std::span<std::uint8_t> out, const SampleDraw& draw) {
   plan_.dataset->sample_name(draw.index, name_);
   const ImageExtent picture = decoder_.open(plan_.dataset->stored(draw.index, stored_), name_);
   watch_.enter(WorkerPhase::decoding, draw.index);
-  // Evaluation sees what others see, to the level.
+  // Evaluation decodes at full size: what it sees is what Pillow decodes, within one level.
   const Scaling scaling = options.training ? Scaling::dct : Scaling::exact;
   decoder_.frame(framing_of(picture, options, draw), options.row, scaling, out.data());
   if (options.training) augmenter_.run({out.data(), options.row}, draw);
