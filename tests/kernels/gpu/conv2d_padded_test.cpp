@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // conv2d's variant padded: channels that are no whole run of 16 bytes.
+#include <algorithm>
+#include <string_view>
+
 #include "tests/kernels/gpu/conv2d_check.h"
 
 namespace convoy::testing {
