@@ -23,8 +23,8 @@ __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_output(Conv2
   const std::int64_t pixel = i / g.K, line = pixel / g.Q, n = line / g.P;
   const int k = static_cast<int>(i % g.K), q = static_cast<int>(pixel % g.Q);
   const int p = static_cast<int>(line % g.P);
-  const T* x = static_cast<const T*>(op.x) + n * g.H * g.W * g.C + k / g.filters * g.depth;
-  const T* weight = static_cast<const T*>(op.weight) + std::int64_t{k} * g.R * g.S * g.depth;
+  const T* x = static_cast<const T*>(op.x) + n * g.H * g.W * g.C + k / g.filters * g.channels;
+  const T* weight = static_cast<const T*>(op.weight) + std::int64_t{k} * g.R * g.S * g.channels;
 
   float sum = 0;
   for (int r = 0; r < g.R; ++r) {
@@ -34,8 +34,8 @@ __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_output(Conv2
       const int w = q * g.stride_w - g.pad_w + s * g.dilation_w;
       if (!inside(w, g.W)) continue;
       const T* of_x = x + (std::int64_t{h} * g.W + w) * g.C;
-      const T* of_weight = weight + (r * g.S + s) * g.depth;
-      for (int c = 0; c < g.depth; ++c) sum += widen(of_x[c]) * widen(of_weight[c]);
+      const T* of_weight = weight + (r * g.S + s) * g.channels;
+      for (int c = 0; c < g.channels; ++c) sum += widen(of_x[c]) * widen(of_weight[c]);
     }
   }
   store_sum<T>(op.epilogue, static_cast<T*>(op.y), i, k, false, sum);
@@ -55,10 +55,10 @@ __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_input(Conv2d
   if (!inside(i, op.g.N * g.H * g.W * g.C)) return;
   const std::int64_t pixel = i / g.C, line = pixel / g.W, n = line / g.H;
   const int c = static_cast<int>(i % g.C), w = static_cast<int>(pixel % g.W);
-  const int h = static_cast<int>(line % g.H), first_filter = c / g.depth * g.filters;
+  const int h = static_cast<int>(line % g.H), first_filter = c / g.channels * g.filters;
   const T* dy = static_cast<const T*>(op.dy) + n * g.P * g.Q * g.K + first_filter;
-  const std::int64_t per_filter = std::int64_t{g.R} * g.S * g.depth;
-  const T* weight = static_cast<const T*>(op.weight) + first_filter * per_filter + c % g.depth;
+  const std::int64_t per_filter = std::int64_t{g.R} * g.S * g.channels;
+  const T* weight = static_cast<const T*>(op.weight) + first_filter * per_filter + c % g.channels;
 
   float sum = 0;
   for (int r = 0; r < g.R; ++r) {
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kDirectThreads) conv2d_thread_per_input(Conv2d
     for (int s = 0; s < g.S; ++s) {
       if (!find_output(w + g.pad_w - s * g.dilation_w, g.stride_w, g.Q, q)) continue;
       const T* of_dy = dy + (std::int64_t{p} * g.Q + q) * g.K;
-      const T* of_weight = weight + (r * g.S + s) * g.depth;
+      const T* of_weight = weight + (r * g.S + s) * g.channels;
       for (int k = 0; k < g.filters; ++k) sum += widen(of_dy[k]) * widen(of_weight[k * per_filter]);
     }
   }
@@ -86,9 +86,9 @@ __global__ void __launch_bounds__(kDirectThreads)
   const int k = static_cast<int>(i % g.K), row = static_cast<int>(i / g.K % (weights + 1));
   const bool is_bias = row == weights;
   if ((is_bias ? op.dbias : op.dweight) == nullptr) return;
-  const int c = row % g.depth, s = row / g.depth % g.S, r = row / g.depth / g.S;
+  const int c = row % g.channels, s = row / g.channels % g.S, r = row / g.channels / g.S;
   const T* dy = static_cast<const T*>(op.dy) + k;
-  const T* x = static_cast<const T*>(op.x) + k / g.filters * g.depth + c;
+  const T* x = static_cast<const T*>(op.x) + k / g.filters * g.channels + c;
 
   float sum = 0;
   const std::int64_t first = part * parts.size, end = min(first + parts.size, op.g.N * g.P);

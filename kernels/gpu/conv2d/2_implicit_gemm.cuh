@@ -31,7 +31,7 @@ __device__ __forceinline__ float input_at(const T* x, const Prologue& prologue, 
   const int w = pixel.last * g.stride_w - g.pad_w + tap.middle * g.dilation_w;
   if (!inside(h, g.H) || !inside(w, g.W)) return 0.0f;
   const std::int64_t place = (std::int64_t{pixel.first} * g.H + h) * g.W + w;
-  const int channel = group * g.depth + tap.last;
+  const int channel = group * g.channels + tap.last;
   const float value = widen(x[place * g.C + channel]);
   if (prologue.lines == nullptr) return value;
   return normed_as_stored<T>(prologue.lines[channel], value, prologue.relu);
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocks<Tile>)
   // In all three passes: rows and columns past the end are not stored, and their checks only keep
   // the reads inside of the arrays; k is checked on both sides, as zero times infinity is no zero.
   const Strip<Tile> strip = multiply<Tile>(
-      0, g.taps_channels, g.depth >= kFewChannels,
+      0, g.taps_channels, g.channels >= kFewChannels,
       [&](int row, int k) {
         const int m = tile.m + row;
         if (!inside(m, g.outputs) || !inside(k, g.taps_channels)) return 0.0f;
@@ -102,7 +102,7 @@ __device__ __forceinline__ float output_at(const T* dy, const GradientPrologue& 
 template <class T, class Tile>
 __device__ __forceinline__ void backward_input_tile(const Conv2dBackwardInput& op, const Walk& g,
                                                     float* partial, unsigned block) {
-  const TilePlace<Tile> tile(g.inputs, g.depth, block);
+  const TilePlace<Tile> tile(g.inputs, g.channels, block);
   const int group = static_cast<int>(tile.product);
   const T* dy = static_cast<const T*>(op.dy);
   const T* weight =
@@ -118,22 +118,22 @@ __device__ __forceinline__ void backward_input_tile(const Conv2dBackwardInput& o
       false,
       [&](int column, int k) {
         const int n = tile.n + column;
-        if (!inside(n, g.depth) || !inside(k, g.taps_filters)) return 0.0f;
+        if (!inside(n, g.channels) || !inside(k, g.taps_filters)) return 0.0f;
         const int filter = g.tap_filter.last.remainder(k), tap = g.tap_filter.last.quotient(k);
-        return widen(weight[std::int64_t{filter} * g.taps_channels + tap * g.depth + n]);
+        return widen(weight[std::int64_t{filter} * g.taps_channels + tap * g.channels + n]);
       });
 
-  const int n = tile.n + strip.column(), channel = group * g.depth + n;
+  const int n = tile.n + strip.column(), channel = group * g.channels + n;
   GradientSums sums;
   for (int i = 0; i < Tile::kStrip; ++i) {
     const int m = tile.m + strip.first_row() + i;
-    if (!inside(m, g.inputs) || !inside(n, g.depth)) continue;
+    if (!inside(m, g.inputs) || !inside(n, g.channels)) continue;
     store_input_gradient<T>(op, std::int64_t{m} * g.C + channel, channel, strip.sum[i], sums);
   }
   if (partial == nullptr) return;
   auto& s = shared<GradientSumStorage<Tile>>();
   const GradientSums total = sum_columns(s, sums);
-  if (strip.first_row() > 0 || !inside(n, g.depth)) return;
+  if (strip.first_row() > 0 || !inside(n, g.channels)) return;
   float* const to = partial + std::int64_t{tile.m / Tile::kM} * 2 * g.C + channel;
   to[0] = total.g, to[g.C] = total.dot;
 }
@@ -214,8 +214,8 @@ template <class T>
 void conv2d_implicit_gemm(const Conv2dBackwardInput& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);
   auto* const partial = op.epilogue.raw == nullptr ? nullptr : static_cast<float*>(workspace);
-  with_tile(walk.depth, [&]<class Tile>(Type<Tile>) {
-    launch({.grid = tiles_for<Tile>(walk.inputs, walk.depth, op.g.groups),
+  with_tile(walk.channels, [&]<class Tile>(Type<Tile>) {
+    launch({.grid = tiles_for<Tile>(walk.inputs, walk.channels, op.g.groups),
             .block = Tile::kThreads,
             .shared_bytes = sizeof(GradientSumStorage<Tile>),
             .stream = stream},

@@ -89,7 +89,7 @@ struct FilterFactor {
   __device__ __forceinline__ Quad<T> fetch(int row, int k) const {
     const int left = inside(k, g.taps_filters) ? rows - row : 0;
     const int filter = g.tap_filter.last.remainder(k), tap = g.tap_filter.last.quotient(k);
-    return load_quad(first + std::int64_t{filter} * g.taps_channels + tap * g.depth + row, left,
+    return load_quad(first + std::int64_t{filter} * g.taps_channels + tap * g.channels + row, left,
                      packed);
   }
 };
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   begin_kernel();
   const TilePlace<Tile> tile(g.outputs, g.filters);
   const int group = static_cast<int>(tile.product), first_filter = group * g.filters + tile.n;
-  const FindInput<T> find{static_cast<const T*>(op.x) + group * g.depth, g};
+  const FindInput<T> find{static_cast<const T*>(op.x) + group * g.channels, g};
   const GatherFactor<T, true, FindInput<T>> a{
       tile.m, g.outputs, g.taps_channels, g.output, g.tap_channel, packed, find};
   const T* weight = static_cast<const T*>(op.weight) + std::int64_t{first_filter} * g.taps_channels;
@@ -125,20 +125,20 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     conv2d_backward_input_patch_per_thread(Conv2dBackwardInput op, Walk g, bool packed_filters,
                                            bool packed_channels) {
   begin_kernel();
-  const TilePlace<Tile> tile(g.inputs, g.depth);
+  const TilePlace<Tile> tile(g.inputs, g.channels);
   const int group = static_cast<int>(tile.product);
   const FindOutput<T> find{static_cast<const T*>(op.dy) + group * g.filters, g};
   const GatherFactor<T, true, FindOutput<T>> a{
       tile.m, g.inputs, g.taps_filters, g.input, g.tap_filter, packed_filters, find};
   const T* weight =
       static_cast<const T*>(op.weight) + std::int64_t{group} * g.filters * g.taps_channels;
-  const int columns = g.depth - tile.n;
+  const int columns = g.channels - tile.n;
   const FilterFactor<T> b{weight + tile.n, g, columns, packed_channels};
 
   const Patch<Tile> patch = multiply_patches<Tile>(0, g.taps_filters, a, b);
   patch.for_each_quad([&](int row, int column, const float(&sum)[kQuad]) {
     if (!inside(tile.m + row, g.inputs)) return;
-    T* dx = static_cast<T*>(op.dx) + std::int64_t{tile.m + row} * g.C + group * g.depth + tile.n;
+    T* dx = static_cast<T*>(op.dx) + std::int64_t{tile.m + row} * g.C + group * g.channels + tile.n;
     CONVOY_UNROLL
     for (int j = column; j < column + kQuad; ++j) {
       if (inside(j, columns)) store_gradient(dx[j], sum[j - column], op.accumulate);
@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int begin = part * static_cast<int>(parts.size);
   const int end = min(begin + static_cast<int>(parts.size), g.outputs);
   const int first_filter = group * g.filters + tile.n, columns = g.filters - tile.n;
-  const FindInput<T> find{static_cast<const T*>(op.x) + group * g.depth, g};
+  const FindInput<T> find{static_cast<const T*>(op.x) + group * g.channels, g};
   // The bound on taps saves loads and no more where it falls into a tile: rows behind the last are
   // not stored. (A mutant of it may survive.)
   const GatherFactor<T, false, FindInput<T>> a{tile.m,          end, rows, g.output, g.tap_channel,
@@ -194,8 +194,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 template <class T>
 void conv2d_register_tile(const Conv2dForward& op, void*, const Stream& stream) {
   const Walk walk(op.g);
-  const bool packed = takes_quads(static_cast<const T*>(op.x), walk.depth) &&
-                      takes_quads(static_cast<const T*>(op.weight), walk.depth);
+  const bool packed = takes_quads(static_cast<const T*>(op.x), walk.channels) &&
+                      takes_quads(static_cast<const T*>(op.weight), walk.channels);
   with_patch_tile<PatchesInWarps>(
       walk.outputs, walk.filters, op.g.groups, stream.device, [&]<class Tile>(Type<Tile>) {
         launch({.grid = tiles_for<Tile>(walk.outputs, walk.filters, op.g.groups),
@@ -210,10 +210,10 @@ template <class T>
 void conv2d_register_tile(const Conv2dBackwardInput& op, void*, const Stream& stream) {
   const Walk walk(op.g);
   const bool packed_filters = takes_quads(static_cast<const T*>(op.dy), walk.filters);
-  const bool packed_channels = takes_quads(static_cast<const T*>(op.weight), walk.depth);
+  const bool packed_channels = takes_quads(static_cast<const T*>(op.weight), walk.channels);
   with_patch_tile<PatchesInWarps>(
-      walk.inputs, walk.depth, op.g.groups, stream.device, [&]<class Tile>(Type<Tile>) {
-        launch({.grid = tiles_for<Tile>(walk.inputs, walk.depth, op.g.groups),
+      walk.inputs, walk.channels, op.g.groups, stream.device, [&]<class Tile>(Type<Tile>) {
+        launch({.grid = tiles_for<Tile>(walk.inputs, walk.channels, op.g.groups),
                 .block = Tile::kThreads,
                 .shared_bytes = sizeof(typename Tile::Storage),
                 .stream = stream},
@@ -247,7 +247,7 @@ template <class T>
 void conv2d_register_tile(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);
   const Parts parts = conv2d_register_tile_parts(op.g);
-  const bool packed_channels = takes_quads(static_cast<const T*>(op.x), walk.depth);
+  const bool packed_channels = takes_quads(static_cast<const T*>(op.x), walk.channels);
   const bool packed_filters = takes_quads(static_cast<const T*>(op.dy), walk.filters);
   auto* sums = static_cast<float*>(workspace);
   with_weight_tile(op.g, [&]<class Tile>(Type<Tile>) {

@@ -50,7 +50,7 @@ void conv2d_both_implicit_gemm(const Conv2dBackward& op, void* workspace, const 
   with_tile(op, [&]<class Tile>(Type<Tile>) {
     const std::int64_t groups = op.input.g.groups;
     const Parts parts = implicit_gemm_parts<Tile>(op.input.g);
-    const Turns turns{tiles_for<Tile>(walk.inputs, walk.depth, groups),
+    const Turns turns{tiles_for<Tile>(walk.inputs, walk.channels, groups),
                       tiles_for<Tile>(walk.taps_channels, walk.filters, parts.count * groups)};
     launch({.grid = turns.first + turns.second,
             .block = Tile::kThreads,

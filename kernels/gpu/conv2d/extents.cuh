@@ -11,7 +11,7 @@ namespace convoy::CONVOY_TARGET {
 struct Extents {
   int H, W, C, K, R, S, P, Q;
   int stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-  int depth, filters;  // channels and filters of one group
+  int channels, filters;  // of one group
 
   __host__ __device__ explicit Extents(const Conv2dGeometry& g)
       : H(count(g.H)),
@@ -28,7 +28,7 @@ struct Extents {
         pad_w(count(g.pad_w)),
         dilation_h(count(g.dilation_h)),
         dilation_w(count(g.dilation_w)),
-        depth(C / count(g.groups)),
+        channels(C / count(g.groups)),
         filters(K / count(g.groups)) {}
 
  private:

@@ -31,9 +31,9 @@ inline Output conv2d_output(const Conv2dForward& op) {
 
 inline Output conv2d_output(const Conv2dBackwardInput& op) {
   const Conv2dGeometry& g = op.g;
-  const std::int64_t depth = g.C / g.groups;
+  const std::int64_t channels = g.C / g.groups;
   const auto takes = [&](const void* place) {
-    return takes_packs(place, size_of(op.dtype), depth);
+    return takes_packs(place, size_of(op.dtype), channels);
   };
   const GradientEpilogue& e = op.epilogue;
   const bool packs = takes(op.dx) && takes(e.addend) && takes(e.raw) && takes(e.z);
@@ -43,9 +43,9 @@ inline Output conv2d_output(const Conv2dBackwardInput& op) {
           .width = packs ? Output::kPack : 1,
           .products = g.groups,
           .rows = g.N * g.H * g.W,
-          .columns = depth,
+          .columns = channels,
           .pitch = g.C,
-          .product_step = depth,
+          .product_step = channels,
           .gradient = op.epilogue};
 }
 

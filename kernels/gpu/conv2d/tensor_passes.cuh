@@ -22,7 +22,7 @@ struct ConvolutionPass {
   using OfGradient = std::conditional_t<kNormed, GradientNorm<T>, NoNorm>;
   static constexpr bool kNorms = kNormed;
   Extents g;
-  int groups, images, outputs, taps_channels;  // outputs: pixels; taps_channels: R S depth
+  int groups, images, outputs, taps_channels;  // outputs: pixels; taps_channels: R S channels
   const T *a_data, *b_data;
   int a_width, b_width;
 
@@ -31,7 +31,7 @@ struct ConvolutionPass {
         groups(static_cast<int>(of.groups)),
         images(static_cast<int>(of.N)),
         outputs(images * g.P * g.Q),
-        taps_channels(g.R * g.S * g.depth),
+        taps_channels(g.R * g.S * g.channels),
         a_data(static_cast<const T*>(a)),
         b_data(static_cast<const T*>(b)),
         a_width(kChunk),
@@ -45,13 +45,13 @@ struct InputPatches {
   Radix pixels, taps;
 
   InputPatches(const Extents& g, int width)
-      : pixels{Divisor(g.P), Divisor(g.Q)}, taps{Divisor(g.S), Divisor(g.depth / width)} {}
+      : pixels{Divisor(g.P), Divisor(g.Q)}, taps{Divisor(g.S), Divisor(g.channels / width)} {}
 
   template <class Norm, class T>
   __device__ __forceinline__ Patches<T, Norm> of(const Extents& g, const T* x, int group,
                                                  int outputs, int width,
                                                  const Prologue& prologue) const {
-    return {.image = x + group * g.depth,
+    return {.image = x + group * g.channels,
             .height = g.H,
             .width_of_image = g.W,
             .channels = g.C,
@@ -62,11 +62,11 @@ struct InputPatches {
             .tap_h = g.dilation_h,
             .tap_w = g.dilation_w,
             .pixel_count = outputs,
-            .tap_count = g.R * g.S * (g.depth / width),
+            .tap_count = g.R * g.S * (g.channels / width),
             .width = width,
             .pixels = pixels,
             .taps = taps,
-            .first_channel = group * g.depth,
+            .first_channel = group * g.channels,
             .norm = {prologue}};
   }
 };
@@ -79,9 +79,9 @@ struct ForwardPass : ConvolutionPass<T, kNorms> {
 
   explicit ForwardPass(const Conv2dForward& op)
       : ConvolutionPass<T, kNorms>(op.g, op.x, op.weight),
-        patches(this->g, copy_width(op.x, this->g.depth)),
+        patches(this->g, copy_width(op.x, this->g.channels)),
         prologue(op.prologue) {
-    this->a_width = copy_width(op.x, this->g.depth);
+    this->a_width = copy_width(op.x, this->g.channels);
     this->b_width = copy_width(op.weight, this->taps_channels);
   }
   __host__ __device__ int products() const { return this->groups; }
@@ -112,12 +112,12 @@ struct BackwardWeightPass : ConvolutionPass<T, kNorms> {
 
   explicit BackwardWeightPass(const Conv2dBackwardWeight& op)
       : ConvolutionPass<T, kNorms>(op.g, op.dy, op.x),
-        patches(this->g, copy_width(op.x, this->g.depth)),
+        patches(this->g, copy_width(op.x, this->g.channels)),
         prologue(op.prologue),
         gradient_prologue(op.gradient_prologue) {
     this->a_width =
         min(copy_width(op.dy, this->g.filters), copy_width(gradient_prologue.raw, this->g.filters));
-    this->b_width = copy_width(op.x, this->g.depth);
+    this->b_width = copy_width(op.x, this->g.channels);
   }
   __host__ __device__ int products() const { return this->groups; }
   __host__ __device__ int rows() const { return this->g.filters; }
@@ -177,7 +177,7 @@ struct BackwardInputPass : ConvolutionPass<T, kNorms> {
         by_filter_runs(this->g.filters / width_of_a(op)),
         by_filters(this->g.filters) {
     this->a_width = width_of_a(op);
-    this->b_width = copy_width(op.weight, this->g.depth);
+    this->b_width = copy_width(op.weight, this->g.channels);
   }
   int width_of_a(const Conv2dBackwardInput& op) const {
     return min(copy_width(op.dy, this->g.filters), copy_width(op.prologue.raw, this->g.filters));
@@ -189,7 +189,7 @@ struct BackwardInputPass : ConvolutionPass<T, kNorms> {
     return this->images * ((this->g.H - 1) / this->g.stride_h + 1) *
            ((this->g.W - 1) / this->g.stride_w + 1);
   }
-  __host__ __device__ int columns() const { return this->g.depth; }
+  __host__ __device__ int columns() const { return this->g.channels; }
   int depth() const {
     return ((this->g.R - 1) / every_h + 1) * ((this->g.S - 1) / every_w + 1) * this->g.filters;
   }
@@ -224,8 +224,8 @@ struct BackwardInputPass : ConvolutionPass<T, kNorms> {
                                    .norm = {prologue, this->a_data}};
     const PhaseWeights<T> b{
         .weight = this->b_data + std::int64_t{group} * e.filters * this->taps_channels,
-        .channels = e.depth,
-        .runs = e.depth / this->b_width,
+        .channels = e.channels,
+        .runs = e.channels / this->b_width,
         .width = this->b_width,
         .R_first = h.first,
         .R_every = h.every,

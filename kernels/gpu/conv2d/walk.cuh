@@ -12,7 +12,7 @@ namespace convoy::CONVOY_TARGET {
 // The geometry as the tiles walk through it.
 struct Walk : Extents {
   int inputs, outputs;              // pixels
-  int taps_channels, taps_filters;  // R S depth, R S filters
+  int taps_channels, taps_filters;  // R S channels, R S filters
   Radix input, output;              // pixel: n, h, w; n, p, q
   Radix tap_channel, tap_filter;    // r, s, c; r, s, k
   Divisor by_stride_h, by_stride_w;
@@ -21,11 +21,11 @@ struct Walk : Extents {
       : Extents(g),
         inputs(static_cast<int>(g.N) * H * W),
         outputs(static_cast<int>(g.N) * P * Q),
-        taps_channels(R * S * depth),
+        taps_channels(R * S * channels),
         taps_filters(R * S * filters),
         input{Divisor(H), Divisor(W)},
         output{Divisor(P), Divisor(Q)},
-        tap_channel{Divisor(S), Divisor(depth)},
+        tap_channel{Divisor(S), Divisor(channels)},
         tap_filter{Divisor(S), Divisor(filters)},
         by_stride_h(stride_h),
         by_stride_w(stride_w) {}
