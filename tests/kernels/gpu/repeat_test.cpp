@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A hundred runs of every op, each under a schedule of its own, give the same bits.
-#include <functional>
-
+// Those of a hundred runs (tests/kernels/gpu/repeat.h).
+#include "tests/kernels/gpu/repeat.h"
 #include "kernels/batch_norm.h"
 #include "kernels/binary.h"
 #include "kernels/copy.h"
@@ -10,52 +9,15 @@
 #include "kernels/elementwise.h"
 #include "kernels/image.h"
 #include "kernels/layer_norm.h"
-#include "kernels/norm_act.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool2d.h"
 #include "kernels/random_fill.h"
 #include "kernels/reduce.h"
-#include "kernels/sim/options.h"
 #include "kernels/softmax.h"
 #include "kernels/upsample.h"
-#include "tests/support/gpu_case.h"
-#include "tests/support/seeds.h"
 
 namespace convoy::testing {
 namespace {
-
-constexpr std::int64_t kRows = 270, kColumns = 9, kCount = kRows * kColumns;
-
-DeviceArray some(DType dtype, std::uint32_t seed, std::int64_t count = kCount) {
-  return {dtype, random_doubles(dtype, count, seed)};
-}
-
-using Bytes = std::vector<std::uint8_t>;
-
-template <class... Arrays>
-Bytes bytes_of(const Arrays&... arrays) {
-  Bytes all;
-  const auto append = [&](const DeviceArray& array) {
-    Bytes bytes(static_cast<std::size_t>(array.count()) * size_of(array.dtype()));
-    copy_from_device(bytes.data(), array.data(), bytes.size());
-    all.insert(all.end(), bytes.begin(), bytes.end());
-  };
-  (append(arrays), ...);
-  return all;
-}
-
-// The run makes its own arrays, and gives what it computed.
-void expect_same_bits(const char* what, const std::function<Bytes()>& run) {
-  SCOPED_TRACE(what);
-  const sim::Options before = sim::options();
-  const Bytes first = run();
-  for (std::uint64_t i = 1; i < seeds(100); ++i) {
-    sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = i};
-    const bool same = run() == first;
-    sim::options() = before;
-    ASSERT_TRUE(same) << "repeat " << i;
-  }
-}
 
 const Strides kDense{kColumns, 1};
 const Shape kShape{kRows, kColumns};
@@ -90,10 +52,13 @@ TEST(Repeats, ElementsAndCopies) {
       return bytes_of(y);
     });
     expect_same_bits("fills", [&] {
-      const DeviceArray z(dtype, 50);
+      const DeviceArray z(dtype, 50), t(dtype, kCount), order(DType::i64, kRows), filled(dtype, 7);
       run_on_device(UniformFill{kCount, y.data(), dtype, {1, 2}});
       run_on_device(NormalFill{50, z.data(), dtype, {1, 3}});
-      return bytes_of(y, z);
+      run_on_device(TruncatedNormalFill{kCount, t.data(), dtype, {1, 4}});
+      run_on_device(PermutationFill{kRows, order.as<std::int64_t>(), {1, 5}});
+      run_on_device(Fill{7, filled.data(), 0.5, dtype});
+      return bytes_of(y, z, t, order, filled);
     });
   });
 }
