@@ -54,22 +54,35 @@ TEST(Ranks, OneThatStandsStillForAWhileChangesNothing) {
   }
 }
 
+// Waits until a rank of the launcher $p stands still, tells the launcher to stop, and lets the rank
+// go on once the signal has been passed on to it: number 15 is pending.
+constexpr const char* kTellWhileOneStands = R"(
+  for i in $(seq 1200); do
+    for rank in $(cat /proc/$p/task/$p/children); do
+      grep -qs '^State:.*T (stopped)' /proc/$rank/status && break 2
+    done
+    sleep 0.05
+  done
+  kill -TERM $p
+  for i in $(seq 1200); do
+    pending=$(sed -n 's/^ShdPnd:[[:space:]]*//p' /proc/$rank/status)
+    [ $((0x$pending & 0x4000)) -ne 0 ] && break
+    sleep 0.05
+  done
+  kill -CONT $rank
+)";
+
 // While rank 1 stands still in the phase, the job is told to stop. It saves, ends with 75, and goes
 // on to the bits of one that was let be.
 TEST(Ranks, ASignalInAnyPhaseSavesAndIsNoLoss) {
   const Folder folder;
   make_digits(folder);
   const auto train = [&](const std::string& fault, const std::string& flags) {
-    return run_script(
-        folder, "CONVOY_FAULT='" + fault + "' \"$convoy\" launch --nproc-per-node 2 -- " +
-                    kTinyTrain + "--global-batch-size 16 --epochs 2 --sched plateau " + flags +
-                    " >\"$out\" 2>\"$err\" & p=$!; " +
-                    (fault.empty() ? ""
-                                   : "for i in $(seq 600); do ranks=$(cat "
-                                     "/proc/$p/task/$p/children); grep -qs ' T ' $(printf "
-                                     "'/proc/%s/stat ' $ranks) && break; sleep 0.05; done; "
-                                     "kill -TERM $p; sleep 0.1; kill -CONT $ranks; ") +
-                    "wait $p");
+    return run_script(folder, "CONVOY_FAULT='" + fault +
+                                  "' \"$convoy\" launch --nproc-per-node 2 -- " + kTinyTrain +
+                                  "--global-batch-size 16 --epochs 2 --sched plateau " + flags +
+                                  " >\"$out\" 2>\"$err\" & p=$!; " +
+                                  (fault.empty() ? "" : kTellWhileOneStands) + "wait $p");
   };
   ASSERT_EQ(train("", "--output undisturbed").code, 0);
   // Told to stop in step 4, all agree to after step 5, an epoch's last: it is saved before its

@@ -32,7 +32,7 @@ TEST(Resume, ARunThatIsKilledAgainAndAgainGivesTheSameBytes) {
   const std::string flags = kTinyTrain + "--epochs 3 --checkpoint-hist 1 --opt adamw ";
   ASSERT_EQ(convoy_run(folder, flags + "--output whole").code, 0);
   int killed = 0;
-  for (int ms = 60; killed < 100; ms += 20) {
+  for (int ms = 60; killed < 100; ms += ms / 8) {
     const Outcome run =
         run_script(folder, "timeout -s KILL " + std::to_string(ms / 1000.0) + " \"$convoy\" " +
                                flags + "--output parts --resume auto >\"$out\" 2>\"$err\"");
