@@ -93,9 +93,11 @@ std::int64_t columns(const Conv2dForward& op) { return op.g.K / op.g.groups; }
 std::int64_t columns(const Conv2dBackwardInput& op) { return op.g.C / op.g.groups; }
 std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.groups; }
 
-// Of a small convolution two launches more cost more than its copies.
+// Three channels become eight. One would become eight times the products, and of a small
+// convolution two launches more cost more than its copies.
 bool is_worth_padding(const Conv2dGeometry& g, const Device& device) {
-  return g.N * g.P * g.Q >= std::int64_t{LargeTensorTile::kM} * multiprocessor_count(device);
+  return 3 * g.C >= with_padded_channels(g).C &&
+         g.N * g.P * g.Q >= std::int64_t{LargeTensorTile::kM} * multiprocessor_count(device);
 }
 
 // By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so

@@ -246,8 +246,9 @@ TEST(Conv2dLadder, ThePlanFollowsTheShape) {
   };
   EXPECT_EQ(variant({8, 9, 9, 3}, {33, 3, 3, 3}, 1, DType::f32), "register_tile");
   EXPECT_EQ(variant({8, 9, 9, 3}, {32, 3, 3, 3}, 1, DType::f32), "implicit_gemm");
-  EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "padded");
-  EXPECT_EQ(variant({1, 23, 23, 1}, {6, 5, 5, 1}, 1), "tensor_core");
+  EXPECT_EQ(variant({8, 28, 28, 1}, {6, 5, 5, 1}, 1), "tensor_core");
+  EXPECT_EQ(variant({8, 28, 28, 3}, {6, 5, 5, 3}, 1), "padded");
+  EXPECT_EQ(variant({1, 23, 23, 3}, {6, 5, 5, 3}, 1), "tensor_core");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 16}, 2), "tensor_core");
   EXPECT_EQ(variant({8, 9, 9, 32}, {8, 1, 1, 32}, 1), "gemm");
   EXPECT_EQ(variant({8, 9, 9, 32}, {32, 3, 3, 1}, 32), "depthwise");
