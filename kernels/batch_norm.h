@@ -74,8 +74,8 @@ struct BatchNormForward {
 CONVOY_KERNEL_OP(BatchNormForward)
 void require_statistics(const BatchNormForward& op);  // throws that Error, or one if none are given
 
-// With relu the gradient passes where the output was above zero. That is read from y if y is given
-// (it must be, where there was a residual), else recomputed from x, which saves a pass over y.
+// With relu the gradient passes where the output was above zero or a NaN. That is read from y if y
+// is given (it must be, where there was a residual), else recomputed from x, which saves a pass.
 struct BatchNormBackward {
   std::int64_t rows = 0, channels = 0;
   const void* x = nullptr;      // [rows, channels]

@@ -39,7 +39,7 @@ struct NormAct {
 };
 CONVOY_KERNEL_OP(NormAct)
 
-// GradientEpilogue where no convolution did it: g = dy where y > 0, and the sums.
+// GradientEpilogue where no convolution did it: g = dy where y is above 0 or a NaN, and the sums.
 struct NormActBackward {
   std::int64_t rows, channels;
   const void* dy;         // [rows, channels]

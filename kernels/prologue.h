@@ -6,7 +6,7 @@
 // of numbers per channel:
 //
 //   z = relu(norm(raw))            forward: the next convolution applies it on load (Prologue)
-//   g = dz where z > 0             backward: that convolution's input gradient applies the mask
+//   g = 0 where z <= 0, else dz    backward: that convolution's input gradient applies the mask
 //                                  and sums g and g * (raw - mean) (GradientEpilogue)
 //   d_raw = gain * (g - level - (raw - mean) * slope)      on load (GradientPrologue)
 //
@@ -38,7 +38,7 @@ struct GradientPrologue {
 };
 
 // What happens to an input gradient before it is stored. With v its sum:
-//   v += addend;  g = v where z > 0, else 0;  d = g
+//   v += addend;  g = 0 where z <= 0, else v;  d = g
 //   sums[0][c] = sum of g over the pixels;  sums[1][c] = sum of g * (raw - mean[c])
 // z is what the norm made of raw; it is computed again from raw unless it is given.
 struct GradientEpilogue {

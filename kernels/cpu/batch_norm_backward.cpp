@@ -13,11 +13,11 @@
 namespace convoy::on_cpu {
 namespace {
 
-// Where the ReLU let through.
+// Where the ReLU let through: where this is above 0, or a NaN.
 enum class Mask : std::uint8_t {
   none,     // everywhere
-  output,   // y > 0
-  computed  // x * gain + offset > 0
+  output,   // y
+  computed  // x * gain + offset
 };
 
 template <class F>
@@ -41,9 +41,9 @@ struct Operands {
   template <Mask kMask>
   T gradient(std::int64_t i, std::int64_t skip) const {
     const T g = dy[i + skip];
-    if constexpr (kMask == Mask::output) return y[i + skip] > T{0} ? g : T{0};
+    if constexpr (kMask == Mask::output) return y[i + skip] <= T{0} ? T{0} : g;
     if constexpr (kMask == Mask::computed) {
-      return x[i + skip] * gain[i] + offset[i] > T{0} ? g : T{0};
+      return x[i + skip] * gain[i] + offset[i] <= T{0} ? T{0} : g;
     }
     return g;
   }

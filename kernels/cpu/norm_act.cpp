@@ -50,7 +50,7 @@ void add_sums(const NormActBackward& op) {
   std::vector<double> sums(static_cast<std::size_t>(2 * op.channels));
   for_each_element(op.rows, op.channels, [&](std::int64_t i, std::int64_t c) {
     const T z = y != nullptr ? y[i] : normed(op.lines[c], x[i]);
-    const T passed = op.relu && !(z > 0) ? T{0} : dy[i];
+    const T passed = op.relu && z <= 0 ? T{0} : dy[i];
     double* const of = &sums[static_cast<std::size_t>(2 * c)];
     of[0] += static_cast<double>(passed);
     of[1] += static_cast<double>(passed) * (static_cast<double>(x[i]) - op.lines[c].mean);

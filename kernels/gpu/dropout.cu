@@ -61,10 +61,14 @@ __global__ void __launch_bounds__(kFlatThreads)
     const std::uint32_t kept = row_size == 1
                                    ? decide<N>(fates, step, before + first)
                                    : decide_rows<N>(fates, step, row_size, before + first);
-    float v[N], old[N] = {};
+    float v[N];
     load_floats(x + first, v);
-    if (accumulate) load_floats(y + first, old);
-    for (int j = 0; j < N; ++j) v[j] = old[j] + (kept >> j & 1 ? v[j] * scale : 0.0f);
+    for (int j = 0; j < N; ++j) v[j] = kept >> j & 1 ? v[j] * scale : 0.0f;
+    if (accumulate) {
+      float old[N];
+      load_floats(y + first, old);
+      for (int j = 0; j < N; ++j) v[j] += old[j];
+    }
     store_floats(y + first, v);
   });
 }

@@ -34,7 +34,7 @@ __device__ __forceinline__ float gradient_at(const T* dy, const GradientPrologue
 }
 
 // Of N elements from i on, keeps g where the ReLU let through: where z, or what the norm makes of x
-// if z is null, is above 0.
+// if z is null, is above 0 or a NaN.
 template <class T, int N>
 __device__ __forceinline__ void mask(const T* z, std::int64_t i, const NormLine (&lines)[N],
                                      const float (&x)[N], float (&g)[N]) {
@@ -42,7 +42,7 @@ __device__ __forceinline__ void mask(const T* z, std::int64_t i, const NormLine 
   if (z != nullptr) load_floats(z + i, stored);
   for (int j = 0; j < N; ++j) {
     const float v = z != nullptr ? stored[j] : normed_as_stored<T>(lines[j], x[j], true);
-    g[j] = v > 0 ? g[j] : 0;
+    g[j] = v <= 0 ? 0 : g[j];
   }
 }
 

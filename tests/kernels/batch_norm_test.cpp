@@ -190,6 +190,20 @@ TYPED_TEST(BatchNorm, RecomputedMaskEqualsSavedOne) {
   EXPECT_EQ(recomputed, p.d_residual);
 }
 
+// A NaN is not above 0, and not held at 0 either: its gradient passes, as through relu.
+TYPED_TEST(BatchNorm, ANaNHidesNoGradient) {
+  const Case c{7, 5, true, false, true, false};
+  Problem<TypeParam> p(c);
+  for (const std::size_t i : {3, 17}) p.x[i] = NAN;
+  run_kernel(p.forward);
+  for (const bool again : {false, true}) {
+    BatchNormBackward op = p.backward(c);
+    op.y = again ? nullptr : p.y.data();
+    run_kernel(op);
+    for (const std::size_t i : {3, 17}) EXPECT_EQ(p.d_residual[i], p.dy[i]);
+  }
+}
+
 TYPED_TEST(BatchNorm, VarianceSurvivesLargeMeanAndOutliers) {
   const std::int64_t rows = 30000, channels = 2;
   std::vector<TypeParam> x = random_values<TypeParam>(rows * channels, 11);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // A hundred runs of an op, each under a schedule of its own, give the same bits.
-// tests/repeats.cmake fails for an op that no test repeats.
+// tests/every_op.cmake fails for an op that no test repeats.
 
 #include <functional>
 #include <vector>

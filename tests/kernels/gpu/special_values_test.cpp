@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Zeros of both signs, denormals, infinities, NaN and f16's largest value through the kernels that
-// compute: what each op's header says, which is what PyTorch does. (Casts: CastKernel in
-// copy_test.cpp; products: gemm_test.cpp and conv2d_test.cpp.)
+// compute: what each op's header says, which is what PyTorch does. Gradients have
+// special_gradients_test.cpp, optimizers special_steps_test.cpp; tests/every_op.cmake knows where
+// the rest is.
 #include <algorithm>
 #include <cmath>
 
@@ -9,51 +10,19 @@
 #include "kernels/binary.h"
 #include "kernels/copy.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/layer_norm.h"
-#include "kernels/optimizer.h"
+#include "kernels/norm_act.h"
 #include "kernels/pool2d.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
 #include "kernels/upsample.h"
-#include "tests/support/fenced_array.h"
+#include "tests/kernels/gpu/special_values.h"
 #include "tests/support/reference/elementwise.h"
 
 namespace convoy::testing {
 namespace {
-
-constexpr double kInf = HUGE_VAL, kLarge = 65504;
-
-double smallest(DType dtype) {
-  return dtype == DType::f16 ? 0x1p-24 : dtype == DType::bf16 ? 0x1p-133 : 0x1p-149;
-}
-// 65504 in bf16 is 65536: all of them as the dtype holds them.
-std::vector<double> specials(DType dtype) {
-  const double tiny = smallest(dtype);
-  return rounded(dtype, {0, -0.0, tiny, -tiny, kInf, -kInf, NAN, kLarge, -kLarge});
-}
-
-// Rounded to the dtype, within some roundings of f32; NaN, infinities and signs of zeros as they
-// are.
-void expect_special(const FencedArray& found, std::vector<double> expected,
-                    const std::string& what) {
-  expected = rounded(found.dtype(), expected);
-  const std::vector<double> values = found.values();
-  ASSERT_EQ(values.size(), expected.size()) << what;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    SCOPED_TRACE(what + ", element " + std::to_string(i));
-    if (std::isnan(expected[i])) {
-      EXPECT_TRUE(std::isnan(values[i])) << values[i];
-    } else if (expected[i] == 0 || std::isinf(expected[i])) {
-      EXPECT_EQ(values[i], expected[i]);
-      EXPECT_EQ(std::signbit(values[i]), std::signbit(expected[i]));
-    } else {
-      const double limit =
-          (8 * epsilon(DType::f32) + epsilon(found.dtype())) * std::abs(expected[i]);
-      EXPECT_NEAR(values[i], expected[i], limit + smallest(found.dtype()));
-    }
-  }
-}
 
 GPU_CASE(SpecialValues, EveryFunctionOfOneOperand) {
   struct {
@@ -90,33 +59,6 @@ GPU_CASE(SpecialValues, EveryFunctionOfOneOperand) {
       run_on_device(Unary{f.fn, std::ssize(x), device_x.data(), y.data(), dtype, f.alpha, f.beta});
       expect_special(y, expected, name(f.fn));
     }
-  });
-}
-
-// A gradient of any size passes where the derivative is 1, and nothing of it where that is a
-// constant 0; a derivative that is computed multiplies, and 0 * inf is NaN.
-GPU_CASE(SpecialValues, GradientsOfOneOperand) {
-  for_each_dtype([](DType dtype) {
-    const std::vector<double> dy = specials(dtype);
-    const std::int64_t count = std::ssize(dy);
-    const FencedArray device_dy(dtype, dy), dx(dtype, count);
-    const auto gradient = [&](UnaryFn fn, double saved) {
-      const FencedArray device_saved(dtype, std::vector<double>(dy.size(), saved));
-      run_on_device(
-          UnaryBackward{fn, count, device_saved.data(), device_dy.data(), dx.data(), dtype, -2, 2});
-    };
-    for (const UnaryFn fn : {UnaryFn::relu, UnaryFn::relu6, UnaryFn::clamp}) {
-      gradient(fn, 1);
-      expect_special(dx, dy, std::string(name(fn)) + " at 1");
-      gradient(fn, fn == UnaryFn::clamp ? -kInf : 0);
-      expect_special(dx, std::vector<double>(dy.size(), 0.0), std::string(name(fn)) + " below");
-    }
-    std::vector<double> nothing = dy;
-    for (double& g : nothing) g = g * 0.0;
-    gradient(UnaryFn::sigmoid, 0);
-    expect_special(dx, nothing, "sigmoid at 0");
-    gradient(UnaryFn::tanh, NAN);
-    expect_special(dx, std::vector<double>(dy.size(), NAN), "tanh at NaN");
   });
 }
 
@@ -228,6 +170,70 @@ GPU_CASE(SpecialValues, BatchNorm) {
   });
 }
 
+// Of what is dropped nothing is left; what is kept is multiplied, by 1 at least.
+GPU_CASE(SpecialValues, Dropout) {
+  for_each_dtype([](DType dtype) {
+    const DeviceValues<StepState> state(std::vector<StepState>(1));
+    const std::vector<double> x = specials(dtype);
+    const std::int64_t n = std::ssize(x);
+    const FencedArray device_x(dtype, x), y(dtype, n);
+    Dropout op{n, device_x.data(), y.data(), {.seed = 1}, state.data(), 0, dtype};
+    run_on_device(op);
+    expect_special(y, x, "all kept");
+    op.p = 1;
+    run_on_device(op);
+    expect_special(y, std::vector<double>(x.size(), 0.0), "all dropped");
+  });
+}
+
+// A variance of infinity lets nothing through, one of 0 what eps lets through.
+GPU_CASE(SpecialValues, LinesOfANorm) {
+  const std::vector<double> var{0, smallest(DType::f32), kInf, NAN, kLarge};
+  const std::int64_t n = std::ssize(var);
+  const FencedArray mean(DType::f32, std::vector<double>(var.size(), 1.0));
+  const FencedArray device_var(DType::f32, var);
+  const DeviceValues<NormLine> lines((std::vector<NormLine>(var.size())));
+  run_on_device(NormLinesFromBatch{.rows = 4,
+                                   .channels = n,
+                                   .mean = mean.as<float>(),
+                                   .var = device_var.as<float>(),
+                                   .scale = nullptr,
+                                   .bias = nullptr,
+                                   .running_mean = nullptr,
+                                   .running_var = nullptr,
+                                   .lines = lines.data(),
+                                   .momentum = 0.1,
+                                   .eps = 0x1p-10,
+                                   .dtype = DType::f32});
+  std::vector<double> found, expected;
+  for (const NormLine& line : lines.values()) found.push_back(line.gain);
+  for (const double v : var) expected.push_back(1 / std::sqrt(v + 0x1p-10));
+  expect_close(found, DType::f32, expected, {}, "gain");
+}
+
+// Every value of a norm with every value of a residual. A norm that changes nothing adds 0.
+GPU_CASE(SpecialValues, NormAct) {
+  for_each_dtype([](DType dtype) {
+    const std::vector<double> values = specials(dtype);
+    const std::int64_t n = std::ssize(values);
+    std::vector<double> x, r;
+    for (const double v : values) x.insert(x.end(), values.size(), v);
+    for (const double v [[maybe_unused]] : values) r.insert(r.end(), values.begin(), values.end());
+    const FencedArray device_x(dtype, x), residual(dtype, r), y(dtype, n * n);
+    const DeviceValues<NormLine> lines(std::vector<NormLine>(values.size(), {0, 1, 0, 1}));
+    for (const bool relu : {false, true}) {
+      std::vector<double> expected;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const double v = (x[i] + 0.0) + r[i];
+        expected.push_back(relu && v < 0 ? 0 : v);
+      }
+      run_on_device(NormAct{n, n, device_x.data(), lines.data(), residual.data(), nullptr, y.data(),
+                            relu, dtype});
+      expect_special(y, expected, relu ? "norm and relu" : "norm");
+    }
+  });
+}
+
 GPU_CASE(SpecialValues, LayerNorm) {
   for_each_dtype([](DType dtype) {
     const std::vector<double> values = specials(dtype);
@@ -299,6 +305,33 @@ GPU_CASE(SpecialValues, CrossEntropy) {
   });
 }
 
+// A NaN stands before any number, and is no answer.
+GPU_CASE(SpecialValues, TopKCount) {
+  for_each_dtype([](DType dtype) {
+    const std::vector<double> values = specials(dtype);
+    const std::int64_t rows = std::ssize(values);
+    std::vector<double> z;
+    for (const double v : values) z.insert(z.end(), {v, 1, -kInf});
+    const FencedArray logits(dtype, z);
+    for (const std::int64_t target : {0, 1}) {
+      std::int64_t best = 0;
+      for (const double v : values) best += target == 0 ? v >= 1 : v < 1;
+      const std::int64_t no_answer = target == 0 ? 1 : 0;
+      const DeviceValues<std::int64_t> targets(std::vector<std::int64_t>(values.size(), target));
+      const DeviceValues<std::int64_t> correct(std::vector<std::int64_t>(3));
+      run_on_device(TopKCount{.rows = rows,
+                              .classes = 3,
+                              .logits = logits.data(),
+                              .target = targets.data(),
+                              .k = {1, 2},
+                              .correct = correct.data(),
+                              .dtype = dtype});
+      const std::vector<std::int64_t> expected{best, rows - no_answer, rows};
+      EXPECT_EQ(correct.values(), expected) << "class " << target;
+    }
+  });
+}
+
 GPU_CASE(SpecialValues, PoolingAndResizing) {
   for_each_dtype([](DType dtype) {
     const std::vector<double> values = specials(dtype);
@@ -326,50 +359,6 @@ GPU_CASE(SpecialValues, PoolingAndResizing) {
     run_on_device(UpsampleForward{upsample_geometry({1, 2, 2, n}, {.size = {4, 4}}),
                                   device_x.data(), large.data(), dtype});
     expect_special(large, repeated, "nearest");
-  });
-}
-
-// ---- optimizers ----
-
-// Each element by itself; a gradient of zero leaves a finite parameter as it is, sign and denormals
-// included, and one that is not a number makes it NaN.
-GPU_CASE(SpecialValues, Optimizers) {
-  for_each_dtype([](DType dtype) {
-    const std::vector<double> values = specials(dtype);
-    const std::int64_t n = std::ssize(values);
-    StepState step;
-    step.learning_rate[0] = 0.5f;
-    const DeviceValues<StepState> state(std::vector<StepState>{step});
-    const std::vector<double> zeros(values.size(), 0.0), ones(values.size(), 1.0);
-    std::vector<double> kept = values;
-    for (double& v : kept) v = std::isfinite(v) ? v : NAN;
-    {
-      const FencedArray p(dtype, values), g(dtype, zeros);
-      run_on_device(SgdStep{n, p.data(), g.data(), nullptr, state.data(), 0, dtype});
-      expect_equal(p, kept, "sgd without a gradient");
-    }
-    {
-      const FencedArray p(dtype, values), g(dtype, zeros), m(dtype, zeros), v(dtype, zeros);
-      run_on_device(AdamWStep{
-          n, p.data(), g.data(), m.data(), v.data(), state.data(), 0, dtype, {.weight_decay = 0}});
-      expect_equal(p, kept, "adamw without a gradient");
-    }
-    {
-      const FencedArray p(dtype, ones), g(dtype, values);
-      run_on_device(SgdStep{n, p.data(), g.data(), nullptr, state.data(), 0, dtype});
-      std::vector<double> expected;
-      for (const double v : values) expected.push_back(1 - 0.5 * v);
-      expect_special(p, expected, "sgd");
-    }
-    {
-      const FencedArray p(dtype, ones), g(dtype, values), m(dtype, zeros), v(dtype, zeros);
-      run_on_device(AdamWStep{
-          n, p.data(), g.data(), m.data(), v.data(), state.data(), 0, dtype, {.weight_decay = 0}});
-      const std::vector<double> found = p.values();
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        EXPECT_EQ(std::isfinite(found[i]), std::isfinite(values[i])) << "adamw, " << values[i];
-      }
-    }
   });
 }
 
