@@ -24,31 +24,40 @@ std::span<const std::byte> bytes_of(const Tensor& flat, const nn::NamedSlice& sl
   return {data + slice.offset * size, static_cast<std::size_t>(slice.count * size)};
 }
 
-std::vector<std::int64_t> hashes_of(const nn::ParameterStore& store) {
-  std::vector<std::int64_t> hashes;
+// What ranks compare: names, and this rank's hash of each.
+struct Hashes {
+  std::vector<std::string> names;
+  std::vector<std::int64_t> values;
+};
+
+// Of each parameter's elements of the group's buffers.
+void add_hashes(const nn::ParameterGroup& group, const std::vector<Tensor>& flats,
+                const char* before_name, Hashes& hashes) {
+  for (const nn::NamedSlice& slice : group.slices) {
+    std::uint64_t hash = hash_words(nullptr, 0);
+    for (const Tensor& flat : flats) {
+      const auto bytes = bytes_of(flat, slice);
+      hash = hash_words(bytes.data(), bytes.size(), hash);
+    }
+    hashes.names.push_back(before_name + slice.name);
+    hashes.values.push_back(std::bit_cast<std::int64_t>(hash));
+  }
+}
+
+Hashes hashes_of(const nn::ParameterStore& store, const nn::Ema* averages) {
+  Hashes hashes;
   for (const nn::ParameterGroup& group : store.groups()) {
     std::vector<Tensor> flats = {group.values.to(Device{})};
     if (nn::ParameterStore::has_masters(group) && !store.is_sharded()) {
       flats.push_back(group.masters.to(Device{}));
     }
-    for (const nn::NamedSlice& slice : group.slices) {
-      std::uint64_t hash = hash_words(nullptr, 0);
-      for (const Tensor& flat : flats) {
-        const auto bytes = bytes_of(flat, slice);
-        hash = hash_words(bytes.data(), bytes.size(), hash);
-      }
-      hashes.push_back(std::bit_cast<std::int64_t>(hash));
-    }
+    add_hashes(group, flats, "", hashes);
+  }
+  if (averages == nullptr || store.is_sharded()) return hashes;
+  for (std::size_t g = 0; g < store.groups().size(); ++g) {
+    add_hashes(store.groups()[g], {averages->of_group(g).to(Device{})}, "the average of ", hashes);
   }
   return hashes;
-}
-
-std::vector<std::string> names_of(const nn::ParameterStore& store) {
-  std::vector<std::string> names;
-  for (const nn::ParameterGroup& group : store.groups()) {
-    for (const nn::NamedSlice& slice : group.slices) names.push_back(slice.name);
-  }
-  return names;
 }
 
 Column column(const std::vector<std::int64_t>& hashes, std::size_t at, std::size_t names) {
@@ -114,13 +123,14 @@ std::optional<std::string> difference_of_weights(const std::vector<std::string>&
          "by other code. Go on from the last checkpoint: it was saved before";
 }
 
-std::optional<std::string> compare_weights(const nn::ParameterStore& store, Communicator& host) {
-  const std::vector<std::int64_t> own = hashes_of(store);
+std::optional<std::string> compare_weights(const nn::ParameterStore& store, const nn::Ema* averages,
+                                           Communicator& host) {
+  const Hashes own = hashes_of(store, averages);
   const int world = host.world_size();
-  const auto each = std::ssize(own);
+  const auto each = std::ssize(own.values);
   const Tensor all = zeros({each * world}, {DType::i64, {}});
-  host.all_gather(from_vector(own, {each}), all, Partition(each * world, world)).wait();
-  return difference_of_weights(names_of(store), to_vector<std::int64_t>(all));
+  host.all_gather(from_vector(own.values, {each}), all, Partition(each * world, world)).wait();
+  return difference_of_weights(own.names, to_vector<std::int64_t>(all));
 }
 
 void flip_bit(const nn::ParameterStore& store) {

@@ -4,10 +4,10 @@
 // alike by the same gradients. Where they come apart, memory or a processor of a rank is at fault,
 // and no sum tells: all go on, and what is saved is rank 0's.
 //
-// What is compared is a hash per parameter, made on the host: of what the model computes with, and
-// of whole f32 masters. An optimizer's state that has come apart shows a step later; with ZeRO it
-// cannot come apart, since each part has one owner, whose faults all share. Averages of weights
-// (nn/ema.h) are not compared.
+// What is compared is a hash per parameter, made on the host: of what the model computes with, of
+// whole f32 masters, and of averages of weights (nn/ema.h), which show in no step. An optimizer's
+// state that has come apart shows a step later. With ZeRO neither it nor averages can come apart:
+// each part has one owner, whose faults all share.
 
 #include <cstdint>
 #include <optional>
@@ -15,13 +15,15 @@
 #include <vector>
 
 #include "dist/communicator.h"
+#include "nn/ema.h"
 #include "nn/parameter_store.h"
 
 namespace convoy::dist {
 
 // For all ranks to call together, over host memory: what is wrong, the same text on all of them,
-// and nothing where nothing is.
-std::optional<std::string> compare_weights(const nn::ParameterStore& store, Communicator& host);
+// and nothing where nothing is. `averages` may be null.
+std::optional<std::string> compare_weights(const nn::ParameterStore& store, const nn::Ema* averages,
+                                           Communicator& host);
 
 // FNV-1a over words of 64 bits and what is left of one, its upper half folded into its lower after
 // each: else upper bits would never reach lower ones, and two changed signs cancel. Bytes that

@@ -58,6 +58,8 @@ class Ema {
   std::vector<NamedTensor> weights(const Module& model) const;
   // Lets `fill` write such averages, whatever number of ranks they were saved by.
   void load(const Module& model, const ParameterStore::Fill& fill);
+  // Those of a group's parameters, laid out as they are; with ZeRO this rank's ranges.
+  const Tensor& of_group(std::size_t group) const { return averages_[group]; }
   // Of this rank.
   std::int64_t bytes() const;
 

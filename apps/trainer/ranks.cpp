@@ -131,11 +131,11 @@ nn::ParameterStore& Ranks::share(nn::Module& model, nn::ParameterStore& store) {
   return store;
 }
 
-void Ranks::require_same_weights() {
+void Ranks::require_same_weights(const nn::Ema* averages) {
   if (!store_) return;
   await_parameters();
   enter_after_step("compare weights");
-  if (const auto wrong = dist::compare_weights(*store_, group_->host())) {
+  if (const auto wrong = dist::compare_weights(*store_, averages, group_->host())) {
     group_->fail_together(*wrong);
   }
 }

@@ -62,8 +62,9 @@ class Ranks {
   // The model whose gradients are summed; both must outlive this. To be called before an optimizer
   // is made of the store, which is returned.
   nn::ParameterStore& share(nn::Module& model, nn::ParameterStore& store);
-  // Throws Error (diverged) where a rank's weights are not those of the others.
-  void require_same_weights();
+  // Throws Error (diverged) where a rank's weights, or averages of them if there are any, are not
+  // those of the others.
+  void require_same_weights(const nn::Ema* averages);
   // Lets all have the same running statistics of batch norm, and averages of them if there are any,
   // before they are used or saved.
   void share_statistics(nn::Ema* ema);

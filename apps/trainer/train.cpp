@@ -36,6 +36,7 @@ class Trainer {
   void resume_averages(const fs::path& checkpoint);
   void evaluate_all();
   EvalResult evaluate_one(const std::string& title);
+  nn::Ema* ema() { return ema_ ? &*ema_ : nullptr; }
   Trained trained() const;
   void train_epoch();
   StepMetrics train_step();
@@ -110,7 +111,7 @@ Trainer::Trainer(const TrainConfig& config, Ranks& ranks)
           .mix = mix_of(config),
           .resident = config.resident ? upload_images(config.data, train_data_, device_) : Tensor(),
           .ranks = &ranks_,
-          .ema = ema_ ? &*ema_ : nullptr});
+          .ema = ema()});
   optimizer_.set_steps(0);
 }
 
@@ -208,7 +209,7 @@ StepMetrics Trainer::train_step() {
   for (int i = 0; i < batches; ++i) step_->load(*train_loader_.next());
   step_->run();
   const int compared = config_.ranks.check_weight_hash_interval;
-  if (compared > 0 && (state_.step + 1) % compared == 0) ranks_.require_same_weights();
+  if (compared > 0 && (state_.step + 1) % compared == 0) ranks_.require_same_weights(ema());
   note_loading(m, train_loader_.stats() - before);
   ++state_.step;
   state_.position += m.images;
@@ -258,8 +259,8 @@ void Trainer::train_epoch() {
     if (state_.step == first_step_ + kProfiledSteps) Profiler::stop();
   }
   steps_->finish();
-  ranks_.require_same_weights();  // when they have come
-  ranks_.share_statistics(ema_ ? &*ema_ : nullptr);
+  ranks_.require_same_weights(ema());  // when they have come
+  ranks_.share_statistics(ema());
   if (steps > 0 && stop_ != Stop::signal) progress.finish(figures(last_learning_rate_));
   // With a signal the epoch stays open, and a resumed run begins with its evaluation.
   if (state_.position >= end && stop_ != Stop::signal) {

@@ -79,7 +79,7 @@ std::vector<std::string> errors_after(int world_size, std::optional<DType> half,
   return errors_of_ranks(world_size, gloo(), [&](auto& ranks) {
     Lenet5 model(half);
     harm(ranks->rank(), model);
-    const auto wrong = compare_weights(model.store, *ranks);
+    const auto wrong = compare_weights(model.store, nullptr, *ranks);
     ranks->barrier();
     if (wrong) throw Error(*wrong);
   });
@@ -109,6 +109,28 @@ TEST(SameWeights, HalvesAndTheirMastersAreCompared) {
   });
   for (const std::string& error : errors) {
     EXPECT_NE(error.find("rank 2 and the other ranks"), std::string::npos) << error;
+  }
+}
+
+// They show in no step, and what is saved are rank 0's.
+TEST(SameWeights, AveragesAreCompared) {
+  for (const int harmed : {-1, 0, 2}) {
+    const auto errors = errors_of_ranks(3, gloo(), [&](auto& ranks) {
+      Lenet5 model(std::nullopt);
+      const nn::Ema averages(model.store, {});
+      const nn::NamedSlice& slice = model.store.groups().back().slices.back();
+      const Tensor& flat = averages.of_group(model.store.groups().size() - 1);
+      if (ranks->rank() == harmed) flat.as<float>()[slice.offset + slice.count - 1] += 1;
+      const auto wrong = compare_weights(model.store, &averages, *ranks);
+      ranks->barrier();
+      if (wrong) throw Error(*wrong);
+    });
+    const std::string expected =
+        fmt::format("rank {} and the other ranks do not agree on the average of ", harmed);
+    for (const std::string& error : errors) {
+      EXPECT_EQ(error.find(expected) != std::string::npos, harmed >= 0) << error;
+      EXPECT_EQ(error.empty(), harmed < 0) << error;
+    }
   }
 }
 
