@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -107,6 +108,9 @@ struct Loss {
   const char* phase;
   int rank, signal;
 };
+void PrintTo(const Loss& loss, std::ostream* out) {
+  *out << strsignal(loss.signal) << " in " << loss.phase;
+}
 
 class LostRank : public ::testing::TestWithParam<Loss> {};
 INSTANTIATE_TEST_SUITE_P(Phases, LostRank,

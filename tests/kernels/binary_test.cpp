@@ -13,6 +13,7 @@ struct Case {
   const char* name;
   Shape a, b;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 class BinaryTest : public ::testing::TestWithParam<Case> {};
 

@@ -36,6 +36,7 @@ struct CopyCase {
   Shape shape;
   Strides x_strides, y_strides;
 };
+void PrintTo(const CopyCase& c, std::ostream* out) { *out << c.name; }
 
 class CopyTest : public ::testing::TestWithParam<CopyCase> {};
 

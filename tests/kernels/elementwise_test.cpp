@@ -14,6 +14,7 @@ struct Case {
   double low, high;  // where x is drawn
   double alpha = 0, beta = 0;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << name(c.fn); }
 
 class UnaryTest : public ::testing::TestWithParam<Case> {};
 

@@ -20,6 +20,7 @@ struct Case {
   const char* name;
   std::int64_t batch, height, width, channels, out_height, out_width, out_channels;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 class ImageTest : public ::testing::TestWithParam<Case> {};
 

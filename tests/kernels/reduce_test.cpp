@@ -22,6 +22,7 @@ struct Case {
     return strides.rank() == shape.rank() ? strides : contiguous_strides(shape);
   }
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 class ReduceTest : public ::testing::TestWithParam<Case> {};
 
