@@ -115,8 +115,11 @@ WrittenFile write_safetensors(const std::filesystem::path& path, std::vector<Sto
   const auto twice = std::adjacent_find(names.begin(), names.end());
   require(twice == names.end(), "write safetensors: the name {} stands twice",
           twice == names.end() ? "" : in_quotes(*twice));
-  AtomicFile file(path);
-  file.write(encode_safetensors_header(tensors, metadata));
+  const std::string header = encode_safetensors_header(tensors, metadata);
+  std::uint64_t whole = header.size();
+  for (const StoredTensor& t : tensors) whole += t.bytes.size();
+  AtomicFile file(path, whole);
+  file.write(header);
   for (const StoredTensor& t : tensors) file.write(t.bytes);
   file.commit();
   return {file.size(), file.crc32c()};

@@ -28,7 +28,8 @@ std::string free_space(const std::filesystem::path& folder) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+AtomicFile::AtomicFile(std::filesystem::path path, std::optional<std::uint64_t> whole)
+    : path_(std::move(path)), whole_(whole) {
   // /dev/null itself would be replaced, or a pipe, or /dev/stdout.
   std::error_code absent;
   const auto there = std::filesystem::status(path_, absent);
@@ -51,8 +52,9 @@ AtomicFile::~AtomicFile() {
 void AtomicFile::fail_io(const char* what) const {
   const int error = errno;
   const bool full = error == ENOSPC || error == EDQUOT;
-  fail("write {}: could not {} it after {} bytes: {}{}; what was there before is untouched",
-       path_.string(), what, size_, std::strerror(error), full ? free_space(folder_of(path_)) : "");
+  fail("write {}: could not {} it after {}{} bytes: {}{}; what was there before is untouched",
+       path_.string(), what, size_, whole_ ? fmt::format(" of {}", *whole_) : "",
+       std::strerror(error), full ? free_space(folder_of(path_)) : "");
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {

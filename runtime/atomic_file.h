@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -19,7 +20,9 @@ namespace convoy {
 
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);  // the folder must exist
+  // The folder must exist. `whole` is how many bytes will be written, where that is known: errors
+  // say it.
+  explicit AtomicFile(std::filesystem::path path, std::optional<std::uint64_t> whole = {});
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -37,6 +40,7 @@ class AtomicFile {
   [[noreturn]] void fail_io(const char* what) const;
 
   std::filesystem::path path_, temporary_;
+  std::optional<std::uint64_t> whole_;
   int descriptor_ = -1;
   std::uint64_t size_ = 0;
   std::uint32_t crc_ = 0;

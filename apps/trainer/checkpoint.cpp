@@ -133,7 +133,7 @@ Json read_json(const fs::path& path) {
 }
 
 void write_text(const fs::path& path, const std::string& text) {
-  AtomicFile file(path);
+  AtomicFile file(path, text.size());
   file.write(text);
   file.commit();
 }

@@ -151,7 +151,7 @@ TEST_P(CheckpointFaults, AFailedSyncIsNotTriedAgain) {
   }
 }
 
-TEST_P(CheckpointFaults, AFullDiskKeepsTheOldOneAndSaysWhatIsFree) {
+TEST_P(CheckpointFaults, AFullDiskKeepsTheOldOneAndSaysWhatIsNeededAndFree) {
   std::uint64_t bytes = 0;
   for (const FileCall& call : record) bytes += call.bytes.size();
   for (int part = 0; part < 20; ++part) {
@@ -160,7 +160,12 @@ TEST_P(CheckpointFaults, AFullDiskKeepsTheOldOneAndSaysWhatIsFree) {
       FileCalls calls(run.folder.path());
       calls.fail({.space = bytes * part / 20});
       const std::string error = save(run);
-      expect_says(error, "No space left on device; the volume of ");
+      expect_says(error, " bytes: No space left on device; the volume of ");
+      const std::size_t of = error.find(" of ", error.find(" it after "));
+      ASSERT_NE(of, error.npos) << error;
+      const std::uint64_t needed = std::stoull(error.substr(of + 4));
+      EXPECT_GT(needed, 0U) << error;
+      EXPECT_LE(needed, bytes) << error;
       expect_says(error, " bytes free; what was there before is untouched");
     }
     EXPECT_EQ(found_in(run.output), run.old_files);

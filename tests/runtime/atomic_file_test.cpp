@@ -96,14 +96,15 @@ TEST(AtomicFile, AFailedWriteKeepsTheOldFile) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   std::string error = "none";
   try {
-    AtomicFile file(folder / "f");
+    AtomicFile file(folder / "f", 1 << 20);
     file.write(std::vector<std::byte>(1 << 20));
   } catch (const Error& e) {
     error = e.what();
   }
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
-  EXPECT_NE(error.find("could not write it after 65536 bytes: File too large"), error.npos)
+  EXPECT_NE(error.find("could not write it after 65536 of 1048576 bytes: File too large"),
+            error.npos)
       << error;
   EXPECT_EQ(file_text(folder / "f"), "old");
   EXPECT_EQ(files_in(folder), 1u);
