@@ -9,7 +9,7 @@
 
 #include "apps/kbench/problem.h"
 #include "apps/kbench/timing.h"
-#include "kernels/gpu/ladders.h"
+#include "kernels/gpu/variants.h"
 #include "kernels/tuning.h"
 #include "runtime/allocator.h"
 

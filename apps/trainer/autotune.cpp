@@ -7,7 +7,7 @@
 
 #include "apps/trainer/setup.h"
 #include "apps/trainer/step.h"
-#include "kernels/gpu/ladders.h"
+#include "kernels/gpu/variants.h"
 #include "kernels/operands.h"
 #include "kernels/require.h"
 #include "kernels/vendor/names.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/ladders.h"
+#include "kernels/gpu/variants.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/conv2d.h"
 

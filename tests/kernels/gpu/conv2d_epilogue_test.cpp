@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/ladders.h"
+#include "kernels/gpu/variants.h"
 #include "kernels/vendor/names.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/conv2d.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "kernels/conv2d.h"
-#include "kernels/gpu/ladders.h"
+#include "kernels/gpu/variants.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/batch_norm.h"
 #include "tests/support/reference/conv2d.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/gemm.h"
-#include "kernels/gpu/ladders.h"
+#include "kernels/gpu/variants.h"
 #include "tests/support/gpu_case.h"
 #include "tests/support/reference/gemm.h"
 
