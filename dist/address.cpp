@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "kernels/require.h"
 
@@ -22,6 +24,14 @@ bool is_of_one_link(const sockaddr* address) {
 bool can_be_reached(const ifaddrs& interface) {
   return interface.ifa_addr != nullptr && (interface.ifa_flags & IFF_UP) != 0 &&
          (interface.ifa_flags & IFF_LOOPBACK) == 0 && !is_of_one_link(interface.ifa_addr);
+}
+
+using Interfaces = std::unique_ptr<ifaddrs, void (*)(ifaddrs*)>;
+
+Interfaces interfaces() {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) all = nullptr;
+  return {all, freeifaddrs};
 }
 
 std::string numbers(const sockaddr* address) {
@@ -68,11 +78,20 @@ std::string network_address(const ifaddrs* interfaces) {
   return "";
 }
 
-std::string network_address() {
-  ifaddrs* interfaces = nullptr;
-  if (getifaddrs(&interfaces) != 0) return "";
-  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owned(interfaces, freeifaddrs);
-  return network_address(interfaces);
+std::string network_address() { return network_address(interfaces().get()); }
+
+std::string address_of_interface(const std::string& name) {
+  const Interfaces all = interfaces();
+  std::vector<std::string> names;
+  for (const int family : {AF_INET, AF_INET6}) {
+    for (const ifaddrs* at = all.get(); at != nullptr; at = at->ifa_next) {
+      if (std::ranges::find(names, at->ifa_name) == names.end()) names.push_back(at->ifa_name);
+      if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != family) continue;
+      if (name == at->ifa_name && !is_of_one_link(at->ifa_addr)) return numbers(at->ifa_addr);
+    }
+  }
+  fail("GLOO_SOCKET_IFNAME: expects an interface with an address, found '{}'; there are {}", name,
+       fmt::join(names, ", "));
 }
 
 }  // namespace convoy::dist

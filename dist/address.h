@@ -15,5 +15,8 @@ std::string address_towards(const std::string& host);
 // loopback nor bound to one link, IPv4 before IPv6. Empty where there is none.
 std::string network_address();
 std::string network_address(const ifaddrs* interfaces);
+// Of the interface of that name, by the same preferences; loopback's too. Throws Error that names
+// those that there are.
+std::string address_of_interface(const std::string& name);
 
 }  // namespace convoy::dist

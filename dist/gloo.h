@@ -17,9 +17,8 @@ namespace convoy::dist {
 // all others; throws Error naming the first rank that did not come within `timeout`. Afterwards
 // that is how long a rank may stay silent when another waits for it.
 //
-// Listens on `address` alone; by default on that from which this machine reaches MASTER_ADDR:
-// loopback where all ranks are on one machine. While ranks connect, Gloo takes whoever comes for
-// one of them: a network with strangers on it is no place for it. GLOO_SOCKET_IFNAME names an
+// Listens on `address` alone, until all have met; by default on that from which this machine
+// reaches MASTER_ADDR: loopback where all ranks are on one machine. GLOO_SOCKET_IFNAME names an
 // interface instead, for machines whose own name leads to loopback.
 std::unique_ptr<Communicator> gloo_communicator(Store& store, int rank, int world_size,
                                                 std::chrono::milliseconds timeout,

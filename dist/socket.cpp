@@ -156,6 +156,16 @@ Socket listen_at(const Endpoint& endpoint) {
   return listening;
 }
 
+Socket listen_on(const std::string& address, std::string& why) {
+  const Addresses addresses = resolve({address, 0}, why);
+  for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
+    Socket listening = bind_to(*a);
+    if (listening.is_open() && listen(listening.descriptor(), 128) == 0) return listening;
+    why = std::strerror(errno);
+  }
+  return Socket();
+}
+
 Socket reserve_port(const std::string& host) { return bind_at({host, 0}); }
 
 int port_of(const Socket& socket) {

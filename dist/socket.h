@@ -20,6 +20,7 @@ class Socket {
 
   int descriptor() const { return descriptor_; }
   bool is_open() const { return descriptor_ >= 0; }
+  int release() { return std::exchange(descriptor_, -1); }  // whoever takes it closes it
   void close() { *this = Socket(); }
 
  private:
@@ -43,6 +44,9 @@ bool is_loopback(const std::string& host);
 // name that resolves to loopback here). Port 0: one that is free. Throws Error, also where the port
 // is taken.
 Socket listen_at(const Endpoint& endpoint);
+// Waits for connections at this address of ours alone, at a port that is free; closed where that
+// failed, and `why` says why.
+Socket listen_on(const std::string& address, std::string& why);
 // A port that nobody else gets while the socket is open; listen_at can have it.
 Socket reserve_port(const std::string& host);
 int port_of(const Socket& socket);

@@ -8,7 +8,8 @@ install(TARGETS convoy_kernels convoy_runtime convoy_nn convoy_data convoy_dist 
 install(TARGETS convoy_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(folder kernels runtime nn data dist)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/convoy
-    FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE PATTERN "gpu" EXCLUDE PATTERN "sim" EXCLUDE PATTERN "vendor" EXCLUDE)
+    FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE PATTERN "gpu" EXCLUDE PATTERN "sim" EXCLUDE PATTERN "vendor" EXCLUDE
+    PATTERN "gloo_headers" EXCLUDE)
 endforeach()
 
 install(EXPORT convoy-targets NAMESPACE convoy:: DESTINATION ${package_dir})

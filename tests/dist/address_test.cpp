@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "kernels/require.h"
+#include "tests/support/errors.h"
 
 namespace convoy::dist {
 namespace {
@@ -59,6 +60,12 @@ TEST(NetworkAddress, IsOneThatOtherMachinesMayReach) {
   EXPECT_EQ(machine.address(), "2001:db8::7");
   machine.add(IFF_UP, AF_INET, "192.0.2.5").add(IFF_UP, AF_INET, "192.0.2.6");
   EXPECT_EQ(machine.address(), "192.0.2.5");
+}
+
+TEST(AddressOfInterface, IsThatOfItsName) {
+  EXPECT_EQ(address_of_interface("lo"), "127.0.0.1");
+  testing::expect_says(testing::error_of([] { address_of_interface("none7"); }),
+                       "expects an interface with an address, found 'none7'; there are lo");
 }
 
 }  // namespace
