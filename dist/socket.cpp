@@ -77,7 +77,7 @@ Socket bind_at(const Endpoint& endpoint) {
   if (!bound.is_open() && error == EADDRINUSE) {
     fail(
         "store: rank 0 expects port {} at {} to be free, but another program has it; "
-        "choose another MASTER_PORT",
+        "choose another MASTER_PORT (--master-port of convoy launch)",
         endpoint.port, endpoint.host);
   }
   require(bound.is_open(), "store: rank 0 could not open {}: {}", endpoint, std::strerror(error));
@@ -166,7 +166,7 @@ Socket listen_on(const std::string& address, std::string& why) {
   return Socket();
 }
 
-Socket reserve_port(const std::string& host) { return bind_at({host, 0}); }
+Socket reserve_port(const std::string& host, int port) { return bind_at({host, port}); }
 
 int port_of(const Socket& socket) {
   sockaddr_storage own = {};

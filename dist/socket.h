@@ -47,8 +47,9 @@ Socket listen_at(const Endpoint& endpoint);
 // Waits for connections at this address of ours alone, at a port that is free; closed where that
 // failed, and `why` says why.
 Socket listen_on(const std::string& address, std::string& why);
-// A port that nobody else gets while the socket is open; listen_at can have it.
-Socket reserve_port(const std::string& host);
+// A port that nobody else gets while the socket is open; listen_at can have it. 0: one that is
+// free; throws Error where another program has this one.
+Socket reserve_port(const std::string& host, int port = 0);
 int port_of(const Socket& socket);
 
 // One attempt, in up to `milliseconds`; closed where it failed, and `why` says why.

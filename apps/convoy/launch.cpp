@@ -86,7 +86,7 @@ class Launch {
         patience_(Verdict::patience(
             std::strtod(peek(command, "--dist-timeout", "600").c_str(), nullptr))) {
     signal(SIGPIPE, SIG_IGN);  // ranks train on where nobody reads what they print
-    choose_port();
+    choose_port(peek(command, "--dist-init", ""));
     sigset_t set;
     sigemptyset(&set);
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&set, signal);
@@ -107,14 +107,18 @@ class Launch {
   }
 
  private:
-  // Kept bound until the end, so that no connection of another program is given this port.
-  void choose_port() {
+  // Kept bound until the end, so that no connection of another program is given rank 0's port. One
+  // that is taken ends the job here: rank 0 could tell nobody.
+  void choose_port(const std::string& init) {
     if (config_.master_addr.empty()) config_.master_addr = "127.0.0.1";
-    if (config_.master_port != 0) return;
-    config_.master_port = 29500;
-    if (config_.nnodes > 1) return;
-    reserved_ = dist::reserve_port(config_.master_addr);
-    config_.master_port = dist::port_of(reserved_);
+    const bool any_is_good = config_.nnodes == 1 && init.empty();
+    if (config_.master_port == 0 && !any_is_good) config_.master_port = 29500;
+    if (config_.node_rank > 0 || init.starts_with("file:")) return;
+    const dist::Endpoint store = init.empty()
+                                     ? dist::Endpoint{config_.master_addr, config_.master_port}
+                                     : dist::tcp_endpoint(init);
+    reserved_ = dist::reserve_port(store.host, store.port);
+    if (init.empty()) config_.master_port = dist::port_of(reserved_);
   }
 
   void start(int local, const Arguments& command) {

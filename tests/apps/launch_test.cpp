@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // convoy launch from outside: ranks that train, fail, are killed and stopped, and a launcher that
 // is ended; whatever happens no process stays behind.
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
 
 #include "apps/convoy/rank_process.h"
 #include "tests/apps/program.h"
@@ -70,6 +75,49 @@ TEST(Launch, AWrongFlagOfTrainIsSaidOnce) {
   EXPECT_EQ(help.code, 0);
   expect_says(help.out, "--batch-size");
   EXPECT_EQ(help.out.find("[rank"), std::string::npos);
+}
+
+// A port of loopback's at which another program, this one, listens.
+class TakenPort {
+ public:
+  TakenPort() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(socket_, any, size), 0);
+    EXPECT_EQ(listen(socket_, 8), 0);
+    EXPECT_EQ(getsockname(socket_, any, &size), 0);
+    number_ = std::to_string(ntohs(address.sin_port));
+  }
+  ~TakenPort() { close(socket_); }
+  const std::string& number() const { return number_; }
+
+ private:
+  int socket_;
+  std::string number_;
+};
+
+// Rank 0 could not serve the store there, and so tell nobody: the others would wait for it.
+TEST(Launch, ATakenPortEndsTheJobAtOnce) {
+  const Folder folder;
+  make_digits(folder);
+  const TakenPort port;
+  const std::string init = "--dist-init tcp://127.0.0.1:" + port.number();
+  for (const auto& [launch, train] :
+       {std::pair{"--master-port " + port.number(), std::string()},
+        {"--nnodes 2 --master-addr 127.0.0.1 --master-port " + port.number(), std::string()},
+        {std::string(), init}}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Outcome run = convoy_run(folder, "launch --nproc-per-node 2 " + launch + " -- " +
+                                               kTinyTrain + "--output run " + train);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+    EXPECT_EQ(run.code, 1);
+    expect_says(run.err, "rank 0 expects port " + port.number() +
+                             " at 127.0.0.1 to be free, but another program has it");
+    EXPECT_EQ(run.err.find("[rank"), std::string::npos) << run.err;
+  }
 }
 
 TEST(Launch, AKilledRankEndsAllAndIsNamed) {

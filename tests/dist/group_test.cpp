@@ -23,10 +23,13 @@ using testing::ForkedRanks;
 // Ranks in processes, each with a group, over a port of the test's own.
 class Ranks {
  public:
-  Ranks(int world_size, const std::function<void(Group&)>& body,
-        std::chrono::milliseconds timeout = 20s, int absent = -1)
+  Ranks(
+      int world_size, const std::function<void(Group&)>& body,
+      std::chrono::milliseconds timeout = 20s, int absent = -1,
+      const std::function<void(int rank)>& before = [](int) {})
       : reserved_(reserve_port("127.0.0.1")), ranks_(world_size, [&](int rank) {
           if (rank == absent) return;
+          before(rank);
           Group group({.rank = rank,
                        .world_size = world_size,
                        .local_rank = rank,
@@ -286,6 +289,24 @@ TEST(Group, AFailureOfARankIsToldWithItsReason) {
     expect_says(ended.err, "convoy: rank 2 failed: train.pack: expects 10 classes, found 12");
   }
   EXPECT_EQ(ranks->await(2).err, "convoy: train.pack: expects 10 classes, found 12\n");
+}
+
+// Its own fault, while the others wait for it: they have its reason, and not a timeout.
+TEST(Group, ARankThatCannotListenIsNamedAtOnce) {
+  const double start = ForkedRanks::now();
+  Ranks ranks(
+      3, [](Group&) {}, 20s, /*absent=*/-1,
+      [](int rank) {
+        if (rank == 1) setenv("GLOO_SOCKET_IFNAME", "none7", 1);
+      });
+  for (const int rank : {0, 2}) {
+    const auto ended = ranks->await(rank);
+    EXPECT_EQ(ended.code, 1);
+    expect_says(ended.err,
+                "convoy: rank 1 failed: GLOO_SOCKET_IFNAME: expects an interface with an address, "
+                "found 'none7'");
+    EXPECT_LT(ended.at, start + testing::kToEnd);
+  }
 }
 
 TEST(Group, NamesTwoRanksOnOneGpu) {
