@@ -4,6 +4,7 @@
 #include <gloo/transport/tcp/context.h>
 #include <gloo/transport/tcp/device.h>
 #include <gloo/transport/tcp/pair.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <mutex>
@@ -15,6 +16,12 @@ namespace {
 
 namespace tcp = gloo::transport::tcp;
 
+bool is_listening(int descriptor) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
 // A pair begins by listening. That it stops at once, and nobody is told where: Gloo's device is on
 // loopback, so that not even another machine's scan of all ports could meet it.
 class Pair final : public tcp::Pair {
@@ -23,6 +30,9 @@ class Pair final : public tcp::Pair {
        Socket connected)
       : tcp::Pair(context, device, rank, timeout) {
     const std::lock_guard lock(m_);
+    // Where the library is another than its headers, this is no member of it.
+    require(is_listening(fd_),
+            "its headers and its library are not of one version; build with one");
     device_->unregisterDescriptor(fd_, this);
     ::close(fd_);
     fd_ = connected.release();
