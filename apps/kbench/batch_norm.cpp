@@ -93,8 +93,10 @@ Problem forward(const Request& request, const Lines& l) {
     };
     return std::vector<Expected>{
         {y, 1, 4, 2 * static_cast<double>(l.rows), reference},
-        {mean, 1, 1, static_cast<double>(l.rows),
-         [=, &from](std::int64_t channel) { return statistics(from, l, channel).mean; }}};
+        {mean, 1, 1, 2 * static_cast<double>(l.rows),
+         [=, &from](std::int64_t channel) { return statistics(from, l, channel).mean; }},
+        {rstd, 1, 4, 2 * static_cast<double>(l.rows),
+         [=, &from](std::int64_t channel) { return statistics(from, l, channel).rstd; }}};
   };
   return problem;
 }
@@ -152,7 +154,17 @@ Problem backward(const Request& request, const Lines& l) {
       for (std::int64_t row = 0; row < l.rows; ++row) sum += gradient[row * l.channels + channel];
       return sum;
     };
-    return std::vector<Expected>{{dx, 1, 8, 2 * rows, of_input}, {d_bias, rows, 1, rows, of_bias}};
+    const auto of_scale = [=, &from, &gradient, &means, &rstds](std::int64_t channel) {
+      double sum = 0;
+      for (std::int64_t row = 0; row < l.rows; ++row) {
+        const std::int64_t at = row * l.channels + channel;
+        sum += gradient[at] * (from[at] - means[channel]) * rstds[channel];
+      }
+      return sum;
+    };
+    return std::vector<Expected>{{dx, 1, 8, 2 * rows, of_input},
+                                 {d_scale, rows, 2, rows, of_scale},
+                                 {d_bias, rows, 1, rows, of_bias}};
   };
   return problem;
 }

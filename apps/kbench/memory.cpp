@@ -178,16 +178,26 @@ Problem layer_norm(const MemorySetting& s) {
   });
   problem.expected = [=] {
     const auto columns = static_cast<double>(r.columns);
-    return std::vector<Expected>{
-        {y, 1, 4, 2 * columns, [=, &from = memory->drawn(x)](std::int64_t i) {
-           double sum = 0, squares = 0;
-           const std::int64_t begin = i / r.columns * r.columns;
-           for (std::int64_t j = 0; j < r.columns; ++j) sum += from[begin + j];
-           for (std::int64_t j = 0; j < r.columns; ++j) {
-             squares += std::pow(from[begin + j] - sum / columns, 2);
-           }
-           return (from[i] - sum / columns) / std::sqrt(squares / columns + 1e-5);
-         }}};
+    const auto mean_of = [=, &from = memory->drawn(x)](std::int64_t row) {
+      double sum = 0;
+      for (std::int64_t j = 0; j < r.columns; ++j) sum += from[row * r.columns + j];
+      return sum / columns;
+    };
+    const auto rstd_of = [=, &from = memory->drawn(x)](std::int64_t row) {
+      double squares = 0;
+      const double middle = mean_of(row);
+      for (std::int64_t j = 0; j < r.columns; ++j) {
+        squares += std::pow(from[row * r.columns + j] - middle, 2);
+      }
+      return 1 / std::sqrt(squares / columns + 1e-5);
+    };
+    return std::vector<Expected>{{y, 1, 4, 3 * columns,
+                                  [=, &from = memory->drawn(x)](std::int64_t i) {
+                                    const std::int64_t row = i / r.columns;
+                                    return (from[i] - mean_of(row)) * rstd_of(row);
+                                  }},
+                                 {mean, 1, 1, columns, mean_of},
+                                 {rstd, 1, 4, 2 * columns, rstd_of}};
   };
   return problem;
 }
@@ -210,21 +220,25 @@ Problem max_pool2d(const MemorySetting& s) {
                             static_cast<std::int32_t*>(m->data(indices, set)), s.dtype()};
   });
   problem.expected = [=] {
+    // Of the first largest pixel in the window: its place in x, and h * W + w.
+    const auto largest = [=, &from = memory->drawn(x)](std::int64_t i) {
+      const std::int64_t out = g.w.out, c = i % channels, q = i / channels % out;
+      const std::int64_t p = i / (channels * out) % g.h.out, n = i / (channels * out * g.h.out);
+      std::pair<std::int64_t, std::int64_t> found{-1, -1};
+      for (std::int64_t h = std::max<std::int64_t>(2 * p - 1, 0);
+           h <= std::min(2 * p + 1, size - 1); ++h) {
+        for (std::int64_t w = std::max<std::int64_t>(2 * q - 1, 0);
+             w <= std::min(2 * q + 1, size - 1); ++w) {
+          const std::int64_t at = ((n * size + h) * size + w) * channels + c;
+          if (found.first < 0 || from[at] > from[found.first]) found = {at, h * size + w};
+        }
+      }
+      return found;
+    };
     return std::vector<Expected>{
-        {y, 1, 0, 9, [=, &from = memory->drawn(x)](std::int64_t i) {
-           const std::int64_t out = g.w.out, c = i % channels;
-           const std::int64_t q = i / channels % out;
-           const std::int64_t p = i / (channels * out) % g.h.out;
-           const std::int64_t n = i / (channels * out * g.h.out);
-           double largest = -INFINITY;
-           for (std::int64_t r = 2 * p - 1; r <= 2 * p + 1; ++r) {
-             for (std::int64_t t = 2 * q - 1; t <= 2 * q + 1; ++t) {
-               if (r < 0 || r >= size || t < 0 || t >= size) continue;
-               largest = std::max(largest, from[((n * size + r) * size + t) * channels + c]);
-             }
-           }
-           return largest;
-         }}};
+        {y, 1, 0, 9,
+         [=, &from = memory->drawn(x)](std::int64_t i) { return from[largest(i).first]; }},
+        {indices, 1, 0, 9, [=](std::int64_t i) { return static_cast<double>(largest(i).second); }}};
   };
   return problem;
 }

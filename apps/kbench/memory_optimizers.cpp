@@ -57,10 +57,9 @@ Problem sgd_problem(const MemorySetting& s) {
   problem.expected = [=] {
     const HostValues &p = memory->drawn(t.parameter), &g = memory->drawn(t.gradient),
                      &b = memory->drawn(momentum);
-    const auto reference = [&](std::int64_t i) {
-      return p[i] - kLearningRate * (0.9 * b[i] + g[i] + 1e-4 * p[i]);
-    };
-    std::vector<Expected> all = {{t.parameter, 1, 2, 1, reference}};
+    const auto step = [&](std::int64_t i) { return 0.9 * b[i] + g[i] + 1e-4 * p[i]; };
+    const auto reference = [=, &p](std::int64_t i) { return p[i] - kLearningRate * step(i); };
+    std::vector<Expected> all = {{t.parameter, 1, 2, 1, reference}, {momentum, 1, 2, 1, step}};
     if (t.half >= 0) all.push_back({t.half, 1, 2, 1, reference});
     return all;
   };
@@ -91,13 +90,14 @@ Problem adamw_problem(const MemorySetting& s) {
     const HostValues &p = memory->drawn(t.parameter), &g = memory->drawn(t.gradient),
                      &m = memory->drawn(first), &v = memory->drawn(second);
     // Step 1 of AdamW: the averages are divided by 1 - 0.9 and 1 - 0.999.
-    const auto reference = [&](std::int64_t i) {
-      const double average = (0.9 * m[i] + 0.1 * g[i]) / 0.1;
-      const double square = (0.999 * v[i] + 0.001 * g[i] * g[i]) / 0.001;
+    const auto average = [&](std::int64_t i) { return 0.9 * m[i] + 0.1 * g[i]; };
+    const auto square = [&](std::int64_t i) { return 0.999 * v[i] + 0.001 * g[i] * g[i]; };
+    const auto reference = [=, &p](std::int64_t i) {
       return p[i] * (1 - kLearningRate * 0.01) -
-             kLearningRate * average / (std::sqrt(square) + 1e-8);
+             kLearningRate * (average(i) / 0.1) / (std::sqrt(square(i) / 0.001) + 1e-8);
     };
-    std::vector<Expected> all = {{t.parameter, 1, 4, 1, reference}};
+    std::vector<Expected> all = {
+        {t.parameter, 1, 4, 1, reference}, {first, 1, 1, 1, average}, {second, 1, 1, 1, square}};
     if (t.half >= 0) all.push_back({t.half, 1, 4, 1, reference});
     return all;
   };

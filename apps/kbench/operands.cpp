@@ -55,6 +55,14 @@ int Operands::in_out(DType dtype, std::int64_t count, double low, double high) {
   return add({Role::in_out, dtype, count, low, high});
 }
 
+std::vector<int> Operands::written() const {
+  std::vector<int> all;
+  for (int i = 0; i < static_cast<int>(operands_.size()); ++i) {
+    if (operands_[static_cast<std::size_t>(i)].role != Role::input) all.push_back(i);
+  }
+  return all;
+}
+
 std::size_t Operands::bytes_per_set() const {
   std::size_t bytes = 0;
   for (const Operand& o : operands_) bytes += static_cast<std::size_t>(o.count) * size_of(o.dtype);

@@ -43,6 +43,8 @@ class Operands {
   int output(DType dtype, std::int64_t count);
   int in_out(DType dtype, std::int64_t count, double low = -1, double high = 1);
 
+  // Those that a launch writes.
+  std::vector<int> written() const;
   std::size_t bytes_per_set() const;
   void allocate(int sets);
   int sets() const { return static_cast<int>(tensors_.size()); }

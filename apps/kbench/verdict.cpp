@@ -69,6 +69,16 @@ void compare_all(Verdict& verdict, const Expected& expected, const HostValues& f
   }
 }
 
+// A result that nobody looks at is one that a kernel need not write.
+void require_all_expected(const Problem& problem, const std::vector<Expected>& expected) {
+  for (const int operand : problem.memory->written()) {
+    const bool known = std::any_of(expected.begin(), expected.end(),
+                                   [&](const Expected& e) { return e.operand == operand; });
+    require(known, "kbench: {} {} expects a reference for each operand written, found none for {}",
+            problem.op, problem.pass, operand);
+  }
+}
+
 }  // namespace
 
 double bound(DType dtype, double reference, double terms, double scale) {
@@ -81,6 +91,7 @@ double bound(DType dtype, double reference, double terms, double scale) {
 Verdict check(Problem& problem, const Device& device, const std::string& variant) {
   problem.memory->reset(0);
   const std::vector<Expected> expected = problem.expected();
+  require_all_expected(problem, expected);
   problem.launch(variant, 0);
   backend(device).synchronize(current_stream(device));
   Verdict verdict;

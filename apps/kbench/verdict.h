@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Whether a kernel's result is right: outputs against references in double precision, all of them
-// where that is cheap, else some hundred, spread evenly and the last one with them. Every output
-// must have been written.
+// where that is cheap, else some hundred, spread evenly and the last one with them. No operand that
+// a launch writes is left out, and every element of it must have been written.
 
 #include <string>
 

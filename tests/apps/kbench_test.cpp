@@ -259,6 +259,53 @@ TEST(Kbench, AWrongResultIsSeenAndNotTimed) {
   }
 }
 
+// One more in the last element.
+void spoil(kbench::Operands& memory, int operand) {
+  const kbench::HostValues values = memory.now(operand);
+  const std::int64_t last = values.count() - 1;
+  if (values.dtype() == DType::i32) {
+    ++static_cast<std::int32_t*>(memory.data(operand, 0))[last];
+  } else {
+    static_cast<float*>(memory.data(operand, 0))[last] += 1;
+  }
+}
+
+std::vector<kbench::MakeProblem> a_small_one_of_each(const Device& device) {
+  std::vector<kbench::MakeProblem> all;
+  const std::vector<std::pair<std::string, std::int64_t>> sizes[] = {
+      {{"m", 5}, {"n", 7}, {"k", 9}},
+      {{"n", 2}, {"c", 4}, {"h", 5}, {"k", 3}},
+      {{"n", 2}, {"c", 3}, {"h", 4}},
+      {{"count", 600}}};
+  for (std::size_t i = 0; i < kbench::families().size(); ++i) {
+    const auto more = kbench::families()[i].problems({.device = device, .sizes = sizes[i]});
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
+// A kernel that forgets what no reference looks at would be faster, and right.
+TEST(Kbench, EveryOperandThatIsWrittenIsLookedAt) {
+  const Device device{DeviceType::cpu};
+  int spoiled = 0;
+  for (const kbench::MakeProblem& make : a_small_one_of_each(device)) {
+    kbench::Problem problem = make();
+    problem.prepare(problem);
+    EXPECT_TRUE(check(problem, device, problem.chosen).right) << problem.op << problem.pass;
+    const auto launch = problem.launch;
+    for (const int operand : problem.memory->written()) {
+      problem.launch = [&](const std::string& variant, int set) {
+        launch(variant, set);
+        spoil(*problem.memory, operand);
+      };
+      EXPECT_FALSE(check(problem, device, problem.chosen).right)
+          << problem.op << " " << problem.pass << " operand " << operand;
+      ++spoiled;
+    }
+  }
+  EXPECT_EQ(spoiled, 3 + 3 + 3 + 3 + 17);
+}
+
 TEST(Kbench, AKernelThatThrowsIsAFailedRow) {
   const Device device{DeviceType::sim};
   const auto problem = harmed(device, [](kbench::Operands&, int) { throw Error("gemm: planted"); });
