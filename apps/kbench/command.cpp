@@ -10,6 +10,7 @@
 #include "apps/kbench/report.h"
 #include "apps/trainer/config.h"
 #include "apps/trainer/kernel_choice.h"
+#include "kernels/vendor/library.h"
 #include "runtime/atomic_file.h"
 #include "runtime/device.h"
 
@@ -213,6 +214,8 @@ int run_family(const Family& family, const std::vector<std::string>& arguments, 
                                              : parse_device(flags.device);
   check_tune(family, flags, tune, device);
   if (flags.dtypes.empty()) flags.dtypes = {device.type == DeviceType::cpu ? "f32" : "f16"};
+  // A tuning table is for training, which keeps to plans that give the same bits each time.
+  vendor::allow_nondeterministic(!tune);
   const auto problems = problems_of(family, requests(flags, device));
   if (flags.list) return list(problems);
   flags.options.progress = !flags.quiet;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -180,4 +181,14 @@ std::vector<VendorLibrary> vendor_libraries() {
   return all;
 }
 
+namespace vendor {
+
+namespace {
+std::atomic<bool> allowed = false;
+}
+
+void allow_nondeterministic(bool allow) { allowed = allow; }
+bool nondeterministic_allowed() { return allowed; }
+
+}  // namespace vendor
 }  // namespace convoy

@@ -74,4 +74,13 @@ struct VendorLibrary {
 };
 std::vector<VendorLibrary> vendor_libraries();
 
+namespace vendor {
+
+// Whether engines that may give other bits each time are variants too. Benchmarks may allow them:
+// for the whole process, before anything is planned.
+void allow_nondeterministic(bool allow);
+bool nondeterministic_allowed();
+
+}  // namespace vendor
+
 }  // namespace convoy

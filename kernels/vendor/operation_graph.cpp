@@ -2,8 +2,8 @@
 #include "kernels/vendor/operation_graph.h"
 
 #include <algorithm>
-#include <atomic>
 
+#include "kernels/vendor/library.h"
 #include "kernels/vendor/names.h"
 
 namespace convoy::vendor {
@@ -11,8 +11,6 @@ namespace {
 
 // Of those that the heuristics offer some break our rules, and some cannot be built.
 constexpr std::int64_t kMostConfigs = 64;
-
-std::atomic<bool> nondeterministic_allowed = false;
 
 }  // namespace
 
@@ -92,7 +90,7 @@ void OperationGraph::pointwise(cudnnPointwiseMode_t mode, const Descriptor& x, c
 
 Rules rules_for(DType dtype) {
   Rules rules;
-  if (!nondeterministic_allowed) rules.push_back(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
+  if (!nondeterministic_allowed()) rules.push_back(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
   if (dtype == DType::f32) {
     // On tensor cores f32 is TF32.
     rules.insert(rules.end(),
@@ -106,8 +104,6 @@ Rules rules_for(DType dtype) {
   }
   return rules;
 }
-
-void allow_nondeterministic(bool allow) { nondeterministic_allowed = allow; }
 
 EnginePlan::EnginePlan(const Cudnn& library, Descriptor&& config, Descriptor&& plan)
     : library_(&library),

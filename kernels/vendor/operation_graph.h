@@ -71,10 +71,8 @@ struct Target {
 // Engines with any of these notes are passed over.
 using Rules = std::vector<cudnnBackendNumericalNote_t>;
 // For an op of this dtype: sums in f32, no TF32, one rounding of halves; and the same bits each
-// time, unless that was given up.
+// time, unless that was given up (kernels/vendor/library.h).
 Rules rules_for(DType dtype);
-// Benchmarks may: for the whole process, before anything is planned.
-void allow_nondeterministic(bool allow);
 
 // A tensor's id, and its address or, of one by value, the number.
 struct Operand {

@@ -10,9 +10,11 @@
 #include <set>
 #include <thread>
 
+#include "apps/kbench/command.h"
 #include "apps/kbench/harness.h"
 #include "apps/kbench/report.h"
 #include "apps/kbench/summary.h"
+#include "kernels/vendor/library.h"
 #include "tests/apps/program.h"
 
 namespace convoy::testing {
@@ -164,6 +166,19 @@ TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
     EXPECT_EQ(run.code, 2) << arguments << run.out << run.err;
     EXPECT_NE(run.err.find(text), std::string::npos) << arguments << ": " << run.err;
   }
+}
+
+// The vendor's fastest is what we are measured against; a table is for training.
+TEST(Kbench, OnlyTuneKeepsToPlansThatGiveTheSameBits) {
+  const Folder folder;
+  const std::vector<std::string> flags = {"gemm", "--device", "cpu", "--m", "8", "--list"};
+  kbench::run_command(flags);
+  EXPECT_TRUE(vendor::nondeterministic_allowed());
+  std::vector<std::string> tune = {"tune"};
+  tune.insert(tune.end(), flags.begin(), flags.end());
+  tune.insert(tune.end(), {"--tuning-table", (folder / "t.json").string()});
+  kbench::run_command(tune);
+  EXPECT_FALSE(vendor::nondeterministic_allowed());
 }
 
 TEST(Kbench, ListRunsNothing) {
