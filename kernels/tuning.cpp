@@ -51,6 +51,20 @@ std::string result_text(DType operands, std::optional<DType> result) {
   return out == operands ? name(operands) : fmt::format("{} to {}", operands, out);
 }
 
+struct Ladder {
+  std::string_view op;
+  std::vector<std::string_view> names;
+};
+const Ladder kLadders[] = {
+    {"gemm",
+     {"plain", "onednn", "naive", "shared_tile", "register_tile", "warp_tile", "tensor_core",
+      "wgmma"}},
+    {"conv2d",
+     {"plain", "onednn", "depthwise", "taps", "winograd", "direct", "implicit_gemm",
+      "register_tile", "tensor_core", "padded", "wgmma", "gemm"}},
+    {"batch_norm", {"wide_rows", "columns"}},
+};
+
 const char* find(const std::vector<const char*>& names, std::string_view wanted) {
   const auto found = std::find(names.begin(), names.end(), wanted);
   return found == names.end() ? nullptr : *found;
@@ -119,6 +133,14 @@ std::string tuning_key(const BatchNormBackward& op) {
                      result_text(op.dtype, op.grad_dtype), word(op.training, " training"),
                      word(op.relu, " relu"), word(op.accumulate, " accumulate"),
                      word(op.d_residual != nullptr, " d_residual"));
+}
+
+bool is_variant(std::string_view key, std::string_view name) {
+  if (vendor::is_vendor(name)) return true;
+  return std::any_of(std::begin(kLadders), std::end(kLadders), [&](const Ladder& ladder) {
+    return key.starts_with(ladder.op) &&
+           std::find(ladder.names.begin(), ladder.names.end(), name) != ladder.names.end();
+  });
 }
 
 void set_tuning_table(TuningTable table) {
@@ -195,9 +217,10 @@ const char* pick(const std::string& key, const std::vector<const char*>& own,
     // With the family `own` the vendor's were not asked for.
     const bool left_out = c.family == KernelFamily::own && vendor::is_vendor(entry->second);
     if (ours == nullptr && !left_out) {
-      c.not_there.insert(fmt::format("{} expects {}{}{}, found '{}'", key, fmt::join(own, ", "),
-                                     vendor.empty() ? "" : ", ", fmt::join(vendor, ", "),
-                                     entry->second));
+      c.not_there.insert(fmt::format(
+          "{} expects {}{}{}, found '{}'{}", key, fmt::join(own, ", "), vendor.empty() ? "" : ", ",
+          fmt::join(vendor, ", "), entry->second,
+          is_variant(key, entry->second) ? ", which does not take it" : ", which is no variant"));
     }
   }
   return vendors_alone && !vendor.empty() ? vendor.front() : nullptr;

@@ -52,6 +52,10 @@ std::map<std::string, TunableOp> stop_recording_ops();
 // Ops that --kernels vendor found no variant for, by key: a hand-written kernel took them.
 std::vector<std::string> ops_without_vendor();
 
+// Is there such a variant, on any device, of the kind of op that the key is of? It need not take
+// this one.
+bool is_variant(std::string_view key, std::string_view name);
+
 // What the table has asked for in vain: no variant of that name takes the op. A sentence per op.
 std::vector<std::string> choices_not_there();
 

@@ -178,14 +178,19 @@ void write_json(const std::string& path, const Results& results) {
   file.commit();
 }
 
-// A name that no problem knows is a slip of the pen; "vendor*" may well find none.
-void require_known_variants(const Options& options, const Results& results) {
+// A name that no problem knows is a slip of the pen, or a variant for others; "vendor*" may well
+// find none.
+void require_known_variants(const Family& family, const Options& options, const Results& results) {
   if (!results.ended_early.empty()) return;  // later ones may have it
   const bool none_ran = results.rows.empty();
   for (const std::string& name : options.variants) {
     if (name == "all" || name == "plan" || results.variants.contains(name)) continue;
     if (name.ends_with('*') && !none_ran) continue;
     if (results.variants.empty()) return;  // nothing could be begun
+    if (is_variant(family.op, name)) {
+      fail_usage("--variant {}: it takes none of these problems on {}; they have {}", name,
+                 results.device, fmt::join(results.variants, ", "));
+    }
     fail_usage("--variant expects plan, all or a variant that some problem has ({}), found {}",
                fmt::join(results.variants, ", "), name);
   }
@@ -224,7 +229,7 @@ int run_family(const Family& family, const std::vector<std::string>& arguments, 
   });
   if (!results.rows.empty()) fmt::print("{}", table(results));
   if (!flags.json.empty()) write_json(flags.json, results);  // how it ended, too
-  require_known_variants(flags.options, results);
+  require_known_variants(family, flags.options, results);
   if (tune) write_fastest(flags.tuning_table, results);
   return results.all_right() ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // kbench: check and time kernels, variant by variant. Exit codes: 0 all are right, 1 one is wrong
-// or failed, 2 bad use.
+// or failed, 2 bad use, 3 a tuning table that is damaged.
 #include <cstdio>
 #include <exception>
 
@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
     return convoy::apps::after_output("kbench", code);
   } catch (const convoy::Error& error) {
     fmt::print(stderr, "kbench: {}\n", error.what());
+    if (error.kind() == convoy::ErrorKind::data) return 3;
     return error.kind() == convoy::ErrorKind::usage ? 2 : 1;
   } catch (const std::exception& error) {
     fmt::print(stderr, "kbench: {}\n", error.what());

@@ -152,6 +152,8 @@ TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
        "tensor_core, warp_tile, wgmma), found wrgmma"},
       {"gemm --device cpu --m 8 --n 8 --k 8 --variant plan,onedn", "onednn, plain), found onedn"},
       {"gemm --device sim --m 8 --n 8 --k 8 --variant 'vend*'", "found vend*"},
+      {"gemm --device sim --m 7 --n 9 --k 9 --dtype f32 --variant wgmma",
+       "--variant wgmma: it takes none of these problems on sim; they have naive, "},
       {"gemm --shapes square --m 8", "--shapes square is a list of sizes, so --m"},
       {"gemm --repeats 0", "--repeats expects 1 or more"},
       {"gemm --max-seconds -1", "--max-seconds expects 0 or more, found -1"},
@@ -179,6 +181,14 @@ TEST(Kbench, OnlyTuneKeepsToPlansThatGiveTheSameBits) {
   tune.insert(tune.end(), {"--tuning-table", (folder / "t.json").string()});
   kbench::run_command(tune);
   EXPECT_FALSE(vendor::nondeterministic_allowed());
+}
+
+TEST(Kbench, ADamagedTableIsBadData) {
+  const Folder folder;
+  write_file(folder / "t.json", "{");
+  const Outcome run = kbench_run(folder, "tune gemm --m 8 --device cpu --tuning-table t.json");
+  EXPECT_EQ(run.code, 3) << run.err;
+  EXPECT_EQ(read_file(folder / "t.json"), "{");
 }
 
 TEST(Kbench, ListRunsNothing) {
