@@ -26,6 +26,10 @@ std::vector<Lines> lines(const Request& request) {
     const std::int64_t n = request.size("n", 32, 0), height = request.size("h", 56, 0);
     const std::int64_t width = request.size("w", height, 0), channels = request.size("c", 64);
     require_countable({n, height, width, channels});
+    if (n * height * width < 2) {
+      fail_usage("batch_norm expects more than one value per channel, found {}",
+                 n * height * width);
+    }
     return {{"axes", n * height * width, channels}};
   }
   std::vector<Lines> all;

@@ -88,6 +88,7 @@ void check_flags(const Family& family, const Flags& flags) {
   for (const std::string& pass : flags.passes) require_one_of("--passes", pass, family.passes);
   for (const auto& [name, values] : flags.sizes) {
     if (flags.shapes.empty() || values.empty()) continue;
+    if (family.batch != nullptr && name == family.batch) continue;
     fail_usage("--shapes {} is a list of sizes, so --{} cannot be given beside it", flags.shapes,
                name);
   }
@@ -109,6 +110,9 @@ void check_tune(const Family& family, const Flags& flags, bool tune, const Devic
                family.op);
   }
   if (!tune) return;
+  if (!family.has_ladder) {
+    fail_usage("tune expects an op that has variants to choose from, found {}", family.op);
+  }
   apps::require_clock("tune", device);
   apps::require_writable("tuning-table", flags.tuning_table);
   if (std::filesystem::exists(flags.tuning_table)) {

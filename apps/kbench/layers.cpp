@@ -47,6 +47,11 @@ std::vector<ConvLayer> resnet50(std::int64_t batch) {
   return layers;
 }
 
+ConvLayer times(int count, ConvLayer l) {
+  l.count = count;
+  return l;
+}
+
 // airbench94 (Jordan, arXiv:2404.00498): a whitening layer, then three groups of two convolutions,
 // each group's first with a max pooling by 2 behind it.
 std::vector<ConvLayer> cifar_recipe(std::int64_t batch) {
@@ -54,17 +59,18 @@ std::vector<ConvLayer> cifar_recipe(std::int64_t batch) {
           layer("group1.conv1", {batch, 31, 31, 24}, 64, {3, 1, 1}),
           layer("group1.conv2", {batch, 15, 15, 64}, 64, {3, 1, 1}),
           layer("group2.conv1", {batch, 15, 15, 64}, 256, {3, 1, 1}),
-          layer("group2.conv2", {batch, 7, 7, 256}, 256, {3, 1, 1}),
+          times(2, layer("group2.conv2", {batch, 7, 7, 256}, 256, {3, 1, 1})),
           layer("group3.conv2", {batch, 3, 3, 256}, 256, {3, 1, 1})};
 }
 
+// Three stages of three blocks of two convolutions, the shortcuts without any.
 std::vector<ConvLayer> resnet20(std::int64_t batch) {
   return {layer("conv1", {batch, 32, 32, 3}, 16, {3, 1, 1}),
-          layer("layer1", {batch, 32, 32, 16}, 16, {3, 1, 1}),
+          times(6, layer("layer1", {batch, 32, 32, 16}, 16, {3, 1, 1})),
           layer("layer2.0.conv1", {batch, 32, 32, 16}, 32, {3, 2, 1}),
-          layer("layer2", {batch, 16, 16, 32}, 32, {3, 1, 1}),
+          times(5, layer("layer2", {batch, 16, 16, 32}, 32, {3, 1, 1})),
           layer("layer3.0.conv1", {batch, 16, 16, 32}, 64, {3, 2, 1}),
-          layer("layer3", {batch, 8, 8, 64}, 64, {3, 1, 1})};
+          times(5, layer("layer3", {batch, 8, 8, 64}, 64, {3, 1, 1}))};
 }
 
 ConvLayer from_axes(const Request& r) {

@@ -66,6 +66,8 @@ struct Family {
   std::vector<std::string> flags;  // of sizes
   std::vector<std::string> passes;
   std::vector<std::string> shapes;  // tables
+  const char* batch;                // the flag that goes with a table; null: there is none
+  bool has_ladder;                  // something to choose from, for a tuning table
   std::vector<MakeProblem> (*problems)(const Request& request);
 };
 const std::vector<Family>& families();

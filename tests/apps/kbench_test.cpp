@@ -12,6 +12,7 @@
 
 #include "apps/kbench/command.h"
 #include "apps/kbench/harness.h"
+#include "apps/kbench/layers.h"
 #include "apps/kbench/report.h"
 #include "apps/kbench/summary.h"
 #include "kernels/vendor/library.h"
@@ -155,6 +156,10 @@ TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
       {"gemm --device sim --m 7 --n 9 --k 9 --dtype f32 --variant wgmma",
        "--variant wgmma: it takes none of these problems on sim; they have naive, "},
       {"gemm --shapes square --m 8", "--shapes square is a list of sizes, so --m"},
+      {"gemm --shapes square --n 8", "--shapes square is a list of sizes, so --n"},
+      {"conv2d --shapes cifar --c 8", "--shapes cifar is a list of sizes, so --c"},
+      {"batch_norm --device cpu --n 1 --h 1", "more than one value per channel, found 1"},
+      {"tune memory --device cpu --tuning-table t.json", "found memory"},
       {"gemm --repeats 0", "--repeats expects 1 or more"},
       {"gemm --max-seconds -1", "--max-seconds expects 0 or more, found -1"},
       {"gemm --max-total-seconds nan", "--max-total-seconds expects 0 or more, found nan"},
@@ -168,6 +173,33 @@ TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
     EXPECT_EQ(run.code, 2) << arguments << run.out << run.err;
     EXPECT_NE(run.err.find(text), std::string::npos) << arguments << ": " << run.err;
   }
+}
+
+// Of each table the layers, and the multiplications for one image: those of the papers' networks.
+TEST(Kbench, TablesOfLayersAreWholeNetworks) {
+  const struct {
+    const char* shapes;
+    int layers;
+    double multiplications;
+  } expected[] = {{"resnet50", 53, 4.087e9}, {"cifar", 7, 118.14e6}, {"resnet20", 19, 40.55e6}};
+  for (const auto& [shapes, layers, multiplications] : expected) {
+    int count = 0;
+    double sum = 0;
+    for (const kbench::ConvLayer& l :
+         kbench::conv_layers({.device = {}, .shapes = shapes, .sizes = {{"n", 1}}})) {
+      count += l.count;
+      sum += static_cast<double>(l.count * l.g.output_shape().count() * l.g.R * l.g.S * l.g.C);
+    }
+    EXPECT_EQ(count, layers) << shapes;
+    EXPECT_NEAR(sum, multiplications, 0.002 * multiplications) << shapes;
+  }
+}
+
+TEST(Kbench, ATableOfLayersTakesABatch) {
+  const Folder folder;
+  const Outcome run = kbench_run(folder, "conv2d --device sim --shapes cifar --n 2 --list");
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("n2 c24 h31 w31 k64"), std::string::npos) << run.out;
 }
 
 // The vendor's fastest is what we are measured against; a table is for training.
