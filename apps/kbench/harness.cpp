@@ -78,6 +78,7 @@ void compare_with_vendor(std::vector<Row>& rows) {
 
 std::vector<Row> run_problem(const Device& device, Problem& problem, const Options& options) {
   std::vector<Row> rows;
+  for (int set = 1; set < problem.memory->sets(); ++set) problem.memory->reset(set);
   for (const std::string& variant : wanted(problem, options.variants)) {
     rows.push_back(run_one(problem, device, variant, options));
     if (rows.back().outcome == "failed" && !is_usable(device)) break;

@@ -75,7 +75,6 @@ void Operands::allocate(int sets) {
     for (const Operand& o : operands_) {
       tensors_.back().push_back(empty({o.count}, {o.dtype, device_}));
     }
-    reset(set);
   }
 }
 

@@ -46,7 +46,7 @@ class Operands {
   // Those that a launch writes.
   std::vector<int> written() const;
   std::size_t bytes_per_set() const;
-  void allocate(int sets);
+  void allocate(int sets);  // not yet drawn: reset does that
   int sets() const { return static_cast<int>(tensors_.size()); }
   void* data(int operand, int set) const;
 

@@ -223,6 +223,16 @@ TEST(Kbench, ADamagedTableIsBadData) {
   EXPECT_EQ(read_file(folder / "t.json"), "{");
 }
 
+// Not even drawn: a batch of 256 is gigabytes, for which the simulator would need hours.
+TEST(Kbench, ListDrawsNothing) {
+  const Folder folder;
+  const auto begin = std::chrono::steady_clock::now();
+  const Outcome run = kbench_run(folder, "gemm --device sim --list");
+  const std::chrono::duration<double> past = std::chrono::steady_clock::now() - begin;
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_LT(past.count(), 20);
+}
+
 TEST(Kbench, ListRunsNothing) {
   const Folder folder;
   const Outcome run = kbench_run(folder, "gemm --device sim --m 40 --n 40 --k 40 --list");
