@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Batch norms, in training. The statistics need all of x before the first y: so forward reads x
-// twice and writes y, backward reads x and dy twice and writes dx.
+// twice and writes y, backward reads x and dy twice and writes dx. What fits into the caches need
+// come from memory once only.
 #include "kernels/batch_norm.h"
 
 #include <cmath>
@@ -56,19 +57,23 @@ Statistics statistics(const HostValues& x, const Lines& l, std::int64_t channel)
   return {mean, 1 / std::sqrt(squares / rows + kEps)};
 }
 
-Problem describe(const Request& request, const Lines& l, const char* pass, double passes) {
+// `inputs` are read, and read again; one of their size is written.
+Problem describe(const Request& request, const Lines& l, const char* pass, double inputs) {
+  const double size = l.size() * static_cast<double>(size_of(request.dtype));
+  // beyond_cache is twice what may lie there.
+  const bool stays = 2 * inputs * size <= static_cast<double>(beyond_cache(request.device));
   return {.op = "batch_norm",
           .pass = pass,
           .name = l.name,
           .sizes = {{"rows", l.rows}, {"c", l.channels}},
           .dtype = request.dtype,
-          .bytes = passes * l.size() * static_cast<double>(size_of(request.dtype)),
+          .bytes = ((stays ? 1 : 2) * inputs + 1) * size,
           .memory_bound = true,
           .memory = std::make_shared<Operands>(request.device)};
 }
 
 Problem forward(const Request& request, const Lines& l) {
-  Problem problem = describe(request, l, "forward", 3);
+  Problem problem = describe(request, l, "forward", 1);
   const auto memory = problem.memory;
   const DType dtype = request.dtype, kept = statistics_dtype(dtype);
   const int x = memory->input(dtype, l.rows * l.channels),
@@ -119,7 +124,7 @@ double gradient_at(const Lines& l, const HostValues& x, const HostValues& dy, do
 }
 
 Problem backward(const Request& request, const Lines& l) {
-  Problem problem = describe(request, l, "backward", 5);
+  Problem problem = describe(request, l, "backward", 2);
   const auto memory = problem.memory;
   const DType dtype = request.dtype, kept = statistics_dtype(dtype);
   const std::int64_t count = l.rows * l.channels;

@@ -32,7 +32,7 @@ Row row_of(const Problem& problem, const std::string& variant = "") {
   row.sizes = problem.sizes, row.dtype = problem.dtype;
   row.chosen = !variant.empty() && variant == problem.chosen;
   row.operations = problem.operations, row.bytes = problem.bytes;
-  row.memory_bound = problem.memory_bound;
+  row.memory_bound = problem.memory_bound, row.cold = problem.cold;
   return row;
 }
 
@@ -107,7 +107,7 @@ double copy_to_compare(const Device& device, const Options& options) try {
 }
 
 void set_against_copy(Row& row, Results& results, const Options& options) {
-  if (!row.memory_bound || !row.times) return;
+  if (!row.memory_bound || !row.cold || !row.times) return;
   if (results.copy_bytes_per_second == 0) {
     results.copy_bytes_per_second = copy_to_compare(results.device, options);
   }

@@ -34,8 +34,9 @@ struct Row {
   std::optional<Times> times;
   double operations = 0, bytes = 0;
   bool memory_bound = false;
+  bool cold = false;                // no launch finds its operands in the caches
   std::optional<double> of_vendor;  // the fastest of the vendor's seconds / ours
-  std::optional<double> of_copy;    // our bytes per second / the copy's
+  std::optional<double> of_copy;    // our bytes per second / the copy's; only of what is cold
 
   double gflops() const;  // 0 where nothing was timed
   double gigabytes_per_second() const;

@@ -53,7 +53,7 @@ ConvLayer times(int count, ConvLayer l) {
 }
 
 // airbench94 (Jordan, arXiv:2404.00498): a whitening layer, then three groups of two convolutions,
-// each group's first with a max pooling by 2 behind it.
+// each group's first with a max pooling by 2 behind it. group3.conv1 is group2.conv2 once more.
 std::vector<ConvLayer> cifar_recipe(std::int64_t batch) {
   return {layer("whiten", {batch, 32, 32, 3}, 24, {2}),
           layer("group1.conv1", {batch, 31, 31, 24}, 64, {3, 1, 1}),

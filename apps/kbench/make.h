@@ -27,6 +27,8 @@ template <class MakeOp>
 void prepare(Problem& problem, const Device& device, MakeOp make_op) {
   const auto memory = problem.memory;
   memory->allocate(problem.memory_bound ? sets_beyond_cache(device, memory->bytes_per_set()) : 1);
+  problem.cold =
+      static_cast<std::size_t>(memory->sets()) * memory->bytes_per_set() >= beyond_cache(device);
   // An op with one way to do it has no name for it.
   const auto named = [](const char* variant) { return *variant == '\0' ? "plan" : variant; };
   for (const char* variant : variants(make_op(0), device)) {

@@ -33,6 +33,7 @@ struct Problem {
   std::vector<std::string> variants = {};      // simplest first
   std::string chosen = {};                     // what plan takes
   std::string key = {};                        // in a tuning table; empty: nothing to choose there
+  bool cold = false;                           // its operands are larger than the caches
   std::shared_ptr<Operands> memory = {};
   std::function<void(const std::string& variant, int set)> launch = {};  // enqueues
   std::function<std::vector<Expected>()> expected = {};

@@ -78,6 +78,7 @@ nlohmann::json as_json(const Row& row) {
   j["repeats"] = row.times->seconds.size();
   j["launches_per_repeat"] = row.times->launches;
   j["graph"] = row.times->graph;
+  j["cold"] = row.cold;
   if (row.operations > 0) j["gflops"] = row.gflops();
   if (row.bytes > 0) j["gigabytes_per_second"] = row.gigabytes_per_second();
   if (row.of_vendor) j["of_vendor"] = *row.of_vendor;
@@ -115,6 +116,7 @@ std::string json(const Results& results) {
                        {"dtype", name(each.dtype)},
                        {"of", each.with},
                        {"problems", each.problems},
+                       {"left_out", each.left_out},
                        {"geometric_mean", each.geometric_mean},
                        {"least", each.least},
                        {"least_at", each.least_at}});

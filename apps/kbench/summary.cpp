@@ -25,6 +25,17 @@ void add(Comparison& comparison, const Row& row, double ratio) {
   comparison.geometric_mean += std::log(ratio);
 }
 
+// A problem that could not be begun has a row without a variant.
+bool counts(const Row& row) { return row.chosen || row.variant.empty(); }
+
+int left_out(const Comparison& comparison, const std::vector<Row>& rows) {
+  const bool of_vendor = comparison.with == "vendor";
+  return static_cast<int>(std::count_if(rows.begin(), rows.end(), [&](const Row& row) {
+    const bool has = of_vendor ? row.of_vendor.has_value() : row.of_copy.has_value();
+    return counts(row) && row.op == comparison.op && row.dtype == comparison.dtype && !has;
+  }));
+}
+
 }  // namespace
 
 std::vector<Comparison> summarise(const Results& results) {
@@ -36,15 +47,16 @@ std::vector<Comparison> summarise(const Results& results) {
   }
   for (Comparison& each : all) {
     each.geometric_mean = std::exp(each.geometric_mean / each.problems);
+    each.left_out = left_out(each, results.rows);
   }
   return all;
 }
 
 std::string line(const Comparison& each) {
   return fmt::format(
-      "plan {} {} of {}: geometric mean {:.1f} % over {} problems, least {:.1f} % ({})", each.op,
+      "plan {} {} of {}: geometric mean {:.1f} % over {} problems, least {:.1f} % ({}){}", each.op,
       each.dtype, each.with, 100 * each.geometric_mean, each.problems, 100 * each.least,
-      each.least_at);
+      each.least_at, each.left_out > 0 ? fmt::format("; {} left out", each.left_out) : "");
 }
 
 }  // namespace convoy::kbench

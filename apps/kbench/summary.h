@@ -15,6 +15,7 @@ struct Comparison {
   DType dtype = DType::f32;
   std::string with = {};  // "vendor" or "copy"
   int problems = 0;
+  int left_out = 0;  // others of the op and dtype that have no such ratio: wrong, failed, no vendor
   double geometric_mean = 0, least = 0;
   std::string least_at = {};  // pass and name of the problem
 };
@@ -22,7 +23,9 @@ struct Comparison {
 // Of the rows whose variant plan takes, in the order in which ops and dtypes first appear.
 std::vector<Comparison> summarise(const Results& results);
 
-// "plan gemm f16 of vendor: geometric mean 81.2 % over 9 problems, least 60.3 % (forward 4096)"
+// "plan gemm f16 of vendor: geometric mean 81.2 % over 9 problems, least 60.3 % (forward 4096)",
+// and
+// "; 2 left out" where some are.
 std::string line(const Comparison& comparison);
 
 }  // namespace convoy::kbench

@@ -124,10 +124,11 @@ TEST(Kbench, TimesOnCpuComeWithRatesAndTheShareOfACopy) {
   EXPECT_NEAR(row["gflops"].get<double>(), 2.0 * 64 * 64 * 64 / row["seconds"].get<double>() / 1e9,
               1e-6 * row["gflops"].get<double>());
   EXPECT_EQ(row["repeats"], 3);
-  const auto add = results_of(folder, "memory --device cpu --passes add --count 100000");
-  const double rate = 3 * 4 * 100000 / add["rows"][0]["seconds"].get<double>();
+  const auto add = results_of(folder, "memory --device cpu --passes add --count 2000000");
+  const double rate = 3 * 4 * 2000000.0 / add["rows"][0]["seconds"].get<double>();
   EXPECT_NEAR(add["rows"][0]["of_copy"].get<double>(),
               rate / add["copy_bytes_per_second"].get<double>(), 1e-6);
+  EXPECT_TRUE(add["rows"][0]["cold"]);
   EXPECT_TRUE(add.contains("commit") && add.contains("driver") && add.contains("device"));
 }
 
@@ -173,6 +174,31 @@ TEST(Kbench, BadUseIsOneLineAndExitsWithTwo) {
     EXPECT_EQ(run.code, 2) << arguments << run.out << run.err;
     EXPECT_NE(run.err.find(text), std::string::npos) << arguments << ": " << run.err;
   }
+}
+
+// The ratio to a copy from memory says nothing of a kernel whose operands never leave the caches.
+TEST(Kbench, WhatStaysInTheCacheIsNotSetAgainstACopy) {
+  const Folder folder;
+  const auto results = results_of(folder, "memory --device cpu --passes add,relu --count 1000");
+  EXPECT_EQ(results["copy_bytes_per_second"], 0);
+  for (const auto& row : results["rows"]) {
+    EXPECT_FALSE(row["cold"]);
+    EXPECT_FALSE(row.contains("of_copy")) << row;
+  }
+}
+
+TEST(Kbench, ABatchNormInTheCacheReadsItsInputsFromMemoryOnce) {
+  const Device device{DeviceType::cpu};
+  const auto bytes = [&](std::int64_t rows) {
+    std::vector<double> found;
+    for (const auto& make : kbench::batch_norm_problems(
+             {.device = device, .sizes = {{"n", rows}, {"h", 1}, {"c", 1}}})) {
+      found.push_back(make().bytes / (4.0 * static_cast<double>(rows)));
+    }
+    return found;
+  };
+  EXPECT_EQ(bytes(1000), (std::vector<double>{2, 3}));
+  EXPECT_EQ(bytes(std::int64_t{1} << 30), (std::vector<double>{3, 5}));
 }
 
 // Of each table the layers, and the multiplications for one image: those of the papers' networks.
@@ -399,7 +425,7 @@ TEST(Kbench, ARunOutOfTimeKeepsWhatItHas) {
 
 kbench::Row timed(const char* op, const char* name, bool chosen, double of_vendor, double of_copy) {
   kbench::Row row;
-  row.op = op, row.pass = "forward", row.name = name, row.chosen = chosen;
+  row.variant = "a", row.op = op, row.pass = "forward", row.name = name, row.chosen = chosen;
   if (of_vendor > 0) row.of_vendor = of_vendor;
   if (of_copy > 0) row.of_copy = of_copy;
   return row;
@@ -409,12 +435,15 @@ TEST(Kbench, TheSummaryIsOfWhatPlanTakes) {
   kbench::Results results;
   results.rows = {timed("gemm", "a", true, 0.9, 0), timed("gemm", "a", false, 0.1, 0),
                   timed("gemm", "b", true, 0.4, 0), timed("add", "c", true, 0, 0.8),
-                  timed("gemm", "d", true, 0, 0)};
+                  timed("gemm", "d", true, 0, 0),   timed("gemm", "e", false, 0, 0)};
+  results.rows.push_back(timed("gemm", "not begun", false, 0, 0));
+  results.rows.back().variant = "";
   const auto found = kbench::summarise(results);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(kbench::line(found[0]),
             "plan gemm f32 of vendor: geometric mean 60.0 % over 2 problems, least 40.0 % "
-            "(forward b)");
+            "(forward b); 2 left out");
+  EXPECT_EQ(found[0].left_out, 2);
   EXPECT_EQ(
       kbench::line(found[1]),
       "plan add f32 of copy: geometric mean 80.0 % over 1 problems, least 80.0 % (forward c)");
