@@ -55,6 +55,34 @@ class Stopwatch {
   void* end_ = nullptr;
 };
 
+// Events of the device's own clock.
+class Marks {
+ public:
+  explicit Marks(DeviceBackend& backend) : backend_(backend) {}
+  ~Marks() {
+    for (void* event : events_) backend_.destroy_event(event);
+  }
+  Marks(const Marks&) = delete;
+  Marks& operator=(const Marks&) = delete;
+
+  void add(const Stream& stream) {
+    events_.push_back(backend_.create_timing_event());
+    backend_.record(events_.back(), stream);
+  }
+  void await(std::size_t i) { backend_.synchronize_event(events_[i]); }
+  std::vector<double> seconds_between() const {
+    std::vector<double> all;
+    for (std::size_t i = 1; i < events_.size(); ++i) {
+      all.push_back(backend_.seconds_between(events_[i - 1], events_[i]));
+    }
+    return all;
+  }
+
+ private:
+  DeviceBackend& backend_;
+  std::vector<void*> events_;
+};
+
 constexpr double kRepeatSeconds = 4e-3;
 constexpr int kMostLaunches = 200;
 
@@ -65,7 +93,6 @@ std::unique_ptr<Graph> capture(const Device& device, const std::function<void()>
     auto graph = std::make_unique<Graph>(device);
     graph->run(launches);
     graph->capture(launches);
-    graph->replay();
     return graph;
   } catch (const Error&) {
     return nullptr;  // launched one by one then; the result says so
@@ -82,6 +109,21 @@ double middle(std::vector<double> values) {
 double Times::median() const { return middle(seconds); }
 double Times::least() const {
   return seconds.empty() ? 0 : *std::min_element(seconds.begin(), seconds.end());
+}
+
+std::vector<double> time_back_to_back(DeviceBackend& backend, const Stream& stream, int repeats,
+                                      const std::function<void()>& work,
+                                      const std::function<bool(int)>& enough) {
+  Marks marks(backend);
+  work();  // what the first mark is enqueued behind
+  marks.add(stream);
+  for (int i = 0; i < repeats && !enough(i); ++i) {
+    work();
+    marks.add(stream);
+    marks.await(static_cast<std::size_t>(i));
+  }
+  backend.synchronize(stream);
+  return marks.seconds_between();
 }
 
 std::optional<Times> measure(const Device& device, int sets,
@@ -104,11 +146,17 @@ std::optional<Times> measure(const Device& device, int sets,
   const auto graph = capture(device, launches);
   times.graph = graph != nullptr;
   backend(device).synchronize(current_stream(device));
-  for (int i = 0; i < options.repeats; ++i) {
-    if (i >= 3 && seconds_since(begin) > options.max_seconds) break;
-    const double seconds = watch.time([&] { graph ? graph->replay() : launches(); });
-    times.seconds.push_back(seconds / times.launches);
+  const auto enough = [&](int i) { return i >= 3 && seconds_since(begin) > options.max_seconds; };
+  const auto repeat = [&] { graph ? graph->replay() : launches(); };
+  if (device.type == DeviceType::cuda) {
+    times.seconds =
+        time_back_to_back(backend(device), current_stream(device), options.repeats, repeat, enough);
+  } else {
+    for (int i = 0; i < options.repeats && !enough(i); ++i) {
+      times.seconds.push_back(watch.time(repeat));
+    }
   }
+  for (double& seconds : times.seconds) seconds /= times.launches;
   return times;
 }
 

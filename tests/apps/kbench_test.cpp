@@ -124,7 +124,8 @@ TEST(Kbench, TimesOnCpuComeWithRatesAndTheShareOfACopy) {
   EXPECT_NEAR(row["gflops"].get<double>(), 2.0 * 64 * 64 * 64 / row["seconds"].get<double>() / 1e9,
               1e-6 * row["gflops"].get<double>());
   EXPECT_EQ(row["repeats"], 3);
-  const auto add = results_of(folder, "memory --device cpu --passes add --count 2000000");
+  const auto add =
+      results_of(folder, "memory --device cpu --passes add --count 2000000 --max-seconds 0.1");
   const double rate = 3 * 4 * 2000000.0 / add["rows"][0]["seconds"].get<double>();
   EXPECT_NEAR(add["rows"][0]["of_copy"].get<double>(),
               rate / add["copy_bytes_per_second"].get<double>(), 1e-6);
@@ -462,6 +463,71 @@ TEST(Kbench, EveryRepeatUsesEverySetOfOperands) {
   ASSERT_TRUE(times);
   EXPECT_GE(times->launches, 40);
   for (const int count : used) EXPECT_GE(count, 2);
+}
+
+// Writes down what it is asked for; its clock stands still while the host works.
+class Diary final : public DeviceBackend {
+ public:
+  std::vector<std::string> entries;
+  double clock = 0;
+
+  void* allocate(std::size_t) override { return nullptr; }
+  void release(void*, std::size_t) noexcept override {}
+  void copy(void*, const void*, std::size_t, const Stream&, Where) override {}
+  void synchronize(const Stream&) override { entries.emplace_back("wait for all"); }
+  Stream default_stream() override { return {}; }
+  bool host_accessible() const override { return false; }
+  std::string description() const override { return "a diary"; }
+  void* create_event() override { return new double; }
+  void destroy_event(void* event) noexcept override { delete static_cast<double*>(event); }
+  void record(void* event, const Stream&, Where) override {
+    *static_cast<double*>(event) = clock;
+    entries.push_back(fmt::format("mark {}", clock));
+  }
+  void synchronize_event(void* event) override {
+    entries.push_back(fmt::format("wait for {}", *static_cast<double*>(event)));
+  }
+  double seconds_between(void* first, void* last) override {
+    return *static_cast<double*>(last) - *static_cast<double*>(first);
+  }
+};
+
+// Else the device idles between the first event and what the host is slow to enqueue.
+TEST(Kbench, ARepeatIsEnqueuedWhileTheOneBeforeRuns) {
+  Diary device;
+  const auto work = [&] { device.clock += 1 + static_cast<int>(device.clock); };
+  const auto seconds = kbench::time_back_to_back(device, {}, 3, work, [](int) { return false; });
+  EXPECT_EQ(seconds, (std::vector<double>{2, 4, 8}));
+  EXPECT_EQ(device.entries,
+            (std::vector<std::string>{"mark 1", "mark 3", "wait for 1", "mark 7", "wait for 3",
+                                      "mark 15", "wait for 7", "wait for all"}));
+  const auto two = kbench::time_back_to_back(device, {}, 9, work, [](int i) { return i == 2; });
+  EXPECT_EQ(two.size(), 2u);
+}
+
+// Tables of tuning are judged by these names.
+TEST(Kbench, EveryVariantIsKnownByName) {
+  for (const DeviceType type : {DeviceType::cpu, DeviceType::sim}) {
+    const kbench::Request requests[] = {
+        {.device = {type}, .dtype = DType::f32, .sizes = {{"n", 1}}},
+        {.device = {type}, .dtype = DType::f32, .sizes = {{"c", 16}, {"groups", 16}, {"n", 1}}},
+        {.device = {type}, .dtype = DType::f16, .sizes = {{"n", 1}}},
+    };
+    for (const kbench::Request& request : requests) {
+      if (type == DeviceType::cpu && request.dtype != DType::f32) continue;
+      for (const auto& problems :
+           {kbench::gemm_problems, kbench::conv2d_problems, kbench::batch_norm_problems}) {
+        for (const auto& make : problems(request)) {
+          kbench::Problem problem = make();
+          problem.prepare(problem);
+          for (const std::string& variant : problem.variants) {
+            EXPECT_TRUE(variant == "plan" || is_variant(problem.key, variant)) << variant;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_FALSE(is_variant("gemm", "winograd"));
 }
 
 // As the kernel tells it: "266240K".
