@@ -20,6 +20,16 @@ lines_of() {  # a file's last lines (200) as a JSON list
 }
 joined() { local IFS=,; echo "$*"; }
 
+# bar TEXT LEAST [FOUND]: one of the ratios that are to be reached, for the stage's list of bars. Without FOUND: it was
+# not, or not wholly, measured.
+bar() {
+  local holds=null
+  [ -z "${3:-}" ] || holds=$(awk -v found="$3" -v least="$2" 'BEGIN { print (found >= least ? "true" : "false") }')
+  bars+=("{\"bar\":$(quoted "$1"),\"least\":$2,\"found\":${3:-null},\"holds\":$holds}")
+  case $holds in true) holds=holds ;; false) holds=missed ;; *) holds="not measured" ;; esac
+  notes="$notes; bar $holds: $1 ${3:-}${3:+, }$2 asked"
+}
+
 # write_stage NAME VERDICT EXTRA_JSON: the stage's file. A verdict that begins with "good" is good.
 write_stage() {
   {

@@ -146,6 +146,93 @@ TEST(GpuCheck, OnAGpuWhatHasNotPassedRunsAgainAlone) {
   EXPECT_EQ(alone[1]["exit"], 0);
 }
 
+nlohmann::json bench_row(const std::string& op, const std::string& name, const std::string& variant,
+                         bool chosen, const char* ratio, double value) {
+  nlohmann::json row = {{"op", op},           {"pass", "forward"},  {"name", name},
+                        {"dtype", "f16"},     {"variant", variant}, {"chosen", chosen},
+                        {"sizes", {{"n", 1}}}};
+  if (value > 0) row[ratio] = value;
+  return row;
+}
+
+void write_bench(const fs::path& file, const std::string& ended_early, const nlohmann::json& rows) {
+  const nlohmann::json summary = {{{"op", "gemm"}, {"of", "vendor"}, {"geometric_mean", 0.01}}};
+  write_file(
+      file,
+      nlohmann::json{
+          {"program", "kbench"}, {"ended_early", ended_early}, {"summary", summary}, {"rows", rows}}
+              .dump(1) +
+          "\n");
+}
+
+// What the GPU is to reach: which rows it is of, and what is said where they are not all there.
+TEST(GpuCheck, TheBarsOfKernelsAreOfTheRowsThatTheyName) {
+  const Folder folder;
+  copy_script(folder);
+  fake(folder, "bin/convoy", "exit 0");
+  fake(folder, "bin/kbench",
+       "op=$1; while [ $# -gt 1 ]; do [ \"$1\" = --json ] && file=$2; shift; done\n"
+       "cp \"${0%/bin/kbench}/$op.json\" \"$file\"");
+  const auto gemm = [](const char* name, const char* variant, double of_vendor) {
+    return bench_row("gemm", name, variant, false, "of_vendor", of_vendor);
+  };
+  write_bench(folder / "gemm.json", "",
+              {gemm("512 nt", "tensor_core", 0.2), gemm("4096 nt", "naive", 0.01),
+               gemm("4096 nt", "tensor_core", 0.7), gemm("4096 nt", "wgmma", 0.9),
+               gemm("4096 nn", "tensor_core", 0.61), gemm("4096 nn", "wgmma", 0.79),
+               gemm("4096 tn", "tensor_core", 0.65), gemm("4096 tn", "wgmma", 0.85)});
+  const auto memory = [](const char* name, const char* variant, double of_copy) {
+    return bench_row("memory", name, variant, *variant != '\0', "of_copy", of_copy);
+  };
+  write_bench(folder / "memory.json", "", {memory("copy", "plan", 0.99), memory("add", "", 0)});
+  write_bench(folder / "batch_norm.json", "9 seconds had passed", {memory("a", "columns", 0.99)});
+  const auto conv = [](const char* name, const char* variant, bool chosen, double of_vendor) {
+    return bench_row("conv2d", name, variant, chosen, "of_vendor", of_vendor);
+  };
+  write_bench(folder / "conv2d.json", "",
+              {conv("conv1", "wgmma", true, 1.6), conv("conv1", "vendor", false, 1),
+               conv("layer1", "wgmma", true, 0.4), conv("layer1", "vendor", false, 1)});
+  run_script(folder,
+             "./gpu_check.sh --device cuda --out results kernels layers >\"$out\" 2>\"$err\"");
+  const nlohmann::json bars = stage(folder, "kernels")["bars"];
+  ASSERT_EQ(bars.size(), 4u) << bars;
+  EXPECT_EQ(bars[0]["found"], 0.61);
+  EXPECT_EQ(bars[0]["holds"], true);
+  EXPECT_EQ(bars[1]["found"], 0.79);
+  EXPECT_EQ(bars[1]["holds"], false);
+  EXPECT_TRUE(bars[2]["found"].is_null()) << "one of the kernels was not measured";
+  EXPECT_TRUE(bars[3]["holds"].is_null()) << "the run ended early";
+  const nlohmann::json layers = stage(folder, "layers");
+  EXPECT_EQ(layers["bars"][0]["found"], 0.8);
+  EXPECT_EQ(layers["bars"][0]["holds"], true);
+  EXPECT_NE(layers["verdict"].get<std::string>().find("bar holds: conv2d f16 of resnet50"),
+            std::string::npos)
+      << layers["verdict"];
+}
+
+TEST(GpuCheck, ReplayIsComparedWithEagerStepsOfTheSameDtype) {
+  const Folder folder;
+  copy_script(folder);
+  fs::create_directories(folder / "data/cifar10");
+  fake(folder, "bin/convoy",
+       "[ \"$2\" = --help ] && echo --cuda-graph\n"
+       "speed=1500 all=\"$*\"; [ \"$1\" = train ] || exit 0\n"
+       "while [ $# -gt 1 ]; do [ \"$1\" = --output ] && to=$2; shift; done\n"
+       "case $all in *--amp*) speed=1200 ;; esac\n"
+       "case $all in *--no-cuda-graph*) speed=1000 ;; esac\n"
+       "mkdir -p $to/checkpoints/a && echo weights >$to/checkpoints/a/model.safetensors\n"
+       "echo \"{\\\"images_per_second\\\":$speed.0}\" >$to/metrics.jsonl");
+  run_script(
+      folder,
+      "./gpu_check.sh --device cuda --data data --out results training >\"$out\" 2>\"$err\"");
+  const nlohmann::json bars = stage(folder, "training")["bars"];
+  ASSERT_EQ(bars.size(), 2u) << stage(folder, "training");
+  EXPECT_EQ(bars[0]["found"], 1.5);
+  EXPECT_EQ(bars[0]["holds"], true);
+  EXPECT_EQ(bars[1]["found"], 1.2);
+  EXPECT_EQ(bars[1]["holds"], false);
+}
+
 TEST(GpuCheck, KeepsToItsTotalTimeAndPacksWhatThereIs) {
   const Folder folder;
   copy_script(folder);
