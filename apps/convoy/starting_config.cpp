@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/convoy/arguments.h"
+#include "apps/trainer/config_text.h"
 #include "data/catalog.h"
 
 namespace convoy::apps {

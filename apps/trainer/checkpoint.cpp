@@ -2,9 +2,9 @@
 #include "apps/trainer/checkpoint.h"
 
 #include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "apps/trainer/checkpoint_json.h"
+#include "apps/trainer/json_text.h"
 #include "kernels/require.h"
 #include "nn/weights.h"
 #include "runtime/atomic_file.h"
@@ -13,124 +13,11 @@
 namespace convoy::apps {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr int kFormatVersion = 1;
 constexpr const char* kModel = "model.safetensors";
 constexpr const char* kModelEma = "model_ema.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
 constexpr const char* kManifest = "manifest.json";
-
-// NaN has no place in JSON: a plateau that has seen nothing stands as null.
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-Json to_json(const CheckpointState& s) {
-  return {{"format_version", kFormatVersion},
-          {"model", s.model},
-          {"dataset", s.dataset},
-          {"class_names", s.class_names},
-          {"input_size", {s.input.extent.height, s.input.extent.width, s.input.extent.channels}},
-          {"mean", s.input.mean},
-          {"std", s.input.std},
-          {"drop", s.drop},
-          {"drop_path", s.drop_path},
-          {"opt", s.optimizer},
-          {"seed", s.seed},
-          {"batch_size", s.batch_size},
-          {"grad_accum_steps", s.grad_accum_steps},
-          {"threads", s.threads},
-          {"step", s.step},
-          {"epoch", s.epoch},
-          {"position", s.position},
-          {"amp", s.amp},
-          {"kernels", s.kernels},
-          {"tuning", s.tuning},
-          {"loss_scale",
-           {{"scale", s.report.loss_scale},
-            {"good_steps", s.report.good_steps},
-            {"skipped", s.report.skipped},
-            {"skipped_in_a_row", s.report.skipped_in_a_row}}},
-          {"best_top1", s.best_top1},
-          {"plateau",
-           {{"factor", s.plateau.factor},
-            {"best", number_or_null(s.plateau.best)},
-            {"bad_updates", s.plateau.bad_updates},
-            {"cooldown_left", s.plateau.cooldown_left}}}};
-}
-
-// What the pictures are brought to sizes buffers, so it is checked before it is believed.
-void check(const InputFormat& input) {
-  const auto [height, width, channels] = input.extent;
-  const auto pixels = [](std::int64_t side) { return side >= 1 && side <= kMostPixelsASide; };
-  if (!pixels(height) || !pixels(width) || (channels != 1 && channels != 3)) {
-    throw Error(fmt::format("input_size expects sides of 1 to {} and 1 or 3 channels, found {}",
-                            kMostPixelsASide, data::to_text(input.extent)));
-  }
-  const auto values = static_cast<std::size_t>(channels);
-  const bool positive =
-      std::all_of(input.std.begin(), input.std.end(), [](float s) { return s > 0; });
-  if (input.mean.size() != values || input.std.size() != values || !positive) {
-    throw Error(
-        fmt::format("mean and std expect {} numbers, those of std positive, found {} and {}",
-                    values, input.mean.size(), input.std.size()));
-  }
-}
-
-void require_version(const Json& j) {
-  const int version = j.at("format_version");
-  if (version != kFormatVersion) {
-    throw Error(fmt::format("format_version expects {}, found {}", kFormatVersion, version));
-  }
-}
-
-CheckpointState from_json(const Json& j) {
-  CheckpointState s;
-  require_version(j);
-  s.model = j.at("model");
-  s.dataset = j.at("dataset");
-  s.class_names = j.at("class_names").get<std::vector<std::string>>();
-  const auto size = j.at("input_size").get<std::array<std::int64_t, 3>>();
-  s.input = {{size[0], size[1], size[2]},
-             j.at("mean").get<std::vector<float>>(),
-             j.at("std").get<std::vector<float>>()};
-  check(s.input);
-  s.drop = j.at("drop");
-  s.drop_path = j.at("drop_path");
-  s.optimizer = j.at("opt");
-  s.seed = j.at("seed");
-  s.batch_size = j.at("batch_size");
-  s.grad_accum_steps = j.at("grad_accum_steps");
-  s.threads = j.at("threads");
-  s.step = j.at("step");
-  s.epoch = j.at("epoch");
-  s.position = j.at("position");
-  s.kernels = j.value("kernels", s.kernels);
-  s.tuning = j.value("tuning", s.tuning);
-  if (j.contains("amp")) {  // checkpoints from before there was mixed precision have none
-    s.amp = j.at("amp");
-    const Json& scale = j.at("loss_scale");
-    s.report.loss_scale = scale.at("scale");
-    s.report.good_steps = scale.at("good_steps");
-    s.report.skipped = scale.at("skipped");
-    s.report.skipped_in_a_row = scale.at("skipped_in_a_row");
-  }
-  s.best_top1 = j.at("best_top1");
-  const Json& plateau = j.at("plateau");
-  s.plateau.factor = plateau.at("factor");
-  if (!plateau.at("best").is_null()) s.plateau.best = plateau.at("best");
-  s.plateau.bad_updates = plateau.at("bad_updates");
-  s.plateau.cooldown_left = plateau.at("cooldown_left");
-  return s;
-}
-
-Json read_json(const fs::path& path) {
-  std::ifstream in(path);
-  if (!in) fail_data("{}: expected a checkpoint's file, found none", path.string());
-  Json json = Json::parse(in, nullptr, false);
-  if (json.is_discarded()) fail_data("{}: is damaged: not JSON", path.string());
-  return json;
-}
 
 void write_text(const fs::path& path, const std::string& text) {
   AtomicFile file(path, text.size());
@@ -141,20 +28,19 @@ void write_text(const fs::path& path, const std::string& text) {
 // Empty when all files are as the manifest says, else what is wrong.
 std::string damage(const fs::path& checkpoint) {
   try {
-    const Json manifest = read_json(checkpoint / kManifest);
-    require_version(manifest);
-    const Json& files = manifest.at("files");
+    const Manifest manifest =
+        parse_manifest(read_json_text(checkpoint / kManifest), (checkpoint / kManifest).string());
     for (const char* file : {kModel, kModelEma, kOptimizer, kState}) {
-      if (file == kModelEma && !files.contains(file) && !has_averages(checkpoint)) continue;
-      const Json& expected = files.at(file);
-      const FileChecksum found = checksum_file(checkpoint / file);
-      const std::uint64_t bytes = expected.at("bytes");
-      if (found.bytes != bytes) {
-        return fmt::format("{} expects {} bytes, found {}", file, bytes, found.bytes);
+      const auto listed = manifest.find(file);
+      if (file == kModelEma && listed == manifest.end() && !has_averages(checkpoint)) continue;
+      if (listed == manifest.end()) return fmt::format("{} does not list {}", kManifest, file);
+      const FileChecksum expected = listed->second, found = checksum_file(checkpoint / file);
+      if (found.bytes != expected.bytes) {
+        return fmt::format("{} expects {} bytes, found {}", file, expected.bytes, found.bytes);
       }
-      const std::uint32_t crc = expected.at("crc32c");
-      if (found.crc32c != crc) {
-        return fmt::format("{} expects CRC-32C {:08x}, found {:08x}", file, crc, found.crc32c);
+      if (found.crc32c != expected.crc32c) {
+        return fmt::format("{} expects CRC-32C {:08x}, found {:08x}", file, expected.crc32c,
+                           found.crc32c);
       }
     }
   } catch (const std::exception& e) {
@@ -208,14 +94,10 @@ void write_files(const fs::path& folder, const CheckpointState& state, const Tra
     nn::save_weights(trained.ema->weights(trained.model), folder / kModelEma);
     names.push_back(kModelEma);
   }
-  write_text(folder / kState, to_json(state).dump(2) + "\n");
-  Json files;
-  for (const char* file : names) {
-    const FileChecksum sum = checksum_file(folder / file);
-    files[file] = {{"bytes", sum.bytes}, {"crc32c", sum.crc32c}};
-  }
-  const Json manifest{{"format_version", kFormatVersion}, {"step", state.step}, {"files", files}};
-  write_text(folder / kManifest, manifest.dump(2) + "\n");
+  write_text(folder / kState, state_text(state));
+  std::vector<std::pair<std::string, FileChecksum>> files;
+  for (const char* file : names) files.emplace_back(file, checksum_file(folder / file));
+  write_text(folder / kManifest, manifest_text(state.step, files));
 }
 
 }  // namespace
@@ -278,11 +160,7 @@ bool has_checkpoints(const fs::path& output) {
 
 CheckpointState load_state(const fs::path& checkpoint) {
   require_whole(checkpoint);
-  try {
-    return from_json(read_json(checkpoint / kState));
-  } catch (const std::exception& e) {
-    fail_data("{}: {}", (checkpoint / kState).string(), e.what());
-  }
+  return parse_state(read_json_text(checkpoint / kState), (checkpoint / kState).string());
 }
 
 void load_optimizer(const fs::path& checkpoint, nn::Optimizer& optimizer) {

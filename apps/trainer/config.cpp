@@ -7,12 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <set>
 
 #include "apps/trainer/augmentation.h"
-#include "apps/trainer/config_json.h"
 #include "data/cached_dataset.h"
 #include "kernels/require.h"
 
@@ -68,37 +64,6 @@ void convnext_preset(TrainConfig& c) {
   c.weight_decay = 0.05;
 }
 
-// Takes from a JSON object what describe() lists, and remembers which keys those are.
-struct JsonReader {
-  const nlohmann::json& json;
-  const std::string& path;
-  std::set<std::string> known = {};
-
-  void group(const char*) {}
-  template <class T>
-  void operator()(const std::string& flag, T& field, const char*) {
-    const std::string key = json_key(flag);
-    known.insert(key);
-    if (!json.contains(key)) return;
-    const nlohmann::json& value = json.at(key);
-    bool taken = true;
-    try {
-      value.get_to(field);
-      // The library cuts 3.7 down to 3 and wraps what is out of range.
-      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-        taken = value.is_number_integer() && nlohmann::json(field) == value &&
-                (std::is_signed_v<T> || value.is_number_unsigned());
-      }
-    } catch (const nlohmann::json::exception&) {
-      taken = false;
-    }
-    if (!taken) {
-      fail_usage("--config {}: {} expects a value of the kind of {}, found {}", path, key,
-                 nlohmann::json(field).dump(), value.dump());
-    }
-  }
-};
-
 void require_range(bool good, const char* flag, const char* expected, double found) {
   if (!good) fail_usage("--{} expects {}, found {}", flag, expected, found);
 }
@@ -136,24 +101,6 @@ TrainConfig preset(const std::string& dataset, const std::string& model) {
   if (!model.empty()) c.model = model;
   if (c.model.starts_with("convnext")) convnext_preset(c);
   return c;
-}
-
-std::string json_key(const std::string& flag) {
-  std::string key = flag.substr(0, flag.find(','));
-  std::replace(key.begin(), key.end(), '-', '_');
-  return key;
-}
-
-void read_config(const std::string& path, TrainConfig& config) {
-  std::ifstream in(path);
-  if (!in) fail_usage("--config {}: expected a JSON file, found none", path);
-  const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
-  if (!json.is_object()) fail_usage("--config {}: expected one JSON object", path);
-  JsonReader reader{json, path};
-  describe(config, reader);
-  for (const auto& [key, value] : json.items()) {
-    if (!reader.known.contains(key)) fail_usage("--config {}: unknown key '{}'", path, key);
-  }
 }
 
 void check(const DataConfig& c) {

@@ -305,15 +305,8 @@ void describe(TrainConfig& c, Visitor&& v) {
   describe_device(c, v);
 }
 
-// A flag's name in JSON: "batch-size,-b" is batch_size.
-std::string json_key(const std::string& flag);
-
 // The defaults for a data set and model; what the command line says goes on top.
 TrainConfig preset(const std::string& dataset, const std::string& model);
-
-// Sets the fields that a JSON file lists, by their flags' names with underscores, as args.json has
-// them. Throws a usage error that names an unknown key or a value of the wrong kind.
-void read_config(const std::string& path, TrainConfig& config);
 
 // Throw a usage error that names the flag, the range and what was found.
 inline constexpr int kMostThreads = 1024;

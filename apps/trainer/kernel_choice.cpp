@@ -9,6 +9,8 @@
 #include <sstream>
 #include <vector>
 
+#include "apps/trainer/json_text.h"
+#include "apps/trainer/tuning_text.h"
 #include "kernels/require.h"
 #include "kernels/vendor/library.h"
 #include "kernels/vendor/names.h"
@@ -17,9 +19,6 @@
 
 namespace convoy::apps {
 namespace {
-
-using Json = nlohmann::json;
-constexpr int kFormatVersion = 1;
 
 std::string processor() {
   std::ifstream in("/proc/cpuinfo");
@@ -32,24 +31,6 @@ std::string processor() {
 bool uses_vendor(const TuningTable& table) {
   return std::any_of(table.begin(), table.end(),
                      [](const auto& entry) { return vendor::is_vendor(entry.second); });
-}
-
-Json parse(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in) fail_usage("--tuning-table {}: expected a file, found none", file.string());
-  const Json json = Json::parse(in, nullptr, false);
-  const auto is_text = [&](const char* key) {
-    return json.contains(key) && json.at(key).is_string();
-  };
-  if (!json.is_object() || json.value("format_version", 0) != kFormatVersion ||
-      !is_text("device") || !is_text("libraries") || !json.contains("variants") ||
-      !json.at("variants").is_object()) {
-    fail_data(
-        "{}: expected a tuning table (format_version {}, device, libraries, variants), found "
-        "something else",
-        file.string(), kFormatVersion);
-  }
-  return json;
 }
 
 void require_made_here(const std::filesystem::path& file, const char* what, const std::string& made,
@@ -106,24 +87,20 @@ std::string tuning_libraries() {
 }
 
 TuningTable read_tuning_table(const std::filesystem::path& file, const Device& device) {
-  const Json json = parse(file);
-  require_made_here(file, "device", json.at("device"), tuning_device(device));
-  TuningTable table;
-  for (const auto& [key, variant] : json.at("variants").items()) {
-    if (!variant.is_string()) {
-      fail_data("{}: '{}' expects a variant's name, found {}", file.string(), key, variant.dump());
-    }
-    table[key] = variant;
+  if (!std::filesystem::exists(file)) {
+    fail_usage("--tuning-table {}: expected a file, found none", file.string());
   }
-  if (uses_vendor(table)) {
-    require_made_here(file, "libraries", json.at("libraries"), tuning_libraries());
+  TuningText text = parse_tuning(read_json_text(file), file.string());
+  require_made_here(file, "device", text.device, tuning_device(device));
+  if (uses_vendor(text.variants)) {
+    require_made_here(file, "libraries", text.libraries, tuning_libraries());
   }
-  return table;
+  return std::move(text.variants);
 }
 
 void write_tuning_table(const std::filesystem::path& file, const TuningTable& table,
                         const Device& device) {
-  const nlohmann::ordered_json json{{"format_version", kFormatVersion},
+  const nlohmann::ordered_json json{{"format_version", kTuningVersion},
                                     {"device", tuning_device(device)},
                                     {"libraries", uses_vendor(table) ? tuning_libraries() : "none"},
                                     {"hash", tuning_hash(table)},

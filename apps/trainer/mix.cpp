@@ -9,7 +9,7 @@
 namespace convoy::apps {
 namespace {
 
-std::size_t bytes_of(const Tensor& t) {
+std::size_t bytes_on_host(const Tensor& t) {
   return static_cast<std::size_t>(t.count()) * size_of(t.dtype());
 }
 
@@ -20,12 +20,12 @@ class Pieces {
   template <class T>
   std::span<T> next(const Tensor& t) {
     const std::span<T> piece(reinterpret_cast<T*>(at_), static_cast<std::size_t>(t.count()));
-    at_ += bytes_of(t);
+    at_ += bytes_on_host(t);
     return piece;
   }
   const std::byte* next_bytes(const Tensor& t) {
     const std::byte* piece = at_;
-    at_ += bytes_of(t);
+    at_ += bytes_on_host(t);
     return piece;
   }
 
@@ -43,7 +43,7 @@ MixSlot::MixSlot(const Device& device, std::int64_t rows, const data::ImageExten
       weights_(empty({e.height, e.width, 1}, {DType::f32, device})),
       share_(empty({}, {DType::f32, device})) {
   std::size_t bytes = 0;
-  for (const Tensor& t : {index_, rows_, labels_, weights_, share_}) bytes += bytes_of(t);
+  for (const Tensor& t : {index_, rows_, labels_, weights_, share_}) bytes += bytes_on_host(t);
   for (int i = 0; i < 2; ++i) staging_.push_back({PinnedBuffer(device, bytes), Event(device)});
 }
 
@@ -77,7 +77,7 @@ void MixSlot::enter() {
   const Stream stream = current_stream(device_);
   Pieces pieces(staging_[next_].memory);
   for (const Tensor& to : {index_, rows_, labels_, weights_, share_}) {
-    backend(device_).copy(to.data(), pieces.next_bytes(to), bytes_of(to), stream);
+    backend(device_).copy(to.data(), pieces.next_bytes(to), bytes_on_host(to), stream);
   }
   staging_[next_].copied.record(stream);
 }

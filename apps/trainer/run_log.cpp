@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/trainer/config_json.h"
+#include "apps/trainer/config_text.h"
 #include "kernels/require.h"
 #include "runtime/atomic_file.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/apps/program.h"
+#include "tests/support/errors.h"
 
 namespace convoy::testing {
 namespace {
@@ -124,6 +125,30 @@ TEST(Errors, NumbersOutOfRangeNameTheFlag) {
   }
   EXPECT_FALSE(fs::exists(folder / "out"));
   EXPECT_EQ(convoy_run(folder, kTinyTrain + "--momentum 0 --max-steps 1 --output out").code, 0);
+}
+
+// Whatever is in it: the last would be printed by as many calls inside each other.
+TEST(Errors, AConfigurationThatIsNoneIsBadUse) {
+  const Folder folder;
+  const std::string deep(1'000'000, '['), shut(1'000'000, ']');
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "--config c.json: is damaged: not JSON"},
+      {"[1]", "--config c.json: expected one JSON object"},
+      {R"({"lrr": 1})", "--config c.json: unknown key \"lrr\""},
+      {R"({"epochs": 1.5})",
+       "--config c.json: epochs expects a value of the kind of 10, found 1.5"},
+      {R"({"epochs": 1, "epochs": 2})", "c.json: expects each key once, found \"epochs\" twice"},
+      {R"({"lr": )" + deep + shut + "}", "c.json: expects values at most 16 deep, found more"},
+  };
+  for (const auto& [text, error] : cases) {
+    write_file(folder / "c.json", text);
+    const Outcome run = convoy_run(folder, kTinyTrain + "--config c.json");
+    EXPECT_EQ(run.code, 2) << error;
+    expect_says(run.err, error);
+    EXPECT_LT(run.err.size(), 300);
+  }
+  EXPECT_EQ(convoy_run(folder, kTinyTrain + "--config none.json").code, 2);
+  EXPECT_EQ(convoy_run(folder, kTinyTrain + "--config /dev/zero").code, 2);
 }
 
 TEST(Errors, FilesThatCannotBeWrittenAreToldBeforeTheWork) {

@@ -141,7 +141,8 @@ TEST(Kernels, ABrokenTableIsBadDataAndAMissingOneBadUse) {
   const std::string flags = kTinyTrain + "--output run --tuning-table table.json";
   EXPECT_EQ(convoy_run(folder, flags).code, 2);
   for (const char* text :
-       {"", "[]", "{}", R"({"format_version": 2})",
+       {"[]", "{}", R"({"format_version": 2})",
+        R"({"format_version": "1", "device": "x", "libraries": "", "variants": {}})",
         R"({"format_version": 1, "device": 3, "libraries": "", "variants": {}})",
         R"({"format_version": 1, "device": "x", "libraries": "", "variants": []})"}) {
     write_file(folder / "table.json", text);
