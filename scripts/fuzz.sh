@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes what reads files from outside, with clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
-#   ./scripts/fuzz.sh [SECONDS [TARGET...]]     60 seconds each; targets: bitmap cifar idx jpeg pack png safetensors store
+#   ./scripts/fuzz.sh [SECONDS [TARGET...]]     60 seconds each; targets: bitmap cifar idx jpeg json pack png safetensors store
 # Starts from tests/fuzz/corpus and, where they are, the images of CONVOY_DATA/torture; what it learns stays in
 # build/fuzz/corpus. A finding's input is put beside it and named; mended, it belongs into tests/fuzz/corpus, where
 # the tests read it.
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(bitmap cifar idx jpeg pack png safetensors store)
+[ ${#targets[@]} -gt 0 ] || targets=(bitmap cifar idx jpeg json pack png safetensors store)
 data=${CONVOY_DATA:-$PWD/../shared/data}
 
 ./scripts/setup.sh clang
@@ -31,6 +31,10 @@ unpack_seeds() {  # TARGET ENDING
 }
 
 failed=()
+# A reader may take a few times what its input is long, and what its limits allow: a picture of 2^18 pixels, a frame.
+# Nothing that an input of 64 KiB asks for is as long as these, nor lasts ten seconds.
+limits=(-max_len=65536 -timeout=10 -malloc_limit_mb=128 -rss_limit_mb=1024)
+
 for target in "${targets[@]}"; do
   corpus=build/fuzz/corpus/$target
   mkdir -p "$corpus" "build/fuzz/findings/$target"
@@ -43,7 +47,7 @@ for target in "${targets[@]}"; do
   [ -d "build/fuzz/seeds/$target" ] && folders+=("build/fuzz/seeds/$target")
   echo "fuzz: $target for $seconds s"
   log=build/fuzz/$target.log
-  if build/fuzz/bin/fuzz_"$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 \
+  if build/fuzz/bin/fuzz_"$target" -max_total_time="$seconds" "${limits[@]}" \
     -artifact_prefix="build/fuzz/findings/$target/" -print_final_stats=1 "${folders[@]}" 2>"$log"; then
     grep -E 'number_of_executed_units|peak_rss_mb' "$log" | sed 's/^stat::/  /'
   else

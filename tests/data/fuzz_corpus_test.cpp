@@ -17,6 +17,7 @@ const std::map<std::string, void (*)(fuzz::Bytes)> kTargets = {
     {"cifar", fuzz::cifar},
     {"idx", fuzz::idx},
     {"jpeg", fuzz::jpeg},
+    {"json", fuzz::json},
     {"pack", fuzz::pack},
     {"png", fuzz::png},
     {"safetensors", fuzz::safetensors},

@@ -8,6 +8,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include "apps/trainer/checkpoint_json.h"
+#include "apps/trainer/config_text.h"
+#include "apps/trainer/tuning_text.h"
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/pack_view.h"
@@ -27,14 +30,19 @@ DecodeLimits limits(Damage damage) {
   return {.max_pixels = 1 << 18, .max_decoder_bytes = 1 << 26, .max_scans = 20, .damage = damage};
 }
 
-// Anything else that is thrown is a finding.
+// Anything else that is thrown is a finding, and so are words without an end.
 template <class F>
-void expect_data_errors(F&& read) {
+void expect_errors_of(ErrorKind kind, F&& read) {
   try {
     read();
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::data) throw;
+    if (error.kind() != kind) throw;
+    if (std::strlen(error.what()) > 2000) throw std::logic_error("a long error");
   }
+}
+template <class F>
+void expect_data_errors(F&& read) {
+  expect_errors_of(ErrorKind::data, read);
 }
 
 void decode(Bytes file) {
@@ -167,6 +175,23 @@ void safetensors(Bytes file) {
   for (const auto strictness : {nn::Strictness::lenient, nn::Strictness::strict}) {
     expect_data_errors([&] { nn::parse_safetensors(std::as_bytes(file), "input", strictness); });
   }
+}
+
+// What has been taken can be written, and is then taken as it was.
+void json(Bytes file) {
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  expect_data_errors([&] {
+    const std::string written = apps::state_text(apps::parse_state(text, "input"));
+    if (apps::state_text(apps::parse_state(written, "input")) != written) {
+      throw std::logic_error("state");
+    }
+  });
+  expect_data_errors([&] { apps::parse_manifest(text, "input"); });
+  expect_data_errors([&] { apps::parse_tuning(text, "input"); });
+  expect_errors_of(ErrorKind::usage, [&] {
+    apps::TrainConfig config;
+    apps::take_config(text, "input", config);
+  });
 }
 
 void store(Bytes stream) {

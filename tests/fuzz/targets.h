@@ -18,6 +18,7 @@ void idx(Bytes file);
 void cifar(Bytes file);
 void pack(Bytes file);  // its checksums are put right first
 void safetensors(Bytes file);
+void json(Bytes file);   // a checkpoint's state and manifest, a tuning table, a configuration
 void store(Bytes stream);  // what a stranger, a rank and rank 0 send
 
 }  // namespace convoy::fuzz
