@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/base.h"
 
+#include "kernels/tuning.h"
+
 namespace convoy {
 
 std::size_t size_of(DType dtype) {
@@ -84,7 +86,8 @@ void unsupported_dtype(const char* op, DType dtype, const char* expected) {
 }
 
 void unknown_rung(const char* op, std::string_view variant, const char* expected) {
-  fail("{}: variant expects {}, found {}", op, expected, variant);
+  fail("{}: variant expects {}, found {}{}", op, expected, variant,
+       is_variant(op, variant) ? ", which does not take this op on this device" : "");
 }
 
 void no_statistics(const char* op) {

@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "kernels/gpu/variants.h"
 #include "kernels/half.h"
 #include "kernels/sim/cuda_runtime.h"
 #include "kernels/sim/options.h"
@@ -220,6 +221,12 @@ void over_modes(void (*body)()) {
     }
   }
   sim::options() = before;
+}
+
+bool has_wgmma() {
+  const Gemm fits = dense_gemm(64, 64, 64, nullptr, false, nullptr, false, nullptr, DType::f16);
+  const auto names = variants(fits, gpu_device());
+  return std::find(names.begin(), names.end(), std::string_view("wgmma")) != names.end();
 }
 
 }  // namespace convoy::testing

@@ -152,4 +152,9 @@ void over_modes(void (*body)());
   TEST(suite, name) { ::convoy::testing::over_modes(suite##_##name##_case); }  \
   static void suite##_##name##_case()
 
+// Whether the cases' device has warpgroup products: the simulator, and of GPUs those of 9.0.
+bool has_wgmma();
+#define NEEDS_WGMMA() \
+  if (!::convoy::testing::has_wgmma()) GTEST_SKIP() << "needs a GPU of compute capability 9.0"
+
 }  // namespace convoy::testing

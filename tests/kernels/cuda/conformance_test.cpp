@@ -81,6 +81,11 @@ void for_each_kind(Body body) {
   }
 }
 
+// What comes back by stmatrix, which GPUs before 9.0 do not have.
+void leave_out_stmatrix(std::vector<float>& outputs) {
+  outputs.erase(outputs.begin() + kStmatrixBegin, outputs.begin() + kStmatrixEnd);
+}
+
 TEST(Conformance, TensorCoreLoadsAndProducts) {
   NEEDS_GPU(80);
   for_each_kind([](DType dtype, Numbers numbers) {
@@ -91,7 +96,9 @@ TEST(Conformance, TensorCoreLoadsAndProducts) {
           const Tensor y = zeros({kTensorCoreOutputs}, {DType::f32, device});
           const auto call = device == kSim ? on_sim::run_tensor_core : on_cuda::run_tensor_core;
           call(dtype, transposed, x.data(), y.as<float>(), bytes, current_stream(device));
-          return to_vector<float>(y);
+          std::vector<float> outputs = to_vector<float>(y);
+          if (!has_gpu(90)) leave_out_stmatrix(outputs);
+          return outputs;
         };
         compare(run, sum_bound(numbers, 16),
                 fmt::format("{} transposed={} bytes={}", dtype, transposed, bytes));

@@ -8,6 +8,7 @@
 namespace convoy {
 
 inline constexpr int kTensorCoreInputs = 384, kTensorCoreOutputs = 672;
+inline constexpr int kStmatrixBegin = 256, kStmatrixEnd = 512;  // of the outputs
 inline constexpr int kWgmmaInputs = 64 * 64 + 256 * 64;
 constexpr int wgmma_outputs(int n) { return 64 * n + 4; }
 

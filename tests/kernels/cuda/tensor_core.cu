@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(32) use_tensor_core(const F16* x, float* y, un
   __syncthreads();
   for (unsigned i = 0; i < 4; ++i) y[4 * lane + i] = d[i];
   for (unsigned i = 0; i < 8; ++i)
-    y[256 + 8 * lane + i] = widen(s.out[lane / 2][8 * (lane % 2) + i]);
+    y[kStmatrixBegin + 8 * lane + i] = widen(s.out[lane / 2][8 * (lane % 2) + i]);
 }
 
 }  // namespace

@@ -121,6 +121,7 @@ GPU_CASE(Conv2dEpilogue, LargeTilesAndASplitDepth) {
 }
 
 GPU_CASE(Conv2dWgmma, EveryTermInRaggedTiles) {
+  NEEDS_WGMMA();
   const Conv2dGeometry g = conv2d_geometry({3, 7, 7, 8}, {72, 2, 2, 8}, {.padding = {1, 0}});
   check(g, DType::f16, terms(7), "wgmma");
   check(g, DType::bf16, terms(7), "wgmma");

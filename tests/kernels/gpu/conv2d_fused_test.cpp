@@ -162,6 +162,7 @@ GPU_CASE(Conv2dFused, ForwardTakesStatistics) {
 // Channels and filters in runs of 16 bytes; outputs that end within 64 rows, and with the first row
 // of a tile; filters beside a box of 64.
 GPU_CASE(Conv2dFused, WgmmaTakesStatisticsOfWholeRuns) {
+  NEEDS_WGMMA();
   for (const DType dtype : {DType::f16, DType::bf16}) {
     for (const Case& c : {Case{{3, 9, 10, 16}, {72, 3, 3, 16}}, Case{{1, 5, 45, 8}, {8, 3, 3, 8}},
                           Case{{1, 10, 10, 72}, {136, 3, 3, 72}}}) {

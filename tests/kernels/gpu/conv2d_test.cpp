@@ -217,7 +217,7 @@ GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
   check_infinities(DType::f32, "register_tile", 4);
   check_infinities(DType::f16, "tensor_core", 3);
   check_infinities(DType::f16, "padded", 3);
-  check_infinities(DType::f16, "wgmma", 8);
+  if (has_wgmma()) check_infinities(DType::f16, "wgmma", 8);
 }
 
 GPU_CASE(Conv2dLadder, TheSameCallGivesTheSameBits) {

@@ -22,22 +22,26 @@ void check_strided(const Problem& p, bool flag) {
 // Pixels, channels and filters in ragged tiles, of which one begins in the middle of an image;
 // padding that differs between height and width, and none.
 GPU_CASE(Conv2dWgmma, RaggedTiles) {
+  NEEDS_WGMMA();
   check_rung(Problem({3, 7, 9, 72}, {24, 3, 3, 72}, {.padding = {1, 1}}, DType::f16), true, kRung);
   check_rung(Problem({2, 9, 8, 8}, {136, 3, 2, 8}, {.padding = {0, 1}}, DType::bf16), false, kRung);
 }
 
 GPU_CASE(Conv2dWgmma, OneOfEverything) {
+  NEEDS_WGMMA();
   check_rung(Problem({1, 1, 1, 8}, {8, 1, 1, 8}, {}, DType::f16), true, kRung);
   check_rung(Problem({1, 1, 1, 64}, {64, 1, 1, 64}, {}, DType::bf16), false, kRung);
 }
 
 // The weights' gradient is zero then.
 GPU_CASE(Conv2dWgmma, EmptyBatch) {
+  NEEDS_WGMMA();
   check_rung(Problem({0, 5, 4, 8}, {16, 3, 2, 8}, {}, DType::f16), false, kRung);
   check_rung(Problem({0, 5, 4, 8}, {16, 3, 2, 8}, {}, DType::bf16), true, kRung);
 }
 
 GPU_CASE(Conv2dWgmma, LargeKernelsAndDilation) {
+  NEEDS_WGMMA();
   check_rung(Problem({1, 8, 9, 16}, {8, 5, 5, 16}, {.padding = {2, 2}}, DType::bf16), true, kRung);
   check_rung(
       Problem({2, 9, 11, 24}, {72, 3, 3, 24}, {.padding = {2, 1}, .dilation = {2, 3}}, DType::f16),
@@ -46,17 +50,20 @@ GPU_CASE(Conv2dWgmma, LargeKernelsAndDilation) {
 
 // More padding than the kernel is wide: the gradient of the input sees only part of dy.
 GPU_CASE(Conv2dWgmma, WidePadding) {
+  NEEDS_WGMMA();
   check_rung(Problem({2, 5, 6, 8}, {16, 2, 1, 8}, {.padding = {3, 2}}, DType::f16), true, kRung);
 }
 
 // Behind the last tap a tile has columns whose tap the copy engine could not count to.
 GPU_CASE(Conv2dWgmma, FarTaps) {
+  NEEDS_WGMMA();
   check_rung(
       Problem({1, 2, 1, 8}, {8, 3, 1, 8}, {.padding = {127, 0}, .dilation = {127, 1}}, DType::f16),
       false, kRung);
 }
 
 GPU_CASE(Conv2dWgmma, Strides) {
+  NEEDS_WGMMA();
   const Conv2dOptions stem{.stride = {2, 2}, .padding = {3, 3}};
   check_strided(Problem({1, 11, 13, 8}, {16, 7, 7, 8}, stem, DType::f16), true);
   check_strided(Problem({2, 17, 9, 72}, {40, 1, 1, 72}, {.stride = {2, 2}}, DType::bf16), false);
@@ -67,6 +74,7 @@ GPU_CASE(Conv2dWgmma, Strides) {
 
 // As many tiles of 256 columns as there are multiprocessors.
 GPU_CASE(Conv2dWgmma, WideTiles) {
+  NEEDS_WGMMA();
   check_forward(Problem({1, 12, 11, 8}, {264, 2, 1, 8}, {.padding = {1, 0}}, DType::f16), true,
                 kRung);
   check_backward_input(Problem({1, 12, 11, 264}, {8, 1, 2, 264}, {}, DType::bf16), false, kRung);
@@ -74,6 +82,7 @@ GPU_CASE(Conv2dWgmma, WideTiles) {
 
 // Enough pixels for several parts, the last of them shorter; either gradient alone.
 GPU_CASE(Conv2dWgmma, PartsOfTheWeightsGradient) {
+  NEEDS_WGMMA();
   const Problem p({3, 21, 23, 8}, {16, 1, 2, 8}, {}, DType::f16);
   char any = 0;
   const Conv2dBackwardWeight op{p.g, nullptr, nullptr, &any, false, nullptr, false, p.dtype};
@@ -86,6 +95,7 @@ GPU_CASE(Conv2dWgmma, PartsOfTheWeightsGradient) {
 
 // The copy engine stores at multiples of 16 bytes, a thread reads a bias and a residual by pairs.
 GPU_CASE(Conv2dWgmma, TakesNoOtherAddresses) {
+  NEEDS_WGMMA();
   const Problem p({1, 4, 5, 8}, {16, 3, 3, 8}, {.padding = {1, 1}}, DType::f16);
   alignas(16) std::uint16_t memory[16] = {};
   const auto takes = [](const auto& op) {
@@ -108,6 +118,7 @@ GPU_CASE(Conv2dWgmma, TakesNoOtherAddresses) {
 }
 
 TEST(Conv2dWgmma, AHundredSeedsGiveTheSameBits) {
+  NEEDS_WGMMA();
   const sim::Options before = sim::options();
   const Problem p({2, 24, 24, 8}, {16, 1, 2, 8}, {}, DType::bf16);
   const DeviceArray x(p.dtype, p.x), weight(p.dtype, p.weight), dy(p.dtype, p.dy);

@@ -50,6 +50,7 @@ GPU_CASE(GemmEpilogue, HalfFactorsMayHaveAnF32Product) {
 
 // Tiles that leave by the copy engine, and tiles that do not; more of them than blocks.
 GPU_CASE(GemmEpilogue, Wgmma) {
+  NEEDS_WGMMA();
   for (int bits = 16; bits < 64; bits += 4) {
     check_wgmma({67, 70, 24}, DType::f16, 1, flags(bits | bits / 4 % 4));
   }

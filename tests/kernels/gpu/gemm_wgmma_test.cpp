@@ -9,6 +9,7 @@ namespace convoy::testing {
 namespace {
 
 GPU_CASE(GemmWgmma, EachTransposeInRaggedTiles) {
+  NEEDS_WGMMA();
   for (int transposes = 0; transposes < 4; ++transposes) {
     check_wgmma({150, 136, 136}, DType::f16, 1, flags(transposes | 4));
   }
@@ -16,12 +17,14 @@ GPU_CASE(GemmWgmma, EachTransposeInRaggedTiles) {
 }
 
 GPU_CASE(GemmWgmma, EachTransposeInWideTiles) {
+  NEEDS_WGMMA();
   for (int transposes = 0; transposes < 4; ++transposes) {
     check_wgmma({129, 264, 72}, DType::bf16, 1, flags(transposes | 4));
   }
 }
 
 GPU_CASE(GemmWgmma, OneOfEverything) {
+  NEEDS_WGMMA();
   for (int bits = 0; bits < 16; ++bits) check_wgmma({1, 1, 1}, DType::f16, 1, flags(bits));
   check_wgmma({1, 70, 9}, DType::bf16, 1, flags(4));
   check_wgmma({70, 1, 65}, DType::f16, 1, flags(2));
@@ -29,6 +32,7 @@ GPU_CASE(GemmWgmma, OneOfEverything) {
 
 // Through shared memory, and what the copy engine does not store.
 GPU_CASE(GemmWgmma, AccumulatesAndStoresAnywhere) {
+  NEEDS_WGMMA();
   check_wgmma({70, 72, 40}, DType::bf16, 2, flags(8 | 4));
   check_wgmma({70, 67, 40}, DType::f16, 2, flags(8 | 4));
   check_wgmma({70, 67, 40}, DType::bf16, 1, flags(2 | 4), Rows::ragged);
@@ -38,11 +42,13 @@ GPU_CASE(GemmWgmma, AccumulatesAndStoresAnywhere) {
 
 // More rows of tiles than are taken together, more tiles than blocks, several products.
 GPU_CASE(GemmWgmma, ManyTiles) {
+  NEEDS_WGMMA();
   check_wgmma({1160, 130, 8}, DType::f16, 1, flags(2));
   check_wgmma({130, 40, 72}, DType::bf16, 3, flags(4));
 }
 
 GPU_CASE(GemmWgmma, OneFactorMayServeTheWholeBatch) {
+  NEEDS_WGMMA();
   const auto a = random_doubles(DType::f16, 2 * 8 * 16, 1);
   const auto b = random_doubles(DType::f16, 16 * 24, 2);
   const DeviceArray da(DType::f16, a), db(DType::f16, b), c(DType::f16, 2 * 8 * 24);
@@ -54,6 +60,7 @@ GPU_CASE(GemmWgmma, OneFactorMayServeTheWholeBatch) {
 }
 
 TEST(GemmWgmma, IsRightOverFiftySeeds) {
+  NEEDS_WGMMA();
   const sim::Options before = sim::options();
   for (std::uint64_t seed = 0; seed < seeds(50); ++seed) {
     sim::options() = {.schedule = sim::Schedule::seeded, .async = sim::Async::seeded, .seed = seed};
