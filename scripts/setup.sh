@@ -10,6 +10,7 @@ packages=(
   libjpeg62-turbo-dev libstb-dev zlib1g-dev
   libgloo-dev  # ranks on hosts
   libgtest-dev
+  libzstd-dev  # the PTX in programs
 )
 packages+=("$@")
 
