@@ -32,27 +32,30 @@ std::uint8_t* element_at(const TensorMapInfo& m, const std::int64_t (&at)[5],
   return global_place(reinterpret_cast<Word>(m.data + offset), m.element, i);
 }
 
-// The box, dimension 0 innermost.
+// The next element of the box, dimension 0 innermost. False: that was the last.
+bool advance_in_box(const TensorMapInfo& m, std::int64_t (&index)[5]) {
+  for (int d = 0; d < m.rank; ++d) {
+    index[d] += d == 0 ? 1 : m.step[d];
+    if (index[d] < m.box[d]) return true;
+    index[d] = 0;
+  }
+  return false;
+}
+
 void for_tile(const TensorCopy& c, const Visit& visit, const Instruction& i) {
-  const TensorMapInfo& m = c.map;
   std::int64_t index[5] = {};
   Word offset = 0;
-  for (int d = 0; d < m.rank;) {
+  do {
     std::int64_t at[5];
-    for (d = 0; d < 5; ++d) at[d] = c.at[d] + index[d] * (d == 0 ? 1 : m.step[d]);
-    visit(offset, element_at(m, at, i));
-    offset += m.element;
-    for (d = 0; d < m.rank; ++d) {
-      const std::int64_t step = d == 0 ? 1 : m.step[d];
-      if (++index[d] * step < m.box[d]) break;
-      index[d] = 0;
-    }
-  }
+    for (int d = 0; d < 5; ++d) at[d] = c.at[d] + index[d];
+    visit(offset, element_at(c.map, at, i));
+    offset += c.map.element;
+  } while (advance_in_box(c.map, index));
 }
 
 // The next base pixel: along W, then H, then N. Base pixels lie between the corners, of which the
 // upper is counted from the last pixel.
-void advance(const TensorMapInfo& m, std::int64_t (&base)[5]) {
+void advance_pixel(const TensorMapInfo& m, std::int64_t (&base)[5]) {
   const int spatial = m.rank - 2;
   for (int d = 0; d < spatial; ++d) {
     base[d + 1] += m.step[d + 1];
@@ -67,7 +70,7 @@ void for_pixels(const TensorCopy& c, const Visit& visit, const Instruction& i) {
   std::int64_t base[5];
   for (int d = 0; d < 5; ++d) base[d] = c.at[d];
   Word offset = 0;
-  for (std::int64_t pixel = 0; pixel < m.pixels; ++pixel, advance(m, base)) {
+  for (std::int64_t pixel = 0; pixel < m.pixels; ++pixel, advance_pixel(m, base)) {
     std::int64_t at[5] = {base[0], base[1], base[2], base[3], base[4]};
     for (int d = 0; d < m.rank - 2; ++d) at[d + 1] += c.offset[d];
     for (std::int64_t channel = 0; channel < m.channels; ++channel, ++at[0]) {
