@@ -2,7 +2,9 @@
 #include "tests/kernels/ptx/cudart/state.h"
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 namespace convoy::ptx {
 namespace {
@@ -13,8 +15,14 @@ thread_local cudaError_t last = cudaSuccess;
 }  // namespace
 
 int device_arch() {
-  static const char* const arch = std::getenv("CONVOY_PTX_ARCH");
-  return arch == nullptr ? 90 : std::atoi(arch);
+  static const int arch = [] {
+    const char* const wanted = std::getenv("CONVOY_PTX_ARCH");
+    const std::string_view text = wanted == nullptr ? "90" : wanted;
+    if (text == "80" || text == "90") return text == "80" ? 80 : 90;
+    std::fprintf(stderr, "ptx: CONVOY_PTX_ARCH expects 80 or 90, found %s\n", wanted);
+    std::_Exit(2);
+  }();
+  return arch;
 }
 
 cudaError_t failed(cudaError_t status) { return last = status; }
