@@ -24,8 +24,7 @@ struct Comparison {
 std::vector<Comparison> summarise(const Results& results);
 
 // "plan gemm f16 of vendor: geometric mean 81.2 % over 9 problems, least 60.3 % (forward 4096)",
-// and
-// "; 2 left out" where some are.
+// and behind it "; 2 left out" where some are.
 std::string line(const Comparison& comparison);
 
 }  // namespace convoy::kbench

@@ -159,8 +159,9 @@ TEST(PtxArithmetic, ModifiersThatAreNotKnownAreRefused) {
   for (const char* line :
        {"add.sat.s32 %r4, %r1, 1;", "add.ftz.f32 %f1, %f1, %f1;", "add.rz.f32 %f1, %f1, %f1;",
         "min.NaN.f32 %f1, %f1, %f1;", "cvt.sat.s32.s64 %r4, %rd1;", "cvt.rpi.s32.f32 %r4, %f1;",
-        "setp.lt.ftz.f32 %p1, %f1, %f1;", "setp.lt.and.s32 %p1, %r1, 1, %p2;",
-        "mul.wide.s64 %rd3, %rd1, 2;", "prmt.b32.f4e %r4, %r1, %r1, 1;",
+        "cvt.rn.bf16.f64 %rs1, %fd1;", "setp.lt.ftz.f32 %p1, %f1, %f1;",
+        "setp.lt.and.s32 %p1, %r1, 1, %p2;", "mul.wide.s64 %rd3, %rd1, 2;",
+        "prmt.b32.f4e %r4, %r1, %r1, 1;",
         "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1, %f2, %f3, %f4}, {%r1, %r2, %r3, "
         "%r4}, {%r5, %r6}, {%f1, %f2, %f3, %f4};"}) {
     EXPECT_THROW(run_lines(line), Fault) << line;

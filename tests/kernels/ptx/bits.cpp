@@ -66,18 +66,12 @@ struct Same {
 
 template <class F>
 Run shift_of(std::string_view type) {
-  using Count = std::uint32_t;
-  if (type == "s16") return binary<F, std::int16_t, std::int16_t, Count>;
-  if (type == "u16" || type == "b16") return binary<F, std::uint16_t, std::uint16_t, Count>;
-  if (type == "s32") return binary<F, std::int32_t, std::int32_t, Count>;
-  if (type == "u32" || type == "b32") return binary<F, std::uint32_t, std::uint32_t, Count>;
-  if (type == "s64") return binary<F, std::int64_t, std::int64_t, Count>;
-  if (type == "u64" || type == "b64") return binary<F, std::uint64_t, std::uint64_t, Count>;
-  return nullptr;
+  return for_integer(
+      type, [](auto t) -> Run { return binary<F, decltype(t), decltype(t), std::uint32_t>; });
 }
 template <class F>
 Run logic_of(std::string_view type) {
-  return type == "pred" ? binary<F, bool, bool, bool> : binary_of<F>(type);
+  return type == "pred" ? binary<F, bool, bool, bool> : for_integer(type, kBinary<F>);
 }
 template <class F>
 Run count_of(std::string_view type) {
@@ -166,7 +160,7 @@ Run decode_bits(const std::vector<std::string_view>& opcode, Instruction& i) {
   if (op == "and") return logic_of<And>(type);
   if (op == "or") return logic_of<Or>(type);
   if (op == "xor") return logic_of<Xor>(type);
-  if (op == "not") return type == "pred" ? unary<Not, bool, bool> : unary_of<Not>(type);
+  if (op == "not") return type == "pred" ? unary<Not, bool, bool> : for_integer(type, kUnary<Not>);
   if (op == "shl") return shift_of<ShiftLeft>(type);
   if (op == "shr") return shift_of<ShiftRight>(type);
   if (op == "popc") return count_of<Popcount>(type);

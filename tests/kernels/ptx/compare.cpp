@@ -76,21 +76,10 @@ struct OrUnordered {
 
 template <class Comparison>
 Run typed(std::string_view type) {
-  if (type == "f32") return binary<Comparison, bool, float, float>;
-  if (type == "f64") return binary<Comparison, bool, double, double>;
-  if (type == "s16") return binary<Comparison, bool, std::int16_t, std::int16_t>;
-  if (type == "u16" || type == "b16") {
-    return binary<Comparison, bool, std::uint16_t, std::uint16_t>;
-  }
-  if (type == "s32") return binary<Comparison, bool, std::int32_t, std::int32_t>;
-  if (type == "u32" || type == "b32") {
-    return binary<Comparison, bool, std::uint32_t, std::uint32_t>;
-  }
-  if (type == "s64") return binary<Comparison, bool, std::int64_t, std::int64_t>;
-  if (type == "u64" || type == "b64") {
-    return binary<Comparison, bool, std::uint64_t, std::uint64_t>;
-  }
-  return nullptr;
+  const auto make = [](auto t) -> Run {
+    return binary<Comparison, bool, decltype(t), decltype(t)>;
+  };
+  return type.starts_with('f') ? for_float(type, make) : for_integer(type, make);
 }
 
 }  // namespace

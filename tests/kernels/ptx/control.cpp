@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Branches and ends, and the families of all other instructions.
+#include <algorithm>
+
 #include "tests/kernels/ptx/decode.h"
 #include "tests/kernels/ptx/machine.h"
 
@@ -28,7 +30,6 @@ Step ret(Warp& w, const Instruction&, std::uint32_t lanes) {
 }
 
 Step trap(Warp&, const Instruction& i, std::uint32_t) { fail("the kernel ended itself", i); }
-Step nothing(Warp&, const Instruction&, std::uint32_t) { return Step::next; }
 Step reject(Warp&, const Instruction& i, std::uint32_t) { fail("not known to the machine", i); }
 
 // Fences order what here is in order; the others say how fast to go.
@@ -45,6 +46,12 @@ Run decode_control(const std::vector<std::string_view>& opcode, Instruction&) {
 }
 
 }  // namespace
+
+Step nothing(Warp&, const Instruction&, std::uint32_t) { return Step::next; }
+
+bool contains(const std::vector<std::string_view>& opcode, std::string_view word) {
+  return std::find(opcode.begin(), opcode.end(), word) != opcode.end();
+}
 
 Run decode(const std::vector<std::string_view>& opcode, Instruction& i) {
   for (const auto family :

@@ -122,20 +122,14 @@ Step cvt(Warp& w, const Instruction& i, std::uint32_t lanes) {
   return Step::next;
 }
 
-template <class To>
-Run from(std::string_view type) {
-  if (type == "f32") return cvt<To, float>;
-  if (type == "f64") return std::is_same_v<To, Bf16> ? nullptr : cvt<To, double>;
-  if (type == "f16") return cvt<To, F16>;
-  if (type == "bf16") return cvt<To, Bf16>;
-  if (type == "s8") return cvt<To, std::int8_t>;
-  if (type == "u8") return cvt<To, std::uint8_t>;
-  if (type == "s16") return cvt<To, std::int16_t>;
-  if (type == "u16") return cvt<To, std::uint16_t>;
-  if (type == "s32") return cvt<To, std::int32_t>;
-  if (type == "u32") return cvt<To, std::uint32_t>;
-  if (type == "s64") return cvt<To, std::int64_t>;
-  return type == "u64" ? cvt<To, std::uint64_t> : nullptr;
+// make(T{}) of any type that there is.
+template <class Make>
+Run for_any(std::string_view type, Make make) {
+  if (type == "f16") return make(F16{});
+  if (type == "bf16") return make(Bf16{});
+  if (type == "s8") return make(std::int8_t{});
+  if (type == "u8") return make(std::uint8_t{});
+  return type.starts_with('f') ? for_float(type, make) : for_integer(type, make);
 }
 
 // False: a word that is not known.
@@ -163,18 +157,10 @@ Run decode_convert(const std::vector<std::string_view>& opcode, Instruction& i) 
   for (std::size_t k = 1; k + 2 < opcode.size(); ++k) {
     if (!read_modifier(opcode[k], to == "f32" && type == "f32", i)) return nullptr;
   }
-  if (to == "f32") return from<float>(type);
-  if (to == "f64") return from<double>(type);
-  if (to == "f16") return from<F16>(type);
-  if (to == "bf16") return from<Bf16>(type);
-  if (to == "s8") return from<std::int8_t>(type);
-  if (to == "u8") return from<std::uint8_t>(type);
-  if (to == "s16") return from<std::int16_t>(type);
-  if (to == "u16") return from<std::uint16_t>(type);
-  if (to == "s32") return from<std::int32_t>(type);
-  if (to == "u32") return from<std::uint32_t>(type);
-  if (to == "s64") return from<std::int64_t>(type);
-  return to == "u64" ? from<std::uint64_t>(type) : nullptr;
+  if (to == "bf16" && type == "f64") return nullptr;  // it would be rounded twice
+  return for_any(to, [&](auto wanted) {
+    return for_any(type, [](auto given) -> Run { return cvt<decltype(wanted), decltype(given)>; });
+  });
 }
 
 }  // namespace convoy::ptx

@@ -21,4 +21,9 @@ Run decode_mbarrier(const std::vector<std::string_view>& opcode, Instruction& in
 Run decode_tensor_copy(const std::vector<std::string_view>& opcode, Instruction& instruction);
 Run decode_wgmma(const std::vector<std::string_view>& opcode, Instruction& instruction);
 
+// Whether one of the opcode's words is this.
+bool contains(const std::vector<std::string_view>& opcode, std::string_view word);
+
+Step nothing(Warp&, const Instruction&, std::uint32_t lanes);
+
 }  // namespace convoy::ptx

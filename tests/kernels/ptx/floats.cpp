@@ -118,24 +118,33 @@ struct FmaDown {
   }
 };
 
+template <class F>
+Run unary_float(std::string_view type) {
+  return for_float(type, kUnary<F>);
+}
+template <class F>
+Run binary_float(std::string_view type) {
+  return for_float(type, kBinary<F>);
+}
+
 // The opcode, without its type.
 const std::map<std::string, Run (*)(std::string_view type)>& runs() {
   static const std::map<std::string, Run (*)(std::string_view)> all = {
-      {"add", float_binary_of<Add>},
-      {"add.rn", float_binary_of<Add>},
-      {"sub", float_binary_of<Sub>},
-      {"sub.rn", float_binary_of<Sub>},
-      {"mul", float_binary_of<Mul>},
-      {"mul.rn", float_binary_of<Mul>},
-      {"div.rn", float_binary_of<Div>},
-      {"min", float_binary_of<Min>},
-      {"max", float_binary_of<Max>},
-      {"copysign", float_binary_of<CopySign>},
-      {"neg", float_unary_of<Neg>},
-      {"abs", float_unary_of<Abs>},
-      {"sqrt.rn", float_unary_of<Sqrt>},
-      {"rcp.rn", float_unary_of<Rcp>},
-      {"rcp.approx.ftz", float_unary_of<RcpWithoutDenormals>},
+      {"add", binary_float<Add>},
+      {"add.rn", binary_float<Add>},
+      {"sub", binary_float<Sub>},
+      {"sub.rn", binary_float<Sub>},
+      {"mul", binary_float<Mul>},
+      {"mul.rn", binary_float<Mul>},
+      {"div.rn", binary_float<Div>},
+      {"min", binary_float<Min>},
+      {"max", binary_float<Max>},
+      {"copysign", binary_float<CopySign>},
+      {"neg", unary_float<Neg>},
+      {"abs", unary_float<Abs>},
+      {"sqrt.rn", unary_float<Sqrt>},
+      {"rcp.rn", unary_float<Rcp>},
+      {"rcp.approx.ftz", unary_float<RcpWithoutDenormals>},
   };
   return all;
 }

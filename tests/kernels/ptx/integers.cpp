@@ -94,8 +94,8 @@ struct Abs {
 
 Run mul(std::string_view part, std::string_view type) {
   using std::int16_t, std::int32_t, std::int64_t, std::uint16_t, std::uint32_t, std::uint64_t;
-  if (part == "lo") return binary_of<MulLow>(type);
-  if (part == "hi") return binary_of<MulHigh>(type);
+  if (part == "lo") return for_integer(type, kBinary<MulLow>);
+  if (part == "hi") return for_integer(type, kBinary<MulHigh>);
   if (part != "wide") return nullptr;
   if (type == "s16") return binary<MulWide<int32_t>, int32_t, int16_t, int16_t>;
   if (type == "u16") return binary<MulWide<uint32_t>, uint32_t, uint16_t, uint16_t>;
@@ -122,14 +122,14 @@ Run decode_integer(const std::vector<std::string_view>& opcode, Instruction&) {
   if (opcode.size() == 3 && op == "mul") return mul(opcode[1], type);
   if (opcode.size() == 3 && op == "mad") return mad(opcode[1], type);
   if (opcode.size() != 2) return nullptr;
-  if (op == "add") return binary_of<Add>(type);
-  if (op == "sub") return binary_of<Sub>(type);
-  if (op == "div") return binary_of<Div>(type);
-  if (op == "rem") return binary_of<Rem>(type);
-  if (op == "min") return binary_of<Min>(type);
-  if (op == "max") return binary_of<Max>(type);
-  if (op == "neg") return unary_of<Neg>(type);
-  return op == "abs" ? unary_of<Abs>(type) : nullptr;
+  if (op == "add") return for_integer(type, kBinary<Add>);
+  if (op == "sub") return for_integer(type, kBinary<Sub>);
+  if (op == "div") return for_integer(type, kBinary<Div>);
+  if (op == "rem") return for_integer(type, kBinary<Rem>);
+  if (op == "min") return for_integer(type, kBinary<Min>);
+  if (op == "max") return for_integer(type, kBinary<Max>);
+  if (op == "neg") return for_integer(type, kUnary<Neg>);
+  return op == "abs" ? for_integer(type, kUnary<Abs>) : nullptr;
 }
 
 }  // namespace convoy::ptx

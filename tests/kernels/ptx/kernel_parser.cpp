@@ -3,17 +3,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <stdexcept>
 
 namespace convoy::ptx {
 namespace {
 
 bool is_of_a_label(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-}
-
-[[noreturn]] void not_understood(std::string_view what) {
-  throw std::runtime_error("ptx: not understood: " + std::string(what.substr(0, 200)));
 }
 
 // 0f3F800000, 0d3FF0000000000000, 12, -1, 0xff

@@ -5,6 +5,7 @@
 
 #include "tests/kernels/ptx/addresses.h"
 #include "tests/kernels/ptx/decode.h"
+#include "tests/kernels/ptx/values.h"
 
 namespace convoy::ptx {
 namespace {
@@ -52,10 +53,6 @@ Step st(Warp& w, const Instruction& i, std::uint32_t lanes) {
     }
   });
   return Step::next;
-}
-
-bool contains(const std::vector<std::string_view>& words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
 Run ld_of(const std::vector<std::string_view>& opcode, Instruction& i) {
@@ -131,11 +128,8 @@ struct CompareAndSwap {
 
 template <class Change>
 Run atom_of(std::string_view type) {
-  if (type == "s32") return atom<std::int32_t, Change>;
-  if (type == "u32" || type == "b32") return atom<std::uint32_t, Change>;
-  if (type == "s64") return atom<std::int64_t, Change>;
-  if (type == "u64" || type == "b64") return atom<std::uint64_t, Change>;
-  return nullptr;
+  if (type.ends_with("16")) return nullptr;
+  return for_integer(type, [](auto t) -> Run { return atom<decltype(t), Change>; });
 }
 
 Run atomic(const std::vector<std::string_view>& opcode, Instruction& i) {

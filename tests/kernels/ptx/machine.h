@@ -43,9 +43,6 @@ struct Launch {
 // Runs the kernel to its end. Throws a Fault.
 void run(const Launch& launch);
 
-// Of all launches.
-std::uint64_t instructions_run();
-
 // Lanes that stand together.
 struct Group {
   std::uint32_t lanes = 0;

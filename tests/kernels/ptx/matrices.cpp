@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // ldmatrix, stmatrix, mma.sync: what a whole warp does with matrices.
-#include <algorithm>
 #include <cstring>
 
 #include "tests/kernels/ptx/addresses.h"
@@ -64,7 +63,7 @@ Run matrix_of(const std::vector<std::string_view>& opcode, Instruction& i) {
   if (opcode[3] != "m8n8" || opcode.back() != "b16") return nullptr;
   i.number = opcode[4] == "x1" ? 1 : opcode[4] == "x2" ? 2 : opcode[4] == "x4" ? 4 : 0;
   if (i.number == 0) return nullptr;
-  i.more = std::find(opcode.begin(), opcode.end(), "trans") != opcode.end();
+  i.more = contains(opcode, "trans");
   return opcode[0] == "ldmatrix" ? ldmatrix : stmatrix;
 }
 

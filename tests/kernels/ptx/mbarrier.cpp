@@ -84,12 +84,6 @@ Step try_wait(Warp& w, const Instruction& i, std::uint32_t lanes) {
   return Step::next;
 }
 
-Step nothing(Warp&, const Instruction&, std::uint32_t) { return Step::next; }
-
-bool contains(const std::vector<std::string_view>& words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 }  // namespace
 
 void bytes_have_arrived(Warp& w, Word address, std::size_t bytes, const Instruction& i) {

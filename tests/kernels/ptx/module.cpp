@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "tests/kernels/ptx/module.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <stdexcept>
 
 #include "tests/kernels/ptx/addresses.h"
 
 namespace convoy::ptx {
 namespace {
-
-[[noreturn]] void not_understood(std::string_view what) {
-  throw std::runtime_error("ptx: not understood: " + std::string(what.substr(0, 200)));
-}
 
 bool has(std::string_view text, const char* word) {
   return text.find(word) != std::string_view::npos;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Turns of warps, and blocks and clusters one after the other.
 #include <algorithm>
-#include <atomic>
 #include <climits>
 
 #include "tests/kernels/ptx/addresses.h"
@@ -14,7 +13,6 @@ namespace convoy::ptx {
 namespace {
 
 constexpr int kTurn = 20000;  // instructions; then another warp's
-std::atomic<std::uint64_t> instructions = 0;
 
 // Where the launch's shared memory begins, behind what the kernel has by name.
 std::size_t dynamic_begin(const Kernel& k) {
@@ -142,7 +140,6 @@ int turn(Warp& w) {
     if (w.current < 0) break;
     done += run_group(w, kTurn - done);
   }
-  instructions += static_cast<std::uint64_t>(done);
   return done;
 }
 
@@ -187,8 +184,6 @@ void run_clusters(const Clusters& clusters) {
 }
 
 }  // namespace
-
-std::uint64_t instructions_run() { return instructions; }
 
 void run(const Launch& l) {
   const std::uint64_t blocks = l.grid.count();

@@ -35,6 +35,10 @@ bool is_space_of_memory(std::string_view word) {
 
 }  // namespace
 
+void not_understood(std::string_view text) {
+  throw std::runtime_error("ptx: not understood: " + std::string(text.substr(0, 200)));
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   for (;;) {

@@ -25,6 +25,9 @@ struct Declared {
 };
 Declared declared(std::string_view text);
 
+// Throws std::runtime_error, with the begin of the text.
+[[noreturn]] void not_understood(std::string_view text);
+
 constexpr std::size_t rounded_up(std::size_t size, std::size_t to) {
   return (size + to - 1) / to * to;
 }

@@ -58,40 +58,28 @@ Step ternary(Warp& w, const Instruction& i, std::uint32_t lanes) {
   return Step::next;
 }
 
-// Those of one type, by its name; null: it has none.
-template <class F>
-Run unary_of(std::string_view type) {
-  if (type == "s16" || type == "b16") return unary<F, std::int16_t, std::int16_t>;
-  if (type == "s32" || type == "b32") return unary<F, std::int32_t, std::int32_t>;
-  if (type == "s64" || type == "b64") return unary<F, std::int64_t, std::int64_t>;
-  return nullptr;
+// make(T{}) of the type with that name, bits as unsigned numbers; null: there is none.
+template <class Make>
+Run for_integer(std::string_view type, Make make) {
+  if (type == "s16") return make(std::int16_t{});
+  if (type == "u16" || type == "b16") return make(std::uint16_t{});
+  if (type == "s32") return make(std::int32_t{});
+  if (type == "u32" || type == "b32") return make(std::uint32_t{});
+  if (type == "s64") return make(std::int64_t{});
+  return type == "u64" || type == "b64" ? make(std::uint64_t{}) : nullptr;
 }
-template <class F>
-Run binary_of(std::string_view type) {
-  if (type == "s16") return binary<F, std::int16_t, std::int16_t, std::int16_t>;
-  if (type == "u16" || type == "b16") {
-    return binary<F, std::uint16_t, std::uint16_t, std::uint16_t>;
-  }
-  if (type == "s32") return binary<F, std::int32_t, std::int32_t, std::int32_t>;
-  if (type == "u32" || type == "b32") {
-    return binary<F, std::uint32_t, std::uint32_t, std::uint32_t>;
-  }
-  if (type == "s64") return binary<F, std::int64_t, std::int64_t, std::int64_t>;
-  if (type == "u64" || type == "b64") {
-    return binary<F, std::uint64_t, std::uint64_t, std::uint64_t>;
-  }
-  return nullptr;
+template <class Make>
+Run for_float(std::string_view type, Make make) {
+  if (type == "f32") return make(float{});
+  return type == "f64" ? make(double{}) : nullptr;
 }
+
+// Operations on one type, with a result of that type.
 template <class F>
-Run float_unary_of(std::string_view type) {
-  if (type == "f32") return unary<F, float, float>;
-  return type == "f64" ? unary<F, double, double> : nullptr;
-}
+constexpr auto kUnary = [](auto t) -> Run { return unary<F, decltype(t), decltype(t)>; };
 template <class F>
-Run float_binary_of(std::string_view type) {
-  if (type == "f32") return binary<F, float, float, float>;
-  return type == "f64" ? binary<F, double, double, double> : nullptr;
-}
+constexpr auto kBinary =
+    [](auto t) -> Run { return binary<F, decltype(t), decltype(t), decltype(t)>; };
 
 inline float without_denormals(float value) {
   const bool denormal = (std::bit_cast<std::uint32_t>(value) & 0x7f800000) == 0;

@@ -13,7 +13,7 @@ using Task = std::function<void()>;
 
 int device_arch();  // CONVOY_PTX_ARCH: 90, for 9.0, or 80
 
-// The calling thread's last error, and its place.
+// The status, which is the calling thread's last error from now on.
 cudaError_t failed(cudaError_t status);
 // Every call's answer after a kernel has failed; success until then.
 cudaError_t end_of_device();
