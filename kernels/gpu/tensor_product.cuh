@@ -6,6 +6,7 @@
 //   using T = F16;                                   // of the factors
 //   static constexpr Major kMajorA, kMajorB;
 //   static constexpr bool kNorms;                    // its sources have norms on load
+//   static constexpr TileSize kLargest;              // that it is worked in
 //   products(), rows(), columns(), depth()           // of the largest product
 //   product(i)                                       // on the device: TensorProduct, or like it
 //
@@ -16,8 +17,8 @@
 
 namespace convoy::CONVOY_TARGET {
 
-// One of a pass's products: its sources (kernels/gpu/tensor_stager.cuh), how much of it there is, and
-// where a row of the result goes.
+// One of a pass's products: its sources (kernels/gpu/tensor_stager.cuh), how much of it there is,
+// and where a row of the result goes.
 template <class A, class B>
 struct TensorProduct {
   A a;
@@ -29,9 +30,9 @@ struct TensorProduct {
   __device__ int row_of_y(int m) const { return m; }
 };
 
-// A norm on load takes more registers than half a multiprocessor's blocks leave.
+// A norm on load takes more registers than four blocks to a multiprocessor leave.
 template <class Tile, class Pass>
-constexpr int kBlocksOf = Pass::kNorms ? Tile::kBlocks / 2 : Tile::kBlocks;
+constexpr int kBlocksOf = Pass::kNorms ? 2 : Tile::kBlocks;
 
 // What block `block` of those that a pass takes does.
 template <class Tile, class Pass>
@@ -47,8 +48,12 @@ __device__ __forceinline__ void multiply_tile(const Pass& pass, int splits, cons
   const int begin = split * slabs_per_split, end = min(begin + slabs_per_split, slabs);
 
   TensorSums<Tile> sums;
-  multiply<T, Tile, Pass::kMajorA, Pass::kMajorB>(s, sums, product.a, tile.m, product.b, tile.n,
-                                                  begin, end);
+  constexpr Major kA = Pass::kMajorA, kB = Pass::kMajorB;
+  if constexpr (Tile::kBlocks == 1) {
+    multiply_ahead<T, Tile, kA, kB>(s, sums, product.a, tile.m, product.b, tile.n, begin, end);
+  } else {
+    multiply<T, Tile, kA, kB>(s, sums, product.a, tile.m, product.b, tile.n, begin, end);
+  }
   const std::int64_t tiles_down = blocks_for(pass.rows(), Tile::kM);
   const TilePosition at{.product_of_y = product.product_of_y + split * output.products,
                         .rows = product.rows,
@@ -94,7 +99,7 @@ inline Output output_of_tiles(const TensorPlan& plan, const Output& output, void
 template <class Pass>
 void launch_tensor_tiles(const Pass& pass, const TensorPlan& plan, const Output& output,
                          void* workspace, const Stream& stream) {
-  with_tensor_tile(plan, [&]<class Tile>(Type<Tile>) {
+  with_tensor_tile<Pass::kLargest>(plan, [&]<class Tile>(Type<Tile>) {
     launch({.grid = blocks_of<Tile>(pass, plan),
             .block = Tile::kThreads,
             .shared_bytes = shared_bytes_for<Tile>(pass),

@@ -13,6 +13,8 @@
 // Limit    each chunk's address is computed by the thread that copies it. TMA's im2col mode does so
 //          in hardware.
 
+#include <algorithm>
+
 #include "kernels/gpu/conv2d/bias_gradient.cuh"
 #include "kernels/gpu/conv2d/gradient_epilogue.cuh"
 #include "kernels/gpu/conv2d/statistics.cuh"
@@ -36,9 +38,9 @@ BackwardWeightPass<T, kNorms> conv2d_pass(const Conv2dBackwardWeight& op) {
 
 template <class Op, class Pass>
 TensorPlan conv2d_tensor_plan(const Op& op, const Pass& pass, const Device& device,
-                              bool may_be_large = true) {
+                              TileSize largest = Pass::kLargest) {
   return tensor_plan(pass.rows(), pass.columns(), pass.depth(), pass.products(),
-                     may_be_large && pass.whole_runs(), !wants_totals(op), device);
+                     std::min(largest, pass.largest()), !wants_totals(op), device);
 }
 
 // The rows of tiles that leave totals: of each phase as many.

@@ -90,12 +90,12 @@ struct BothTensorPlans {
 template <class OfInput, class OfWeight>
 BothTensorPlans both_tensor_plans(const Conv2dBackward& op, const OfInput& input,
                                   const OfWeight& weight, const Device& device) {
-  const auto with = [&](bool large) {
-    return BothTensorPlans{conv2d_tensor_plan(op.input, input, device, large),
-                           conv2d_tensor_plan(op.weight, weight, device, large)};
+  const auto within = [&](TileSize largest) {
+    return BothTensorPlans{conv2d_tensor_plan(op.input, input, device, largest),
+                           conv2d_tensor_plan(op.weight, weight, device, largest)};
   };
-  const BothTensorPlans plans = with(true);
-  return plans.input.large == plans.weight.large ? plans : with(false);
+  const BothTensorPlans plans = within(TileSize::large);
+  return plans.input.tile == plans.weight.tile ? plans : within(TileSize::small);
 }
 
 inline std::size_t conv2d_both_tensor_core_workspace(const Conv2dBackward& op,
@@ -115,7 +115,7 @@ void conv2d_both_tensor_core(const Conv2dBackward& op, void* workspace, const St
   void* const sums = static_cast<std::byte*>(workspace) +
                      behind(conv2d_product_workspace(op.input, input, of_input));
   const Output to_input = conv2d_output(op.input, workspace), to_weight = conv2d_output(op.weight);
-  with_tensor_tile(of_input, [&]<class Tile>(Type<Tile>) {
+  with_tensor_tile<decltype(input)::kLargest>(of_input, [&]<class Tile>(Type<Tile>) {
     const Turns turns{blocks_of<Tile>(input, of_input), blocks_of<Tile>(weight, of_weight)};
     launch({.grid = turns.first + turns.second,
             .block = Tile::kThreads,

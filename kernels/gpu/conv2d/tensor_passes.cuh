@@ -21,6 +21,7 @@ struct ConvolutionPass {
   using OfInput = std::conditional_t<kNormed, InputNorm<T>, NoNorm>;
   using OfGradient = std::conditional_t<kNormed, GradientNorm<T>, NoNorm>;
   static constexpr bool kNorms = kNormed;
+  static constexpr TileSize kLargest = TileSize::large;
   Extents g;
   int groups, images, outputs, taps_channels;  // outputs: pixels; taps_channels: R S channels
   const T *a_data, *b_data;
@@ -37,7 +38,7 @@ struct ConvolutionPass {
         a_width(kChunk),
         b_width(kChunk) {}
 
-  bool whole_runs() const { return min(a_width, b_width) == kChunk; }
+  TileSize largest() const { return min(a_width, b_width) == kChunk ? kLargest : TileSize::small; }
 };
 
 // x where the outputs' pixels and the taps meet.

@@ -3,9 +3,10 @@
 // gemm 5: tensor cores
 // Idea     a warp multiplies 16 x 16 by 16 x 8 elements with one instruction (mma). ldmatrix brings
 //          them from shared memory to registers, transposed where they must be; cp.async fills a
-//          ring of four slabs ahead (kernels/gpu/tensor_tile.cuh). Where there are few tiles, a
-//          long K is split over blocks.
-// Gain     f16 and bf16 at the tensor cores' rate, sums in f32.
+//          ring of four slabs ahead (kernels/gpu/tensor_tile.cuh). A warp owns 64 x 64 outputs, if
+//          there are many. Where there are few tiles, a long K is split over blocks.
+// Gain     f16 and bf16 at the tensor cores' rate, sums in f32. A fragment of a serves eight
+//          instructions, one of b four: shared memory keeps up with them.
 // Limit    every warp issues its own loads and waits at the block's barrier; mma reads both factors
 //          from registers. wgmma reads them from shared memory.
 
@@ -21,6 +22,7 @@ struct GemmPass {
   using T = Factor;
   static constexpr Major kMajorA = kA, kMajorB = kB;
   static constexpr bool kNorms = false;
+  static constexpr TileSize kLargest = TileSize::wide;
   Gemm op;
   int a_width, b_width;
 
@@ -68,9 +70,9 @@ inline GemmTensorCore gemm_tensor_core_way(const Gemm& op, const Device& device)
       copy_width(op.a, op.transpose_a ? op.M : op.K, op.lda, step_of(op.stride_a, op));
   const int b_width =
       copy_width(op.b, op.transpose_b ? op.K : op.N, op.ldb, step_of(op.stride_b, op));
-  const bool whole_runs = min(a_width, b_width) == kChunk;
+  const TileSize largest = min(a_width, b_width) == kChunk ? TileSize::wide : TileSize::small;
   return {a_width, b_width,
-          tensor_plan(op.M, op.N, op.K, op.batch, whole_runs, !wants_totals(op), device)};
+          tensor_plan(op.M, op.N, op.K, op.batch, largest, !wants_totals(op), device)};
 }
 
 inline std::size_t gemm_tensor_core_workspace(const Gemm& op, const Device& device) {

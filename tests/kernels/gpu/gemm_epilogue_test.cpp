@@ -28,6 +28,7 @@ GPU_CASE(GemmEpilogue, SeveralTiles) {
     check({63, 66, 9}, DType::bf16, 2, flags(kBias | kAccumulate | kResidual | 1), rung);
   }
   check({130, 68, 40}, DType::f16, 1, flags(kBias | kResidual | kRelu), "tensor_core", {8, 8, 4});
+  check({376, 248, 40}, DType::f16, 1, flags(kBias | kResidual | kRelu), "tensor_core", {8, 8, 4});
   for (const char* rung : {"register_tile", "warp_tile"}) {
     check({129, 130, 9}, DType::f32, 1, flags(kBias | kResidual | kRelu), rung);
   }
@@ -88,11 +89,12 @@ GPU_CASE(GemmEpilogue, TermsThatAreNotAligned) {
 }
 
 // Of what is stored, also where it lies far from zero and where a ReLU has been; of one row, of
-// ragged tiles, of more rows of tiles than warps join them, and of a depth that would be split.
+// ragged tiles of each size, of more rows of tiles than warps join them, and of a depth that would
+// be split.
 GPU_CASE(GemmEpilogue, StatisticsOfEachColumn) {
   for (const DType dtype : {DType::f16, DType::bf16}) {
     for (const Sizes& s : {Sizes{1, 3, 2}, Sizes{70, 33, 9}, Sizes{1060, 3, 2}, Sizes{5, 6, 520},
-                           Sizes{66, 72, 8}}) {
+                           Sizes{66, 72, 8}, Sizes{376, 120, 8}, Sizes{376, 248, 8}}) {
       SCOPED_TRACE(::testing::Message() << s.M << " x " << s.N);
       const DeviceArray a(dtype, random_doubles(dtype, s.M * s.K, 1));
       const DeviceArray b(dtype, random_doubles(dtype, s.N * s.K, 2));

@@ -126,6 +126,17 @@ GPU_CASE(GemmLadder, TensorCoresInLargeTiles) {
   check({120, 248, 168}, DType::f16, 2, flags(10), "tensor_core", {0, 0, 3});
 }
 
+// As many tiles of 128 x 256 as there are multiprocessors, in each direction: of more slabs than
+// stages, of one, and of none.
+GPU_CASE(GemmLadder, TensorCoresInWideTiles) {
+  for (int transposes = 0; transposes < 4; ++transposes) {
+    check({376, 248, 136}, transposes % 2 == 0 ? DType::bf16 : DType::f16, 1, flags(transposes | 8),
+          "tensor_core", {8, 8, 4});
+  }
+  check({120, 504, 24}, DType::f16, 2, flags(10), "tensor_core", {8, 8, 3});
+  check({376, 250, 0}, DType::bf16, 1, flags(4), "tensor_core", {0, 0, 2});
+}
+
 // Seventeen slabs in parts of nine and eight, and one product in parts of eight.
 GPU_CASE(GemmLadder, TensorCoresSplitALongDepth) {
   check({9, 7, 520}, DType::f16, 1, flags(4), "tensor_core", {0, 0, 3});
