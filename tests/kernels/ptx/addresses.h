@@ -27,8 +27,7 @@ std::uint8_t* shared_place(Warp&, Word address, std::size_t bytes, const Instruc
 std::uint8_t* global_place(Word address, std::size_t bytes, const Instruction&);
 std::uint8_t* generic_place(Warp&, int lane, Word address, std::size_t bytes, const Instruction&);
 
-enum class Space { generic, global, shared, local, parameter };
-// That of an opcode.
+// The space that an opcode names.
 Space space_of(const std::vector<std::string_view>& opcode);
 // At a multiple of the bytes, or a Fault.
 std::uint8_t* place(Warp&, int lane, Space, Word address, std::size_t bytes, const Instruction&);

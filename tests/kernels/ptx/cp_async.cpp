@@ -65,7 +65,10 @@ Step wait(Warp& w, const Instruction& i, std::uint32_t lanes) {
 
 Run decode_cp_async(const std::vector<std::string_view>& opcode, Instruction& i) {
   if (opcode[0] != "cp" || opcode[1] != "async") return nullptr;
-  if (opcode[2] == "cg" || opcode[2] == "ca") return begin;
+  if (opcode[2] == "cg" || opcode[2] == "ca") {
+    i.accesses = {{Space::shared, 0, 0, 0, 32, 2}, {Space::global, 1, 0, 0, 32, 2}};
+    return begin;
+  }
   if (opcode[2] == "commit_group") return commit;
   if (opcode[2] == "wait_group") return wait;
   if (opcode[2] != "wait_all") return nullptr;

@@ -55,10 +55,22 @@ Step st(Warp& w, const Instruction& i, std::uint32_t lanes) {
   return Step::next;
 }
 
+// What an instruction with a vector of `parts` such numbers moves.
+Access access_of(const Instruction& i, std::size_t operand, std::string_view type,
+                 std::size_t parts) {
+  const std::size_t bytes = type.ends_with("64")   ? 8
+                            : type.ends_with("32") ? 4
+                            : type.ends_with("16") ? 2
+                                                   : 1;
+  return {static_cast<Space>(i.number), operand, i.offset, bytes * parts};
+}
+
 Run ld_of(const std::vector<std::string_view>& opcode, Instruction& i) {
   i.number = static_cast<int>(space_of(opcode));
   i.more = contains(opcode, "acquire");
   const std::string_view type = opcode.back();
+  const std::size_t parts = i.operands.size() - 1;
+  i.accesses = {access_of(i, parts, type, parts)};
   if (type == "u8" || type == "b8") return ld<1, false>;
   if (type == "s8") return ld<1, true>;
   if (type == "u16" || type == "b16") return ld<2, false>;
@@ -71,6 +83,7 @@ Run ld_of(const std::vector<std::string_view>& opcode, Instruction& i) {
 Run st_of(const std::vector<std::string_view>& opcode, Instruction& i) {
   i.number = static_cast<int>(space_of(opcode));
   const std::string_view type = opcode.back();
+  i.accesses = {access_of(i, 0, type, i.operands.size() - 1)};
   if (type.ends_with("16")) return st<2>;
   if (type.ends_with("32")) return st<4>;
   if (type.ends_with("64")) return st<8>;

@@ -31,6 +31,8 @@ struct Dim3 {
   std::uint64_t count() const { return std::uint64_t{x} * y * z; }
 };
 
+class Counts;
+
 struct Launch {
   const Kernel* kernel = nullptr;
   Dim3 grid, block;
@@ -38,6 +40,7 @@ struct Launch {
   unsigned cluster = 1;                      // blocks, along x
   bool resident = false;                     // all blocks at once
   const std::uint8_t* parameters = nullptr;  // at a multiple of 64
+  Counts* counts = nullptr;                  // null: nothing is counted
 };
 
 // Runs the kernel to its end. Throws a Fault.

@@ -64,6 +64,8 @@ Run matrix_of(const std::vector<std::string_view>& opcode, Instruction& i) {
   i.number = opcode[4] == "x1" ? 1 : opcode[4] == "x2" ? 2 : opcode[4] == "x4" ? 4 : 0;
   if (i.number == 0) return nullptr;
   i.more = contains(opcode, "trans");
+  const std::size_t address = opcode[0] == "ldmatrix" ? i.operands.size() - 1 : 0;
+  i.accesses = {{Space::shared, address, i.offset, 16, static_cast<int>(8 * i.number)}};
   return opcode[0] == "ldmatrix" ? ldmatrix : stmatrix;
 }
 

@@ -24,6 +24,18 @@ enum class Step {
 };
 using Run = Step (*)(Warp&, const Instruction&, std::uint32_t lanes);
 
+enum class Space { generic, global, shared, local, parameter };
+
+// Memory that an instruction reads or writes, for who counts that.
+struct Access {
+  Space space;
+  std::size_t operand;     // the address
+  std::int64_t offset;     // added to it
+  std::size_t bytes;       // of each lane that has an address
+  int lanes = 32;          // that have one, from the first on
+  int bytes_operand = -1;  // has the bytes, if there is one
+};
+
 struct Instruction {
   Run run = nullptr;
   int guard = -1;  // the register of a predicate
@@ -33,6 +45,7 @@ struct Instruction {
   std::int64_t number = 0, more = 0;  // what the opcode says: a size, a mode
   bool last_is_predicate = false;     // the last operand
   std::vector<int> operands;          // registers, vectors one by one; -1 for _
+  std::vector<Access> accesses;       // known for those that are counted (counts.h)
   std::string text;                   // for errors
 };
 

@@ -4,6 +4,7 @@
 #include <climits>
 
 #include "tests/kernels/ptx/addresses.h"
+#include "tests/kernels/ptx/counts.h"
 #include "tests/kernels/ptx/machine.h"
 #include "tests/kernels/ptx/special_registers.h"
 #include "tests/kernels/ptx/tensor_copy.h"
@@ -113,11 +114,16 @@ std::uint32_t guarded(Warp& w, const Instruction& i, std::uint32_t lanes) {
 // The current group, until it meets another, branches, waits, or `most` instructions are done.
 int run_group(Warp& w, int most) {
   const int meet = meeting_place(w);
+  Counts* const counts = w.block->launch->counts;
   for (int done = 0;;) {
     Group& g = w.group();
     const Instruction& i = w.kernel->code[static_cast<std::size_t>(g.at)];
     const std::uint32_t lanes = guarded(w, i, g.lanes);
+    const bool counted = counts != nullptr && !i.accesses.empty() && lanes != 0;
+    const Tally tally =
+        counted ? tally_of(w, i, lanes) : Tally{};  // a load may overwrite its address
     const Step step = lanes == 0 ? Step::next : i.run(w, i, lanes);
+    if (counted && step == Step::next) counts->add(i, tally);
     if (step == Step::wait_for_lanes || step == Step::blocked) {
       g.parked = true;
       return done;

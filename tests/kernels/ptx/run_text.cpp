@@ -3,6 +3,7 @@
 
 #include "tests/kernels/ptx/addresses.h"
 #include "tests/kernels/ptx/module.h"
+#include "tests/kernels/ptx/text.h"
 
 namespace convoy::ptx {
 namespace {
@@ -47,17 +48,23 @@ struct Known {
 
 std::vector<std::uint64_t> run_lines(const std::string& lines, const How& how) {
   Module module(kHead + lines + kTail);
-  std::vector<std::uint64_t> results(how.grid.count() * how.block.count());
-  alignas(64) void* parameters[8] = {results.data()};
-  const Known known(results.data(), results.size() * sizeof results[0]);
+  const std::size_t count = how.grid.count() * how.block.count();
+  std::vector<std::uint64_t> memory(count + 8);
+  auto* const results = reinterpret_cast<std::uint64_t*>(
+      rounded_up(reinterpret_cast<std::uintptr_t>(memory.data()), 64));
+  alignas(64) void* parameters[8] = {results};
+  const Known known(results, count * sizeof results[0]);
   const Known known_parameters(parameters, sizeof parameters);
   Launch launch;
   launch.kernel = module.kernel("lines");
   launch.grid = how.grid, launch.block = how.block, launch.cluster = how.cluster;
   launch.resident = how.resident, launch.dynamic_shared = how.dynamic_shared;
   launch.parameters = reinterpret_cast<const std::uint8_t*>(parameters);
+  Counts counts(*launch.kernel);
+  launch.counts = how.total != nullptr ? &counts : nullptr;
   run(launch);
-  return results;
+  if (how.total != nullptr) *how.total = counts.total();
+  return {results, results + count};
 }
 
 }  // namespace convoy::ptx

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/kernels/ptx/counts.h"
 #include "tests/kernels/ptx/machine.h"
 
 namespace convoy::ptx {
@@ -15,6 +16,7 @@ struct How {
   unsigned cluster = 1;
   bool resident = false;
   std::size_t dynamic_shared = 1024;  // bytes, called `dynamic`
+  Tally* total = nullptr;             // of what is counted
 };
 
 // Each thread's result: what the lines leave in %rd0. They find the number of the thread in %r0 (in

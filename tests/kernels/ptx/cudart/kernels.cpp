@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/kernels/ptx/addresses.h"
+#include "tests/kernels/ptx/cudart/counting.h"
 #include "tests/kernels/ptx/cudart/state.h"
 #include "tests/kernels/ptx/fat_binary.h"
 #include "tests/kernels/ptx/machine.h"
@@ -102,6 +103,7 @@ cudaError_t launch(const void* host, Launch l, void** arguments, cudaStream_t st
   if (!may_launch(l, *f)) return failed(cudaErrorInvalidConfiguration);
   auto parameters = std::make_shared<Parameters>(*l.kernel, arguments);
   l.parameters = parameters->begin();
+  l.counts = counts_of(*l.kernel);
   return enqueue(stream, [l, parameters] { run_named(l); });
 } catch (const std::runtime_error& error) {
   std::fprintf(stderr, "ptx: %s\n", error.what());

@@ -1,0 +1,33 @@
+# Runs products and convolutions of halves on the PTX machine, and fails if one of their tiles keeps a bank of shared
+# memory busy for longer than it must, or touches more sectors of global memory than it uses.
+#   cmake -DKBENCH=bin/kbench -DCOUNTS=a file to write -P tiles_lose_no_turn.cmake
+set(ENV{CONVOY_PTX_COUNTS} ${COUNTS})
+set(gemm gemm --m 384 --n 256 --k 64)
+set(conv2d conv2d --n 3 --h 14 --c 64 --k 64 --r 3)
+set(tiles 0)
+set(all_parts 0)
+foreach(op gemm conv2d)
+  file(REMOVE ${COUNTS})
+  execute_process(COMMAND ${KBENCH} ${${op}} --dtype f16 --variant tensor_core,wgmma --device cuda --repeats 1
+    RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT code EQUAL 0 OR NOT EXISTS ${COUNTS})
+    message(FATAL_ERROR "kbench ${op}: exit ${code}, or no counts\n${output}")
+  endif()
+  # Lines of a whole kernel: four numbers and its name, one space behind the last.
+  file(STRINGS ${COUNTS} lines REGEX "(tensor_product_tile|wgmma_tiles|wgmma_weight_tiles)<")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCHALL "[0-9]+" numbers ${line})
+    list(SUBLIST numbers 1 4 found)
+    list(GET numbers 1 parts)
+    math(EXPR all_parts "${all_parts} + ${parts}")
+    list(GET numbers 3 least)
+    math(EXPR tiles "${tiles} + 1")
+    if(NOT found STREQUAL "${parts};${parts};${least};${least}")
+      message(SEND_ERROR "expects as many turns as parts and as many sectors as least, found ${found} of\n${line}")
+    endif()
+  endforeach()
+endforeach()
+if(tiles LESS 12 OR all_parts EQUAL 0)
+  message(FATAL_ERROR "expects 12 kernels that use shared memory, found ${tiles}, ${all_parts} parts")
+endif()
+message(STATUS "${tiles} kernels lose no turn")
