@@ -56,6 +56,7 @@ template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) {
     if (!conv2d_fits_implicit_gemm(op.g)) too_large_to_fuse("conv2d");
+    if (op.dtype == DType::f32) return {"implicit_gemm", "register_tile"};
     if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
     std::vector<const char*> names = {"implicit_gemm", "tensor_core"};
     if (conv2d_fits_padded(op)) names.push_back("padded");
@@ -88,11 +89,6 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
       "direct, depthwise, implicit_gemm, register_tile, tensor_core, padded, wgmma or gemm");
 }
 
-// Columns of the product that a pass is.
-std::int64_t columns(const Conv2dForward& op) { return op.g.K / op.g.groups; }
-std::int64_t columns(const Conv2dBackwardInput& op) { return op.g.C / op.g.groups; }
-std::int64_t columns(const Conv2dBackwardWeight& op) { return op.g.K / op.g.groups; }
-
 // Three channels become eight. One would become eight times the products, and of a small
 // convolution two launches more cost more than its copies.
 bool is_worth_padding(const Conv2dGeometry& g, const Device& device) {
@@ -102,9 +98,8 @@ bool is_worth_padding(const Conv2dGeometry& g, const Device& device) {
 
 // By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so
 // depthwise convolutions have kernels of their own, and groups almost like them take the direct
-// rung. Otherwise the highest rung that takes the shape; but of a few columns, for which rung 2 has
-// a narrow tile, rung 3's would be padding as well, and wgmma's tiles are large: with fewer of them
-// than multiprocessors, rung 4 has smaller ones, and splits.
+// rung. Otherwise the highest rung that takes the shape; but wgmma's tiles are large: with fewer of
+// them than multiprocessors, rung 4 has smaller ones, and splits.
 template <class Op>
 const char* choose(const Op& op, const Device& device) {
   const Conv2dGeometry& g = op.g;
@@ -113,7 +108,7 @@ const char* choose(const Op& op, const Device& device) {
   const char* highest = rungs_for(op).back();
   if (is_wgmma(highest) && !conv2d_fills_wgmma(op, device)) return "tensor_core";
   if (is_padded(highest) && !is_worth_padding(g, device)) return "tensor_core";
-  return is_register_tile(highest) && columns(op) <= kNarrowColumns ? "implicit_gemm" : highest;
+  return highest;
 }
 
 template <class Op>
@@ -223,7 +218,7 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
   }
   const Parts parts = is_direct(variant)          ? conv2d_direct_parts(op.g)
                       : is_depthwise(variant)     ? conv2d_depthwise_parts(op.g)
-                      : is_register_tile(variant) ? conv2d_register_tile_parts(op.g)
+                      : is_register_tile(variant) ? conv2d_register_tile_parts(op)
                                                   : conv2d_implicit_gemm_parts(op.g);
   plan.workspace_bytes =
       static_cast<std::size_t>(parts.count * sums_per_part(op.g)) * sizeof(float);

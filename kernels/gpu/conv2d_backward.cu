@@ -12,12 +12,12 @@ CONVOY_LADDER(Conv2dBackward)
 namespace convoy::CONVOY_TARGET {
 namespace {
 
-// The launch for both has its norms on load: without them dy is half as much to read, and rung 3 is
-// better for f32. The bias' sums are rung 2's alone.
+// The launch for both has its norms on load: without them dy is half as much to read. Rung 4 has no
+// sums for the bias.
 std::vector<const char*> rungs_for(const Conv2dBackward& op) {
   const bool fused = is_fused(op.input) && is_fused(op.weight) && op.weight.dweight != nullptr;
   if (!fused) return {"apart"};
-  if (op.input.dtype == DType::f32) return {"apart", "implicit_gemm"};
+  if (op.input.dtype == DType::f32) return {"apart", "implicit_gemm", "register_tile"};
   const bool fits = conv2d_fits_tensor_core(op.input.g, op.input.dtype);
   if (!fits || op.weight.dbias != nullptr) return {"apart"};
   return {"apart", "tensor_core"};
@@ -27,6 +27,7 @@ std::size_t bytes_of_rung(const Conv2dBackward& op, const Device& device,
                           std::string_view variant) {
   if (variant == "tensor_core") return conv2d_both_tensor_core_workspace(op, device);
   if (variant == "implicit_gemm") return conv2d_both_implicit_gemm_workspace(op);
+  if (variant == "register_tile") return conv2d_both_register_tile_workspace(op);
   return max(CONVOY_TARGET::plan(op.input, device).workspace_bytes,
              CONVOY_TARGET::plan(op.weight, device).workspace_bytes);
 }
@@ -48,7 +49,7 @@ Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view 
     if (variant == rung) return {rung, bytes_of_rung(op, device, rung)};
   }
   unknown_rung("conv2d", variant,
-               "apart, and implicit_gemm in f32 or tensor_core in halves if fused");
+               "apart, and if fused implicit_gemm or register_tile in f32, tensor_core in halves");
 }
 
 Plan plan(const Conv2dBackward& op, const Device& device) {
@@ -59,7 +60,9 @@ void run(const Conv2dBackward& op, const Plan& plan, void* workspace, const Stre
   if (plan.variant == std::string_view("apart")) return run_apart(op, workspace, stream);
   with_dtype("conv2d", op.input.dtype, [&]<class T>(Type<T>) {
     if constexpr (std::is_same_v<T, float>) {
-      conv2d_both_implicit_gemm<T>(op, workspace, stream);
+      const bool patches = plan.variant == std::string_view("register_tile");
+      patches ? conv2d_both_register_tile<T>(op, workspace, stream)
+              : conv2d_both_implicit_gemm<T>(op, workspace, stream);
     } else {
       conv2d_both_tensor_core<T>(op, workspace, stream);
     }

@@ -5,9 +5,10 @@
 // after the other they read it from memory twice, as it is larger than any cache. Here blocks of
 // both run side by side (kernels/gpu/turns.cuh), and along the pixels in the same direction.
 //
-// The tiles are those of rungs 2 and 4, so that the sums are the same.
+// The tiles are those of rungs 2, 3 and 4, so that the sums are the same.
 
 #include "kernels/gpu/conv2d/2_implicit_gemm.cuh"
+#include "kernels/gpu/conv2d/3_register_tile.cuh"
 #include "kernels/gpu/conv2d/4_tensor_core.cuh"
 #include "kernels/gpu/turns.cuh"
 
@@ -60,6 +61,58 @@ void conv2d_both_implicit_gemm(const Conv2dBackward& op, void* workspace, const 
     add_parts<T>(op.weight, sums, parts.count, stream);
   });
   if (partial != nullptr) finish_gradient_sums(op.input, partial, WideTile::kM, stream);
+}
+
+// ---- rung 3 ----
+
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, kPatchBlocks<Tile, true>)
+    conv2d_backward_patches(Conv2dBackward op, Walk g, Turns turns, ConvolutionPacks of_input,
+                            ConvolutionPacks of_weight, float* partial, float* sums, Parts parts) {
+  begin_kernel();
+  const Turns::Turn turn = turns.of(blockIdx.x);
+  if (turn.is_second) {
+    return backward_weight_patches<T, Tile, true>(op.weight, g, of_weight, sums, parts, turn.index);
+  }
+  backward_input_patches<T, Tile, true>(op.input, g, of_input, partial, turn.index);
+}
+
+// One tile for both.
+template <class F>
+void with_both_patch_tile(const Conv2dBackward& op, F&& f) {
+  const Conv2dGeometry& g = op.input.g;
+  with_narrow_tile(max(g.C, g.K) / g.groups, f);
+}
+
+inline std::size_t conv2d_both_register_tile_workspace(const Conv2dBackward& op) {
+  std::int64_t count = 0;
+  with_both_patch_tile(
+      op, [&]<class Tile>(Type<Tile>) { count = register_tile_parts<Tile>(op.input.g).count; });
+  return behind(gradient_partial_bytes(op.input, Columns16Tile::kM)) +
+         static_cast<std::size_t>(count * sums_per_part(op.input.g)) * sizeof(float);
+}
+
+template <class T>
+void conv2d_both_register_tile(const Conv2dBackward& op, void* workspace, const Stream& stream) {
+  const Walk walk(op.input.g);
+  const std::size_t of_input = gradient_partial_bytes(op.input, Columns16Tile::kM);
+  auto* const partial = of_input == 0 ? nullptr : static_cast<float*>(workspace);
+  auto* const sums =
+      reinterpret_cast<float*>(static_cast<std::byte*>(workspace) + behind(of_input));
+  with_both_patch_tile(op, [&]<class Tile>(Type<Tile>) {
+    const std::int64_t groups = op.input.g.groups;
+    const Parts parts = register_tile_parts<Tile>(op.input.g);
+    const Turns turns{tiles_for<Tile>(walk.inputs, walk.channels, groups),
+                      tiles_for<Tile>(walk.taps_channels, walk.filters, parts.count * groups)};
+    launch({.grid = turns.first + turns.second,
+            .block = Tile::kThreads,
+            .shared_bytes = sizeof(GradientSumStorage<Tile>),
+            .stream = stream},
+           conv2d_backward_patches<T, Tile>, op, walk, turns, packs_of<T>(op.input, walk),
+           packs_of<T>(op.weight, walk), partial, sums, parts);
+    add_parts<T>(op.weight, sums, parts.count, stream);
+  });
+  if (partial != nullptr) finish_gradient_sums(op.input, partial, Columns16Tile::kM, stream);
 }
 
 // ---- rung 4 ----

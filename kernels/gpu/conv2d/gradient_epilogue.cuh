@@ -12,6 +12,11 @@ namespace convoy::CONVOY_TARGET {
 
 struct GradientSums {
   float g = 0, dot = 0;
+
+  __device__ __forceinline__ void join(const GradientSums& other) {
+    g += other.g;
+    dot += other.dot;
+  }
 };
 
 // Stores element `i`, in `channel`, whose own sum is v.
@@ -49,10 +54,7 @@ __device__ __forceinline__ GradientSums sum_columns(GradientSumStorage<Tile>& s,
   s.of_strip[thread / Tile::kN][column] = mine;
   __syncthreads();
   GradientSums total;
-  for (const auto& strip : s.of_strip) {
-    total.g += strip[column].g;
-    total.dot += strip[column].dot;
-  }
+  for (const auto& strip : s.of_strip) total.join(strip[column]);
   return total;
 }
 

@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   });
 }
 
-template <class T, template <int> class Patches>
+template <class T, template <int, int> class Patches>
 void gemm_patches(const Gemm& op, const Stream& stream) {
   const auto packs = [](const void* place, std::int64_t pitch, std::int64_t stride) {
     return takes_quads(static_cast<const T*>(place), pitch) && stride % kQuad == 0;
