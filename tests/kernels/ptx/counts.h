@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What warps ask of memory, instruction by instruction: turns of the banks of shared memory,
-// sectors of global memory. Not counted: what the tensor memory accelerator copies and what wgmma
-// reads.
+// What warps do, instruction by instruction, and what they ask of memory: turns of the banks of
+// shared memory, sectors of global memory. Not counted: what the tensor memory accelerator copies
+// and what wgmma reads.
 
 #include <cstdint>
 #include <string>
@@ -14,7 +14,7 @@ namespace convoy::ptx {
 
 // Of warps at one instruction, or of a whole kernel.
 struct Tally {
-  std::uint64_t times = 0;
+  std::uint64_t times = 0;  // that a warp did it
   // Shared memory has 32 banks of 4 bytes. A warp's access is served 128 bytes at a time: 32 lanes
   // of up to 4 bytes, 16 of 8, 8 of 16, or a matrix of ldmatrix. Each such part takes as many turns
   // as there are different words in its busiest bank, and one at least.

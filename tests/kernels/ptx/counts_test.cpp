@@ -56,6 +56,19 @@ TEST(PtxCounts, AMatrixIsAPart) {
   EXPECT_EQ(of_shared(64, two).turns, 8U);
 }
 
+TEST(PtxCounts, EveryInstructionOfEveryWarp) {
+  const auto times = [](const std::string& lines, unsigned threads) {
+    Tally total;
+    How how;
+    how.block.x = threads, how.total = &total;
+    run_lines(lines, how);
+    return total.times;
+  };
+  const std::uint64_t none = times("", 32);
+  EXPECT_EQ(times("add.s32 %r4, %r1, 1;\nadd.s32 %r4, %r4, 1;", 32), none + 2);
+  EXPECT_EQ(times("add.s32 %r4, %r1, 1;", 80), 3 * (none + 1));
+}
+
 TEST(PtxCounts, OnlyLanesThatAreThereCount) {
   const std::string half = "setp.lt.u32 %p0, %r1, 16;\n@%p0 ld.shared.f32 %f1, [%r5];";
   EXPECT_EQ(of_shared(128, half).turns, 16U);

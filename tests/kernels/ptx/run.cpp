@@ -119,7 +119,7 @@ int run_group(Warp& w, int most) {
     Group& g = w.group();
     const Instruction& i = w.kernel->code[static_cast<std::size_t>(g.at)];
     const std::uint32_t lanes = guarded(w, i, g.lanes);
-    const bool counted = counts != nullptr && !i.accesses.empty() && lanes != 0;
+    const bool counted = counts != nullptr && lanes != 0;
     const Tally tally =
         counted ? tally_of(w, i, lanes) : Tally{};  // a load may overwrite its address
     const Step step = lanes == 0 ? Step::next : i.run(w, i, lanes);
