@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A long sum in one thread: f32 that keeps what each addition rounds off (two-sum, Knuth, The Art
-// of Computer Programming vol. 2, 4.2.2), so that the error is that of one rounding, not of n.
-// Threads' sums are joined in double, which costs nothing: there are few.
+// A long sum in one thread: f32 that keeps what each addition rounds off, by the short form of
+// two-sum (Dekker, "A floating-point technique for extending the available precision", 1971): four
+// instructions, of which kernels that add each value they load have few. It is exact where the
+// total is no smaller than the term. A term that is larger costs at most its own rounding, so that
+// the error is that of a few roundings, not of n. Threads' sums are joined in double, which costs
+// nothing: there are few.
 //
 //   LongSum sum;   for (...) sum.add(x[i]);   const double total = block_sum(sum.value(), s.sum);
 
@@ -15,18 +18,18 @@ struct LongSum {
 
   __device__ __forceinline__ void add(float x) {
     const float next = total + x, taken = next - total;
-    lost += (total - (next - taken)) + (x - taken);
+    lost += x - taken;
     total = next;
   }
   // a * b, and what the product rounds off.
   __device__ __forceinline__ void add_product(float a, float b) {
-    const float product = a * b;
-    add(product);
-    lost += fmaf(a, b, -product);
+    const float next = fmaf(a, b, total), taken = next - total;
+    lost += fmaf(a, b, -taken);
+    total = next;
   }
-  // An infinite total has no remainder: what was lost on the way to it is NaN.
+  // An infinite total has no remainder: what was lost on the way to it is no number either.
   __device__ __forceinline__ double value() const {
-    return lost == lost ? static_cast<double>(total) + static_cast<double>(lost) : total;
+    return fabsf(lost) < INFINITY ? static_cast<double>(total) + static_cast<double>(lost) : total;
   }
 };
 
