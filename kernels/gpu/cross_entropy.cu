@@ -28,12 +28,11 @@ struct Targets {
   __device__ float weight_of(std::int64_t k) const {
     return weight == nullptr ? 1.0f : widen(weight[k]);
   }
-  // t_k for N classes from k on, of a row of class y, or of the row's soft targets.
+  // t_k for N classes from k on, of a row of class y, or of the row's soft targets, which t holds.
   template <int N>
   __device__ void terms(const Row<const T>& soft_row, std::int64_t y, std::int64_t k,
                         float (&t)[N]) const {
     if (soft()) {
-      load_row(soft_row, k, t);
       for (float& q : t) q = keep * q + smooth;
     } else {
       for (int j = 0; j < N; ++j) t[j] = k + j == y ? keep + smooth : smooth;
@@ -84,10 +83,10 @@ __global__ void __launch_bounds__(Team::kThreads)
   const std::int64_t length = works && !c.ignored ? targets.classes : 0;
   const Row<const T> logits_of_row{logits + row * targets.classes, length, packed};
   const Row<const T> soft = targets.row_of(row, length, packed);
-  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&z)[N], float(&t)[N]) {
-    load_row(logits_of_row, k, z);
+  const auto with_terms = [&](std::int64_t k, float(&)[N], float(&t)[N]) {
     targets.terms(soft, c.y, k, t);
-  });
+  };
+  auto values = prepared_row_values<Team>(with_terms, logits_of_row, soft);
   float mine = -INFINITY;
   values.each([&](std::int64_t, float z, float) { mine = fmaxf(mine, z); });
   const float largest = Team::fold(mine, s.largest, Maximum{});
@@ -152,10 +151,10 @@ __global__ void __launch_bounds__(Team::kThreads, kGradientBlocks<Team>)
   const std::int64_t length = works ? targets.classes : 0, first = row * targets.classes;
   const Row<const T> logits_of_row{logits + first, length, packed};
   const Row<const T> soft = targets.row_of(row, length, packed);
-  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&z)[N], float(&t)[N]) {
-    load_row(logits_of_row, k, z);
+  const auto with_terms = [&](std::int64_t k, float(&)[N], float(&t)[N]) {
     targets.terms(soft, c.y, k, t);
-  });
+  };
+  auto values = prepared_row_values<Team>(with_terms, logits_of_row, soft);
   LongSum terms;
   values.each([&](std::int64_t, float, float t) { terms.add(t); });
   const auto total = static_cast<float>(Team::fold(terms.value(), s.total, Add{}));
@@ -194,7 +193,6 @@ __global__ void __launch_bounds__(Team::kThreads)
     count_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets, Ranks ranks,
               std::int64_t* correct) {
   begin_kernel();
-  constexpr int N = Packed<T>::kCount;
   auto& s = shared<CountStorage<Team>>();
   const std::int64_t row = Team::row();
   const bool works = inside(row, rows);
@@ -204,8 +202,7 @@ __global__ void __launch_bounds__(Team::kThreads)
   const Row<const T> z{logits + row * targets.classes, length, packed};
   const float own = ranked ? widen(z.data[c.y]) : NAN;
   int mine = 0;
-  auto values =
-      row_values<Team, N>(length, [&](std::int64_t k, float(&v)[N]) { load_row(z, k, v); });
+  auto values = row_values<Team>(z);
   values.each([&](std::int64_t k, float other) {
     mine += k < c.y ? !(other < own) : k > c.y && !(other <= own);
   });

@@ -83,10 +83,13 @@ __device__ __forceinline__ void store_lanes(T* to, const Lanes<T, N>& lanes,
 
 // The same, computed with as float.
 template <int N, class T>
+__device__ __forceinline__ void widen_lanes(const Lanes<T, N>& lanes, float (&v)[N]) {
+  for (int j = 0; j < N; ++j) v[j] = widen(lanes.values[j]);
+}
+template <int N, class T>
 __device__ __forceinline__ void load_floats(const T* from, float (&v)[N],
                                             Site site = Site::here()) {
-  const Lanes<T, N> lanes = load_lanes<N>(from, site);
-  for (int j = 0; j < N; ++j) v[j] = widen(lanes.values[j]);
+  widen_lanes(load_lanes<N>(from, site), v);
 }
 template <int N, class T>
 __device__ __forceinline__ void store_floats(T* to, const float (&v)[N], Site site = Site::here()) {

@@ -17,6 +17,9 @@ __device__ __forceinline__ void load_or(const Row<const T>& row, std::int64_t k,
   for (float& e : v) e = missing;
 }
 
+// Of one channel in a mean over all of them: each row divides by their number.
+double share_of_one(std::int64_t channels) { return 1 / static_cast<double>(channels); }
+
 template <class Team>
 struct Storage {
   typename Team::template Scratch<double> first, second;
@@ -24,8 +27,8 @@ struct Storage {
 
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    normalise_row(std::int64_t rows, std::int64_t channels, bool packed, const T* x, const T* scale,
-                  const T* bias, double eps, float* mean_of, float* rstd_of, T* y) {
+    normalise_row(std::int64_t rows, std::int64_t channels, double share, bool packed, const T* x,
+                  const T* scale, const T* bias, double eps, float* mean_of, float* rstd_of, T* y) {
   begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
@@ -33,20 +36,20 @@ __global__ void __launch_bounds__(Team::kThreads)
   const Row<const T> from{x + row * channels, length, packed};
   const Row<const T> scales{scale, length, packed}, biases{bias, length, packed};
   const Row<T> to{y + row * channels, length, packed};
-  auto values =
-      row_values<Team, N>(length, [&](std::int64_t k, float(&v)[N]) { load_row(from, k, v); });
-  const double n = static_cast<double>(channels);
-  LongSum sum, square;
-  values.each([&](std::int64_t, float v) { sum.add(v); });
-  const auto mean = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) / n);
-  values.each([&](std::int64_t, float v) { square.add((v - mean) * (v - mean)); });
-  const double var = Team::fold(square.value(), s.second, Add{}) / n;
+  auto values = row_values<Team>(from);
+  const LongSum sum = values.sum([](float v) { return v; });
+  const auto mean = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) * share);
+  const LongSum square = values.sum([&](float v) { return (v - mean) * (v - mean); });
+  const double var = Team::fold(square.value(), s.second, Add{}) * share;
   const auto rstd = static_cast<float>(1 / sqrt(var + eps));
   values.packs([&](std::int64_t k, float(&v)[N]) {
-    float gain[N], offset[N];
-    load_or(scales, k, 1, gain);
-    load_or(biases, k, 0, offset);
-    for (int j = 0; j < N; ++j) v[j] = (v[j] - mean) * rstd * gain[j] + offset[j];
+    for (float& e : v) e = (e - mean) * rstd;
+    if (scale != nullptr || bias != nullptr) {
+      float gain[N], offset[N];
+      load_or(scales, k, 1, gain);
+      load_or(biases, k, 0, offset);
+      for (int j = 0; j < N; ++j) v[j] = v[j] * gain[j] + offset[j];
+    }
     store_row(to, k, v);
   });
   if (!inside(row, rows) || Team::rank() != 0) return;
@@ -84,7 +87,8 @@ struct Operands {
 // With g = dy * scale and n = (x - mean) * rstd:  dx = rstd * (g - mean(g) - n * mean(g * n)).
 template <class T, class Team>
 __global__ void __launch_bounds__(Team::kThreads)
-    gradient_of_row(std::int64_t rows, bool packed, Operands<T> in, T* dx, bool accumulate) {
+    gradient_of_row(std::int64_t rows, double share, bool packed, Operands<T> in, T* dx,
+                    bool accumulate) {
   begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
@@ -94,24 +98,19 @@ __global__ void __launch_bounds__(Team::kThreads)
   const Row<const T> x{in.x + first, length, packed}, dy{in.dy + first, length, packed};
   const Row<const T> scales{in.scale, length, packed};
   const float mean = works ? in.mean[row] : 0, rstd = works ? in.rstd[row] : 0;
-  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&g)[N], float(&n)[N]) {
+  const auto scaled = [&](std::int64_t k, float(&g)[N], float(&n)[N]) {
     float gain[N];
-    load_row(x, k, n);
-    load_row(dy, k, g);
     load_or(scales, k, 1, gain);
     for (int j = 0; j < N; ++j) {
       n[j] = (n[j] - mean) * rstd;
       g[j] *= gain[j];
     }
-  });
-  LongSum sum, dot;
-  values.each([&](std::int64_t, float g, float n) {
-    sum.add(g);
-    dot.add(g * n);
-  });
-  const double n_of = static_cast<double>(in.channels);
-  const auto level = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) / n_of);
-  const auto slope = static_cast<float>(Team::fold(dot.value(), s.second, Add{}) / n_of);
+  };
+  auto values = prepared_row_values<Team>(scaled, dy, x);
+  const LongSum sum = values.sum([](float g, float) { return g; });
+  const LongSum dot = values.sum([](float g, float n) { return g * n; });
+  const auto level = static_cast<float>(Team::fold(sum.value(), s.first, Add{}) * share);
+  const auto slope = static_cast<float>(Team::fold(dot.value(), s.second, Add{}) * share);
   values.packs([&](std::int64_t k, float(&g)[N], float(&n)[N]) {
     for (int j = 0; j < N; ++j) g[j] = rstd * (g[j] - level - n[j] * slope);
     put_row(Row<T>{dx + first, length, packed}, k, g, accumulate);
@@ -146,7 +145,7 @@ void run_typed(const LayerNormBackward& op, void* workspace, const Stream& strea
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             gradient_of_row<T, Team>, op.rows,
+             gradient_of_row<T, Team>, op.rows, share_of_one(op.channels),
              has_packed_rows<T>(op.channels, op.x, op.dy, op.scale, op.dx), in,
              static_cast<T*>(op.dx), op.accumulate);
     });
@@ -181,7 +180,7 @@ void run(const LayerNormForward& op, const Plan&, void*, const Stream& stream) {
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             normalise_row<T, Team>, op.rows, op.channels,
+             normalise_row<T, Team>, op.rows, op.channels, share_of_one(op.channels),
              has_packed_rows<T>(op.channels, op.x, op.scale, op.bias, op.y),
              static_cast<const T*>(op.x), static_cast<const T*>(op.scale),
              static_cast<const T*>(op.bias), op.eps, static_cast<float*>(op.mean),

@@ -21,6 +21,17 @@ struct LongSum {
     lost += x - taken;
     total = next;
   }
+  // N of them, a power of two, added to each other first: what those few additions round off is
+  // lost.
+  template <int N>
+  __device__ __forceinline__ void add(const float (&x)[N]) {
+    float sums[N];
+    for (int j = 0; j < N; ++j) sums[j] = x[j];
+    for (int n = N / 2; n > 0; n /= 2) {
+      for (int j = 0; j < n; ++j) sums[j] += sums[j + n];
+    }
+    add(sums[0]);
+  }
   // a * b, and what the product rounds off.
   __device__ __forceinline__ void add_product(float a, float b) {
     const float next = fmaf(a, b, total), taken = next - total;

@@ -5,15 +5,17 @@
 // holds are read again each time.
 //
 //   const Row<const T> from{x + row * classes, length, packed};
-//   auto values = row_values<Team, N>(length, [&](std::int64_t k, float (&v)[N]) {
-//     load_row(from, k, v);
-//   });
-//   values.each([&](std::int64_t k, float v) { sum.add(v); });
+//   auto values = row_values<Team>(from);
+//   const LongSum mine = values.sum([&](float& v) { return v; });
 //   values.packs([&](std::int64_t k, float (&v)[N]) { store_row(to, k, v); });
+//
+// All loads of a thread are on their way before it uses the first.
 
+#include <bit>
 #include <utility>
 
 #include "kernels/gpu/flat.cuh"
+#include "kernels/gpu/long_sum.cuh"
 #include "kernels/gpu/row_team.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -32,27 +34,23 @@ struct Row {
   bool packed;
 };
 
-// Elements [k, k + N) of the row, 0 behind its end. What lies there is read by no `each`, so that a
-// mutant of these bounds reads outside of the array and changes nothing: the access checker sees it.
+// Elements [k, k + N) of the row, which begin inside of it; 0 behind its end and where there is no
+// row. What lies there is read by no `each`, so that a mutant of this bound reads outside of the
+// array and changes nothing: the access checker sees it.
 template <int N, class T>
 __device__ __forceinline__ void load_row(const Row<const T>& row, std::int64_t k, float (&v)[N]) {
   for (float& e : v) e = 0;
-  if (row.packed) {
-    if (inside(k / N, row.length / N)) load_floats(row.data + k, v);
-  } else {
-    for (int j = 0; j < N; ++j) {
-      if (inside(k + j, row.length)) v[j] = widen(row.data[k + j]);
-    }
+  if (row.data == nullptr) return;
+  if (row.packed) return load_floats(row.data + k, v);
+  for (int j = 0; j < N; ++j) {
+    if (inside(k + j, row.length)) v[j] = widen(row.data[k + j]);
   }
 }
 template <int N, class T>
 __device__ __forceinline__ void store_row(const Row<T>& row, std::int64_t k, const float (&v)[N]) {
-  if (row.packed) {
-    if (inside(k / N, row.length / N)) store_floats(row.data + k, v);
-  } else {
-    for (int j = 0; j < N; ++j) {
-      if (inside(k + j, row.length)) row.data[k + j] = narrow<T>(v[j]);
-    }
+  if (row.packed) return store_floats(row.data + k, v);
+  for (int j = 0; j < N; ++j) {
+    if (inside(k + j, row.length)) row.data[k + j] = narrow<T>(v[j]);
   }
 }
 
@@ -68,38 +66,80 @@ __device__ __forceinline__ void put_row(const Row<T>& row, std::int64_t k, float
   store_row(row, k, v);
 }
 
-// The values of kArrays rows of one length. load(k, v...) fills N elements of each from k on.
-template <class Team, int N, int kArrays, class Load>
+// A pack as it comes from memory: halves would be taken apart where they meet the zeros, and that
+// waits for them.
+struct alignas(16) Words {
+  std::uint32_t values[4];
+};
+
+// What is made of the values as they come: nothing.
+struct AsTheyAre {
+  template <class... V>
+  __device__ __forceinline__ void operator()(std::int64_t, V&...) const {}
+};
+
+// The values of kRows rows of one length, of which all are packed or none; those of a null row are
+// 0. prepare(k, v...) is given N elements of each from k on, and may change them.
+template <class Team, class T, int kRows, class Prepare>
 class RowValues {
+  static constexpr int N = Packed<T>::kCount;
   static constexpr int kPacks = Team::kHolds ? Team::kValues / N : 1;
-  using Arrays = std::make_integer_sequence<int, kArrays>;
+  using Rows = std::make_integer_sequence<int, kRows>;
   using Packs = std::make_integer_sequence<int, kPacks>;
 
  public:
-  __device__ __forceinline__ RowValues(std::int64_t length, Load load)
-      : length_(length), load_(load) {
-    if constexpr (Team::kHolds) call_each(load_, Packs{});
+  template <class... R>
+  __device__ __forceinline__ RowValues(Prepare prepare, const R&... rows)
+      : prepare_(prepare), rows_{rows...} {
+    if constexpr (Team::kHolds) {
+      const int packs = (static_cast<int>(rows_[0].length) + N - 1) / N;
+      held_ = (packs + Team::kSize - 1 - Team::rank()) / Team::kSize;
+      hold(Packs{});
+    }
   }
-  // f(k, v...) for each of the thread's packs, those behind the row's end included.
+  // f(k, v...) for each of the thread's packs. A team that holds its row finds there what an
+  // earlier f has left.
   template <class F>
   __device__ __forceinline__ void packs(F f) {
     if constexpr (Team::kHolds) {
       call_each(f, Packs{});
     } else {
-      for (std::int64_t k = place(0); k < length_; k += Team::kSize * N) {
-        call(load_, k, values_[0], Arrays{});
-        call(f, k, values_[0], Arrays{});
+      for (std::int64_t k = place(0); k < rows_[0].length; k += Team::kSize * N) {
+        load(k, values_[0], Rows{});
+        call(prepare_, k, values_[0], Rows{});
+        call(f, k, values_[0], Rows{});
       }
     }
   }
   // f(k, value...) for each of its elements.
   template <class F>
   __device__ __forceinline__ void each(F f) {
+    if (rows_[0].packed) {
+      packs([&](std::int64_t k, auto&... v) {
+        for (int j = 0; j < N; ++j) f(k + j, v[j]...);
+      });
+    } else {
+      packs([&](std::int64_t k, auto&... v) {
+        for (int j = 0; j < N; ++j) {
+          if (inside(k + j, rows_[0].length)) f(k + j, v[j]...);
+        }
+      });
+    }
+  }
+  // The sum of f(value...) over its elements: for a pack not much more than an addition each.
+  // Behind the row's end f is given zeros, and not asked for what it makes of them.
+  template <class F>
+  __device__ __forceinline__ LongSum sum(F f) {
+    LongSum total;
     packs([&](std::int64_t k, auto&... v) {
-      for (int j = 0; j < N; ++j) {
-        if (inside(k + j, length_)) f(k + j, v[j]...);
+      float terms[N];
+      for (int j = 0; j < N; ++j) terms[j] = f(v[j]...);
+      if (!rows_[0].packed) {
+        for (int j = 0; j < N; ++j) terms[j] = inside(k + j, rows_[0].length) ? terms[j] : 0;
       }
+      total.add(terms);
     });
+    return total;
   }
 
  private:
@@ -107,25 +147,56 @@ class RowValues {
     return std::int64_t{pack * Team::kSize + Team::rank()} * N;
   }
   // Written out: an array that a loop indexes would lie in memory wherever the loop stays one.
+  template <int... p>
+  __device__ __forceinline__ void hold(std::integer_sequence<int, p...>) {
+    if (rows_[0].packed) {
+      Words words[kPacks][kRows] = {};
+      ((inside(p, held_) ? fetch(place(p), words[p], Rows{}) : void()), ...);
+      (take(words[p], values_[p], Rows{}), ...);
+    } else {
+      ((inside(p, held_) ? load(place(p), values_[p], Rows{}) : void()), ...);
+    }
+    call_each(prepare_, Packs{});
+  }
   template <class F, int... p>
   __device__ __forceinline__ void call_each(F& f, std::integer_sequence<int, p...>) {
-    (call(f, place(p), values_[p], Arrays{}), ...);
+    ((inside(p, held_) ? call(f, place(p), values_[p], Rows{}) : void()), ...);
   }
-  template <class F, int... a>
-  __device__ __forceinline__ static void call(F& f, std::int64_t k, float (&v)[kArrays][N],
-                                              std::integer_sequence<int, a...>) {
-    f(k, v[a]...);
+  template <int... r>
+  __device__ __forceinline__ void fetch(std::int64_t k, Words (&words)[kRows],
+                                        std::integer_sequence<int, r...>) const {
+    ((rows_[r].data ? void(words[r] = load_vector<Words>(rows_[r].data + k)) : void()), ...);
+  }
+  template <int... r>
+  __device__ __forceinline__ static void take(const Words (&words)[kRows], float (&v)[kRows][N],
+                                              std::integer_sequence<int, r...>) {
+    (widen_lanes(std::bit_cast<Lanes<T, N>>(words[r]), v[r]), ...);
+  }
+  template <int... r>
+  __device__ __forceinline__ void load(std::int64_t k, float (&v)[kRows][N],
+                                       std::integer_sequence<int, r...>) const {
+    (load_row(rows_[r], k, v[r]), ...);
+  }
+  template <class F, int... r>
+  __device__ __forceinline__ static void call(F& f, std::int64_t k, float (&v)[kRows][N],
+                                              std::integer_sequence<int, r...>) {
+    f(k, v[r]...);
   }
 
-  std::int64_t length_;
-  Load load_;
-  float values_[kPacks][kArrays][N];
+  Prepare prepare_;
+  Row<const T> rows_[kRows];
+  int held_ = 0;  // packs of this thread
+  float values_[kPacks][kRows][N];
 };
 
-template <class Team, int N, int kArrays = 1, class Load>
-__device__ __forceinline__ RowValues<Team, N, kArrays, Load> row_values(std::int64_t length,
-                                                                        Load load) {
-  return {length, load};
+template <class Team, class Prepare, class T, class... More>
+__device__ __forceinline__ auto prepared_row_values(Prepare prepare, const Row<const T>& row,
+                                                    const More&... more) {
+  return RowValues<Team, T, 1 + sizeof...(More), Prepare>(prepare, row, more...);
+}
+template <class Team, class T, class... More>
+__device__ __forceinline__ auto row_values(const Row<const T>& row, const More&... more) {
+  return prepared_row_values<Team>(AsTheyAre{}, row, more...);
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -3,7 +3,6 @@
 // values that are read once.
 #include "kernels/softmax.h"
 
-#include "kernels/gpu/long_sum.cuh"
 #include "kernels/gpu/row_values.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -24,17 +23,23 @@ __global__ void __launch_bounds__(Team::kThreads)
   const std::int64_t row = Team::row(), length = inside(row, rows) ? classes : 0;
   const Row<const T> from{x + row * classes, length, packed};
   const Row<T> to{y + row * classes, length, packed};
-  auto values =
-      row_values<Team, N>(length, [&](std::int64_t k, float(&v)[N]) { load_row(from, k, v); });
+  auto values = row_values<Team>(from);
   float mine = -INFINITY;
   values.each([&](std::int64_t, float v) { mine = fmaxf(mine, v); });
   const float largest = Team::fold(mine, s.largest, Maximum{});
-  LongSum exps;  // a NaN that the maximum passed over shows here
-  values.each([&](std::int64_t, float v) { exps.add(expf(v - largest)); });
+  // A NaN that the maximum passed over shows here.
+  const LongSum exps = values.sum([&](float& v) {
+    const float e = expf(v - largest);
+    if (Team::kHolds && !log) v = e;
+    return e;
+  });
   const auto sum = static_cast<float>(Team::fold(exps.value(), s.sum, Add{}));
   const float log_sum = logf(sum), scale = 1.0f / sum;
   values.packs([&](std::int64_t k, float(&v)[N]) {
-    for (float& e : v) e = log ? e - largest - log_sum : expf(e - largest) * scale;
+    for (float& e : v) {
+      if (!Team::kHolds && !log) e = expf(e - largest);
+      e = log ? e - largest - log_sum : e * scale;
+    }
     store_row(to, k, v);
   });
 }
@@ -50,12 +55,8 @@ __global__ void __launch_bounds__(Team::kThreads)
   const std::int64_t first = row * classes;
   const Row<const T> outputs{y + first, length, packed}, given{dy + first, length, packed};
   const Row<T> to{dx + first, length, packed};
-  auto values = row_values<Team, N, 2>(length, [&](std::int64_t k, float(&p)[N], float(&g)[N]) {
-    load_row(outputs, k, p);
-    load_row(given, k, g);
-  });
-  LongSum mine;
-  values.each([&](std::int64_t, float p, float g) { mine.add(log ? g : g * p); });
+  auto values = row_values<Team>(outputs, given);
+  const LongSum mine = values.sum([&](float p, float g) { return log ? g : g * p; });
   const auto total = static_cast<float>(Team::fold(mine.value(), s.sum, Add{}));
   values.packs([&](std::int64_t k, float(&p)[N], float(&g)[N]) {
     for (int j = 0; j < N; ++j) {
