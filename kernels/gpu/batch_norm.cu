@@ -39,8 +39,8 @@ void sum_moments(const BatchNormForward& op, const BatchNormStatistics<T>& out, 
       },
       op.x);
   const auto per_channel = [&](auto kernel, const auto& result) {
-    launch_per_column(op.channels, stream, kernel, op.rows, op.channels, x, partial, splits.count,
-                      result);
+    launch_finish(op.channels, stream, kernel, op.rows, op.channels, x, partial, splits.count,
+                  result);
   };
   if (op.moments.own != nullptr) return per_channel(put_own_moments<T>, op.moments.own);
   per_channel(finish_moments<T>, out);
@@ -98,9 +98,9 @@ void run_typed(const BatchNormBackward& op, void* workspace, const Stream& strea
                       lines);
   } else {
     with_channel_packs<T>(channels, sum, op.x, op.y, op.dy);
-    launch_per_column(channels, stream, finish_sums<T>, rows, channels, partial, splits.count,
-                      op.training, Results<T>{op.d_scale, in_f32}, op.accumulate_scale,
-                      Results<T>{op.d_bias, in_f32}, op.accumulate_bias, in, lines, op.sums.own);
+    launch_finish(channels, stream, finish_sums<T>, rows, channels, partial, splits.count,
+                  op.training, Results<T>{op.d_scale, in_f32}, op.accumulate_scale,
+                  Results<T>{op.d_bias, in_f32}, op.accumulate_bias, in, lines, op.sums.own);
   }
   if (op.dx == nullptr && op.d_residual == nullptr) return;
   const BatchNormGradients<T> out{static_cast<T*>(op.dx), static_cast<T*>(op.d_residual),

@@ -19,29 +19,43 @@ struct MaskedGradient {
   __device__ NormLine line(std::int64_t c) const {
     return {mean[c], value_or(scale, c, 1) * rstd[c], value_or(bias, c, 0), rstd[c]};
   }
+  template <int N>
+  struct Fetched {
+    CONVOY_TARGET::Fetched<T, N> x, dy, y;
+  };
   // Of N elements: x, and dy where y is above zero.
   template <int N>
-  __device__ void load(std::int64_t i, const NormLine (&lines)[N], float (&v)[N],
+  __device__ Fetched<N> ask(std::int64_t i) const {
+    Fetched<N> fetched = {fetch<N>(x + i), fetch<N>(dy + i), {}};
+    if (relu && y != nullptr) fetched.y = fetch<N>(y + i);
+    return fetched;
+  }
+  template <int N>
+  __device__ void take(const Fetched<N>& fetched, const NormLine (&lines)[N], float (&v)[N],
                        float (&g)[N]) const {
-    load_floats(x + i, v);
-    load_floats(dy + i, g);
-    if (relu) mask(y, i, lines, v, g);
+    take_floats(fetched.x, v);
+    take_floats(fetched.dy, g);
+    if (relu) mask(y != nullptr, fetched.y, lines, v, g);
   }
 
   // Sums of g and of g * (x - mean).
   template <int N>
   struct Pack {
+    static constexpr int kAtOnce = 2;
+    using Fetched = typename MaskedGradient::template Fetched<N>;
     MaskedGradient all;
     NormLine lines[N];
     __device__ Pack(const MaskedGradient& masked, std::int64_t c) : all(masked) {
       for (int j = 0; j < N; ++j) lines[j] = all.line(c + j);
     }
-    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&dot)[N]) const {
+    __device__ Fetched ask(std::int64_t, std::int64_t i) const { return all.template ask<N>(i); }
+    __device__ void take(const Fetched& fetched, std::int64_t, LongSum (&sum)[N],
+                         LongSum (&dot)[N]) const {
       float v[N], g[N];
-      all.load(i, lines, v, g);
+      all.take(fetched, lines, v, g);
       for (int j = 0; j < N; ++j) {
         sum[j].add(g[j]);
-        dot[j].add(g[j] * (v[j] - lines[j].mean));
+        dot[j].add_product(g[j], v[j] - lines[j].mean);
       }
     }
   };
@@ -49,15 +63,15 @@ struct MaskedGradient {
 
 // Level and slope of the line (norm_line.cuh) are 0 where the statistics were constants.
 template <class T>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kFinishThreads)
     finish_sums(std::int64_t rows, std::int64_t channels, const double* partial, unsigned splits,
                 bool training, Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
                 bool accumulate_bias, MaskedGradient<T> in, NormGradientLine* lines, double* own) {
   begin_kernel();
-  const std::int64_t c = my_column();
-  if (!inside(c, channels)) return;
-  const double sum = column_total(partial, splits, 0, channels, c);
-  const double dot = column_total(partial, splits, 1, channels, c);
+  const ColumnSums sums = column_sums(partial, splits, channels);
+  if (!has_column(channels)) return;
+  const std::int64_t c = channel_to_join();
+  const double sum = sums.first, dot = sums.second;
   const NormLine line = in.line(c);
   const double r = line.rstd, per_row = training ? 1 / static_cast<double>(rows) : 0;
   if (d_scale.data) d_scale.put(c, static_cast<float>(dot * r), accumulate_scale);
@@ -109,7 +123,7 @@ __global__ void __launch_bounds__(kPassThreads)
   begin_kernel();
   NormLine lines[N];
   NormGradientLine through[N];
-  for_my_rows<N>(
+  for_my_rows<N, 2>(
       p,
       [&](std::int64_t c) {
         for (int j = 0; j < N; ++j) {
@@ -118,9 +132,10 @@ __global__ void __launch_bounds__(kPassThreads)
           lines[j] = {through[j].mean, through[j].gain, bias, 0};
         }
       },
-      [&](std::int64_t i) {
+      [&](std::int64_t i) { return in.template ask<N>(i); },
+      [&](const auto& fetched, std::int64_t i) {
         float x[N], g[N];
-        in.load(i, lines, x, g);
+        in.take(fetched, lines, x, g);
         for (int j = 0; j < N; ++j) x[j] = through_norm(through[j], g[j], x[j]);
         put_pack(out.dx, i, x, out.accumulate);
         put_pack(out.d_residual, i, g, out.accumulate_residual);

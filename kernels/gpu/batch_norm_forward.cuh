@@ -21,10 +21,13 @@ struct MomentTerms {
     __device__ Pack(const MomentTerms& all, std::int64_t c) : x(all.x) {
       load_floats(x + c, shift);
     }
-    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N],
-                        LongSum (&square)[N]) const {
+    static constexpr int kAtOnce = 4;
+    using Fetched = CONVOY_TARGET::Fetched<T, N>;
+    __device__ Fetched ask(std::int64_t, std::int64_t i) const { return fetch<N>(x + i); }
+    __device__ void take(const Fetched& fetched, std::int64_t, LongSum (&sum)[N],
+                         LongSum (&square)[N]) const {
       float v[N];
-      load_floats(x + i, v);
+      take_floats(fetched, v);
       for (int j = 0; j < N; ++j) {
         const float d = v[j] - shift[j];
         sum[j].add(d);
@@ -58,38 +61,37 @@ struct BatchMoments {
 };
 
 template <class T>
-__device__ __forceinline__ BatchMoments batch_moments(std::int64_t rows, std::int64_t channels,
-                                                      const T* x, const double* partial,
-                                                      unsigned splits, std::int64_t c) {
-  const double n = static_cast<double>(rows);
-  const double off = column_total(partial, splits, 0, channels, c) / n;
-  const double square = column_total(partial, splits, 1, channels, c) / n;
-  return {n, static_cast<double>(widen(x[c])) + off, max(square - off * off, 0.0)};
+__device__ __forceinline__ BatchMoments batch_moments(std::int64_t rows, const T* x,
+                                                      const ColumnSums& sums, std::int64_t c) {
+  const double n = static_cast<double>(rows), off = sums.first / n;
+  return {n, static_cast<double>(widen(x[c])) + off, max(sums.second / n - off * off, 0.0)};
 }
 
 // What the batch gives.
 template <class T>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kFinishThreads)
     finish_moments(std::int64_t rows, std::int64_t channels, const T* x, const double* partial,
                    unsigned splits, BatchNormStatistics<T> out) {
   begin_kernel();
-  const std::int64_t c = my_column();
-  if (!inside(c, channels)) return;
-  const BatchMoments batch = batch_moments(rows, channels, x, partial, splits, c);
+  const ColumnSums sums = column_sums(partial, splits, channels);
+  if (!has_column(channels)) return;
+  const std::int64_t c = channel_to_join();
+  const BatchMoments batch = batch_moments(rows, x, sums, c);
   out.put(c, static_cast<float>(batch.mean), batch.var);
   out.move(c, batch.mean, batch.var * (batch.rows / (batch.rows - 1)));
 }
 
 // What the other ranks are told.
 template <class T>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kFinishThreads)
     put_own_moments(std::int64_t rows, std::int64_t channels, const T* x, const double* partial,
                     unsigned splits, double* own) {
   begin_kernel();
-  const std::int64_t c = my_column();
+  const ColumnSums sums = column_sums(partial, splits, channels);
+  const std::int64_t c = channel_to_join();
   if (c == 0) own[0] = static_cast<double>(rows);
-  if (!inside(c, channels)) return;
-  const BatchMoments mine = batch_moments(rows, channels, x, partial, splits, c);
+  if (!has_column(channels)) return;
+  const BatchMoments mine = batch_moments(rows, x, sums, c);
   own[1 + c] = mine.mean;
   own[1 + channels + c] = mine.var * mine.rows;
 }

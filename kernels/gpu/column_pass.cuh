@@ -8,7 +8,9 @@
 //     launch({.grid = p.grid(N), .block = kPassThreads, ...}, scale_rows<T, N>, p, op);
 //   }, op.x, op.y);
 //   // in the kernel
-//   for_my_rows<N>(p, [&](std::int64_t c) { ... }, [&](std::int64_t element) { ... });
+//   for_my_rows<N, 4>(p, [&](std::int64_t c) { ... },
+//                     [&](std::int64_t element) { return fetch<N>(x + element); },
+//                     [&](const Fetched<T, N>& x, std::int64_t element) { ... });
 
 #include <utility>
 
@@ -43,17 +45,27 @@ __device__ __forceinline__ std::int64_t my_pack(const Passage& p) {
   return std::int64_t{blockIdx.y} * p.across + static_cast<int>(threadIdx.x) % p.across;
 }
 
-// Calls setup(channel) once and f(element) for each row's pack.
-template <int N, class Setup, class F>
-__device__ __forceinline__ void for_my_rows(const Passage& p, Setup setup, F f) {
+// Calls setup(channel) once and take(ask(element), element) for each row's pack. kAtOnce rows are
+// asked for before the first is taken.
+template <int N, int kAtOnce, class Setup, class Ask, class Take>
+__device__ __forceinline__ void for_my_rows(const Passage& p, Setup setup, Ask ask, Take take) {
   const std::int64_t pack = my_pack(p);
   if (!inside(pack, p.channels / N)) return;
   setup(pack * N);
   const std::int64_t first = std::int64_t{blockIdx.x} * p.down() * kRowsPerThread +
                              static_cast<int>(threadIdx.x) / p.across;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const std::int64_t row = first + i * p.down();
-    if (inside(row, p.rows)) f(row * p.channels + pack * N);
+  const auto at = [&](std::int64_t row) { return row * p.channels + pack * N; };
+  for (int i = 0; i < kRowsPerThread; i += kAtOnce) {
+    const std::int64_t row = first + i * p.down(), last = row + (kAtOnce - 1) * p.down();
+    if (inside(last, p.rows)) {
+      decltype(ask(row)) fetched[kAtOnce];
+      CONVOY_UNROLL
+      for (int k = 0; k < kAtOnce; ++k) fetched[k] = ask(at(row + k * p.down()));
+      CONVOY_UNROLL
+      for (int k = 0; k < kAtOnce; ++k) take(fetched[k], at(row + k * p.down()));
+    } else {
+      for (std::int64_t r = row; inside(r, p.rows); r += p.down()) take(ask(at(r)), at(r));
+    }
   }
 }
 

@@ -15,6 +15,8 @@
 //   }
 //   launch_flat(flat_over<T>(count, x), stream, scale_each<T>, x, 2.0f);
 
+#include <bit>
+
 #include "kernels/gpu/gpu.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -81,10 +83,27 @@ __device__ __forceinline__ void store_lanes(T* to, const Lanes<T, N>& lanes,
   store_vector(to, lanes, site);
 }
 
+// N elements on their way from memory, for a thread that asks for several runs before it uses the
+// first. They come in whole words: where loads stand under conditions halves would be taken apart,
+// and that waits for them.
+template <class T, int N>
+struct alignas(N * sizeof(T)) Fetched {
+  using Word = std::conditional_t<N * sizeof(T) % 4 == 0, std::uint32_t, T>;
+  Word words[N * sizeof(T) / sizeof(Word)];
+};
+template <int N, class T>
+__device__ __forceinline__ Fetched<T, N> fetch(const T* from, Site site = Site::here()) {
+  return load_vector<Fetched<T, N>>(from, site);
+}
+
 // The same, computed with as float.
 template <int N, class T>
 __device__ __forceinline__ void widen_lanes(const Lanes<T, N>& lanes, float (&v)[N]) {
   for (int j = 0; j < N; ++j) v[j] = widen(lanes.values[j]);
+}
+template <int N, class T>
+__device__ __forceinline__ void take_floats(const Fetched<T, N>& fetched, float (&v)[N]) {
+  widen_lanes(std::bit_cast<Lanes<T, N>>(fetched), v);
 }
 template <int N, class T>
 __device__ __forceinline__ void load_floats(const T* from, float (&v)[N],

@@ -70,14 +70,21 @@ struct Operands {
     const float *mean, *rstd;
     __device__ Pack(const Operands& all, std::int64_t)
         : x(all.x), dy(all.dy), mean(all.mean), rstd(all.rstd) {}
-    __device__ void add(std::int64_t row, std::int64_t i, LongSum (&d_scale)[N],
-                        LongSum (&d_bias)[N]) const {
+    static constexpr int kAtOnce = 2;
+    struct Fetched {
+      CONVOY_TARGET::Fetched<T, N> x, dy;
+      float mean, rstd;
+    };
+    __device__ Fetched ask(std::int64_t row, std::int64_t i) const {
+      return {fetch<N>(x + i), fetch<N>(dy + i), mean[row], rstd[row]};
+    }
+    __device__ void take(const Fetched& fetched, std::int64_t, LongSum (&d_scale)[N],
+                         LongSum (&d_bias)[N]) const {
       float v[N], g[N];
-      load_floats(x + i, v);
-      load_floats(dy + i, g);
-      const float m = mean[row], r = rstd[row];
+      take_floats(fetched.x, v);
+      take_floats(fetched.dy, g);
       for (int j = 0; j < N; ++j) {
-        d_scale[j].add(g[j] * ((v[j] - m) * r));
+        d_scale[j].add_product(g[j], (v[j] - fetched.mean) * fetched.rstd);
         d_bias[j].add(g[j]);
       }
     }
@@ -123,15 +130,16 @@ __device__ __forceinline__ void put(Results<T> out, std::int64_t c, double value
 }
 
 template <class T>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kFinishThreads)
     finish_parameters(std::int64_t channels, const double* partial, unsigned splits,
                       Results<T> d_scale, bool accumulate_scale, Results<T> d_bias,
                       bool accumulate_bias) {
   begin_kernel();
-  const std::int64_t c = my_column();
-  if (!inside(c, channels)) return;
-  put(d_scale, c, column_total(partial, splits, 0, channels, c), accumulate_scale);
-  put(d_bias, c, column_total(partial, splits, 1, channels, c), accumulate_bias);
+  const ColumnSums sums = column_sums(partial, splits, channels);
+  if (!has_column(channels)) return;
+  const std::int64_t c = channel_to_join();
+  put(d_scale, c, sums.first, accumulate_scale);
+  put(d_bias, c, sums.second, accumulate_bias);
 }
 
 template <class T>
@@ -159,9 +167,9 @@ void run_typed(const LayerNormBackward& op, void* workspace, const Stream& strea
     launch_column_sums<N>(in, op.rows, op.channels, splits, partial, stream);
   };
   with_channel_packs<T>(op.channels, sum, op.x, op.dy);
-  launch_per_column(op.channels, stream, finish_parameters<T>, op.channels, partial, splits.count,
-                    Results<T>{op.d_scale, in_f32}, op.accumulate_scale,
-                    Results<T>{op.d_bias, in_f32}, op.accumulate_bias);
+  launch_finish(op.channels, stream, finish_parameters<T>, op.channels, partial, splits.count,
+                Results<T>{op.d_scale, in_f32}, op.accumulate_scale, Results<T>{op.d_bias, in_f32},
+                op.accumulate_bias);
 }
 
 }  // namespace

@@ -49,20 +49,30 @@ __device__ __forceinline__ void load_lines(const Line* from, std::int64_t c, Lin
 }
 
 template <class T, int N>
+struct Pair {
+  Fetched<T, N> a, b;
+};
+
+template <class T, int N>
 __global__ void __launch_bounds__(kPassThreads) norm_act_rows(Passage p, NormAct op) {
   begin_kernel();
   NormLine lines[N], of_residual[N] = {};
   const bool relu = op.relu, normed_residual = op.residual_lines != nullptr;
-  for_my_rows<N>(
+  for_my_rows<N, 4>(
       p,
       [&](std::int64_t c) {
         load_lines(op.lines, c, lines);
         if (normed_residual) load_lines(op.residual_lines, c, of_residual);
       },
       [&](std::int64_t i) {
-        float v[N], r[N] = {};
-        load_floats(static_cast<const T*>(op.x) + i, v);
-        if (op.residual != nullptr) load_floats(static_cast<const T*>(op.residual) + i, r);
+        Pair<T, N> fetched = {fetch<N>(static_cast<const T*>(op.x) + i), {}};
+        if (op.residual != nullptr) fetched.b = fetch<N>(static_cast<const T*>(op.residual) + i);
+        return fetched;
+      },
+      [&](const Pair<T, N>& fetched, std::int64_t i) {
+        float v[N], r[N];
+        take_floats(fetched.a, v);
+        take_floats(fetched.b, r);
         for (int j = 0; j < N; ++j) {
           if (normed_residual) r[j] = normed_as_stored<T>(of_residual[j], r[j], false);
           v[j] = rectified(normed(lines[j], v[j]) + r[j], relu);
@@ -85,27 +95,40 @@ struct MaskedSums {
     __device__ Pack(const MaskedSums& all, std::int64_t c) : op(all.op) {
       load_lines(op.lines, c, lines);
     }
-    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&dot)[N]) const {
+    static constexpr int kAtOnce = 2;
+    struct Fetched {
+      CONVOY_TARGET::Fetched<T, N> x, dy, y;
+    };
+    __device__ Fetched ask(std::int64_t, std::int64_t i) const {
+      Fetched fetched = {fetch<N>(static_cast<const T*>(op.x) + i),
+                         fetch<N>(static_cast<const T*>(op.dy) + i),
+                         {}};
+      if (op.relu && op.y != nullptr) fetched.y = fetch<N>(static_cast<const T*>(op.y) + i);
+      return fetched;
+    }
+    __device__ void take(const Fetched& fetched, std::int64_t i, LongSum (&sum)[N],
+                         LongSum (&dot)[N]) const {
       float x[N], g[N];
-      load_floats(static_cast<const T*>(op.x) + i, x);
-      load_floats(static_cast<const T*>(op.dy) + i, g);
-      if (op.relu) mask(static_cast<const T*>(op.y), i, lines, x, g);
+      take_floats(fetched.x, x);
+      take_floats(fetched.dy, g);
+      if (op.relu) mask(op.y != nullptr, fetched.y, lines, x, g);
       if (op.g != nullptr) store_floats(static_cast<T*>(op.g) + i, g);
       for (int j = 0; j < N; ++j) {
         sum[j].add(g[j]);
-        dot[j].add(g[j] * (x[j] - lines[j].mean));
+        dot[j].add_product(g[j], x[j] - lines[j].mean);
       }
     }
   };
 };
 
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kFinishThreads)
     finish_sums(std::int64_t channels, const double* partial, unsigned splits, float* sums) {
   begin_kernel();
-  const std::int64_t c = my_column();
-  if (!inside(c, channels)) return;
-  sums[c] = static_cast<float>(column_total(partial, splits, 0, channels, c));
-  sums[channels + c] = static_cast<float>(column_total(partial, splits, 1, channels, c));
+  const ColumnSums of_column = column_sums(partial, splits, channels);
+  if (!has_column(channels)) return;
+  const std::int64_t c = channel_to_join();
+  sums[c] = static_cast<float>(of_column.first);
+  sums[channels + c] = static_cast<float>(of_column.second);
 }
 
 }  // namespace
@@ -149,7 +172,7 @@ void run(const NormActBackward& op, const Plan&, void* workspace, const Stream& 
     };
     with_channel_packs<T>(op.channels, sum, op.x, op.y, op.dy, op.g);
   });
-  launch_per_column(op.channels, stream, finish_sums, op.channels, partial, splits.count, op.sums);
+  launch_finish(op.channels, stream, finish_sums, op.channels, partial, splits.count, op.sums);
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -46,6 +46,18 @@ __device__ __forceinline__ void mask(const T* z, std::int64_t i, const NormLine 
   }
 }
 
+// The same where z, if there is one, has been asked for.
+template <class T, int N>
+__device__ __forceinline__ void mask(bool has_z, const Fetched<T, N>& z, const NormLine (&lines)[N],
+                                     const float (&x)[N], float (&g)[N]) {
+  float stored[N];
+  take_floats(z, stored);
+  for (int j = 0; j < N; ++j) {
+    const float v = has_z ? stored[j] : normed_as_stored<T>(lines[j], x[j], true);
+    g[j] = v <= 0 ? 0 : g[j];
+  }
+}
+
 // GradientEpilogue on elements `i` and on: masks v, and says how far raw is from its mean.
 template <class T, int N>
 __device__ __forceinline__ void mask(const GradientEpilogue& e, std::int64_t i,

@@ -11,7 +11,6 @@
 //
 // All loads of a thread are on their way before it uses the first.
 
-#include <bit>
 #include <utility>
 
 #include "kernels/gpu/flat.cuh"
@@ -65,12 +64,6 @@ __device__ __forceinline__ void put_row(const Row<T>& row, std::int64_t k, float
   }
   store_row(row, k, v);
 }
-
-// A pack as it comes from memory: halves would be taken apart where they meet the zeros, and that
-// waits for them.
-struct alignas(16) Words {
-  std::uint32_t values[4];
-};
 
 // What is made of the values as they come: nothing.
 struct AsTheyAre {
@@ -150,9 +143,9 @@ class RowValues {
   template <int... p>
   __device__ __forceinline__ void hold(std::integer_sequence<int, p...>) {
     if (rows_[0].packed) {
-      Words words[kPacks][kRows] = {};
-      ((inside(p, held_) ? fetch(place(p), words[p], Rows{}) : void()), ...);
-      (take(words[p], values_[p], Rows{}), ...);
+      Fetched<T, N> fetched[kPacks][kRows] = {};
+      ((inside(p, held_) ? ask(place(p), fetched[p], Rows{}) : void()), ...);
+      (take(fetched[p], values_[p], Rows{}), ...);
     } else {
       ((inside(p, held_) ? load(place(p), values_[p], Rows{}) : void()), ...);
     }
@@ -163,14 +156,15 @@ class RowValues {
     ((inside(p, held_) ? call(f, place(p), values_[p], Rows{}) : void()), ...);
   }
   template <int... r>
-  __device__ __forceinline__ void fetch(std::int64_t k, Words (&words)[kRows],
-                                        std::integer_sequence<int, r...>) const {
-    ((rows_[r].data ? void(words[r] = load_vector<Words>(rows_[r].data + k)) : void()), ...);
+  __device__ __forceinline__ void ask(std::int64_t k, Fetched<T, N> (&fetched)[kRows],
+                                      std::integer_sequence<int, r...>) const {
+    ((rows_[r].data ? void(fetched[r] = fetch<N>(rows_[r].data + k)) : void()), ...);
   }
   template <int... r>
-  __device__ __forceinline__ static void take(const Words (&words)[kRows], float (&v)[kRows][N],
+  __device__ __forceinline__ static void take(const Fetched<T, N> (&fetched)[kRows],
+                                              float (&v)[kRows][N],
                                               std::integer_sequence<int, r...>) {
-    (widen_lanes(std::bit_cast<Lanes<T, N>>(words[r]), v[r]), ...);
+    (take_floats(fetched[r], v[r]), ...);
   }
   template <int... r>
   __device__ __forceinline__ void load(std::int64_t k, float (&v)[kRows][N],
