@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "kernels/gpu/join_tiles.cuh"
 #include "kernels/gpu/reduce_folds.cuh"
 #include "kernels/gpu/strided.cuh"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr int kBlock = 256;
 constexpr int kTermsPerThread = 16;  // fewer are not worth another thread
+constexpr int kBlocksAtOnce = 2;     // that a multiprocessor has room for
 
 // Operand 0 is x, 1 the factor.
 struct Problem {
@@ -37,26 +39,41 @@ struct Cut {
   unsigned splits;
 };
 
-// The outputs of this thread, and f(where in x, where in the factor, term) for its terms.
+// The outputs of this thread, and take(ask(where in x and in the factor), term) for its terms.
 __device__ __forceinline__ std::int64_t my_outputs(const Cut& cut) {
   return std::int64_t{blockIdx.x} * cut.width + static_cast<int>(threadIdx.x) % cut.width;
 }
-template <int kThreads, class P, class F>
+// Where the terms are evenly spaced, kAtOnce of them are asked for before the first is taken.
+template <int kThreads, int kAtOnce, class P, class Ask, class Take>
 __device__ __forceinline__ void for_my_terms(const Problem& p, const Cut& cut, std::int64_t k,
-                                             F&& f) {
+                                             Ask ask, Take take) {
   const std::int64_t first = std::int64_t{blockIdx.y} * cut.split_terms;
   const std::int64_t end = min(first + cut.split_terms, p.terms) / P::kTerms;
   const Offsets<2> base = offsets_of(p.kept, k);
   const int thread = static_cast<int>(threadIdx.x), step = kThreads / cut.width;
-  for (std::int64_t i = first / P::kTerms + thread / cut.width; inside(i, end); i += step) {
+  const auto at = [&](const Offsets<2>& term) {
+    return Offsets<2>{base.of[0] + term.of[0], base.of[1] + term.of[1]};
+  };
+  std::int64_t i = first / P::kTerms + thread / cut.width;
+  while (kAtOnce > 1 && p.reduced.rank == 1 && inside(i + (kAtOnce - 1) * step, end)) {
+    decltype(ask(base)) asked[kAtOnce];
+    CONVOY_UNROLL
+    for (int n = 0; n < kAtOnce; ++n) {
+      const std::int64_t term = (i + n * step) * P::kTerms;
+      asked[n] = ask(at({term * p.reduced.stride[0][0], term * p.reduced.stride[1][0]}));
+    }
+    CONVOY_UNROLL
+    for (int n = 0; n < kAtOnce; ++n) take(asked[n], (i + n * step) * P::kTerms);
+    i += kAtOnce * step;
+  }
+  for (; inside(i, end); i += step) {
     const std::int64_t term = i * P::kTerms;
-    const Offsets<2> at = offsets_of(p.reduced, term);
-    f(base.of[0] + at.of[0], base.of[1] + at.of[1], term);
+    take(ask(at(offsets_of(p.reduced, term))), term);
   }
 }
 
 template <int kThreads, class P, class Op>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kThreads == kBlock ? kBlocksAtOnce : 1)
     reduce_outputs_side_by_side(Op op, Problem p, Cut cut, typename Op::Partial* partial) {
   begin_kernel();
   constexpr int N = P::kOutputs;
@@ -65,14 +82,15 @@ __global__ void __launch_bounds__(kThreads)
   typename Op::State state[N];
   for (auto& s : state) s = Op::start();
   if (works) {
-    for_my_terms<kThreads, P>(p, cut, k,
-                              [&](std::int64_t x_at, std::int64_t factor_at, std::int64_t term) {
-                                float v[P::kCount];
-                                op.load(x_at, factor_at, v);
-                                for (int j = 0; j < P::kCount; ++j) {
-                                  Op::take(state[N > 1 ? j : 0], v[j], N > 1 ? term : term + j);
-                                }
-                              });
+    for_my_terms<kThreads, 4, P>(
+        p, cut, k, [&](const Offsets<2>& at) { return op.template ask<P::kCount>(at); },
+        [&](const auto& asked, std::int64_t term) {
+          float v[P::kCount];
+          op.take_asked(asked, v);
+          for (int j = 0; j < P::kCount; ++j) {
+            Op::take(state[N > 1 ? j : 0], v[j], N > 1 ? term : term + j);
+          }
+        });
   }
   typename Op::Partial total[N];
   for (int j = 0; j < N; ++j) total[j] = Op::result(state[j]);
@@ -88,14 +106,24 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class Op>
-__global__ void __launch_bounds__(kBlock)
+struct SplitTotal {
+  typename Op::Partial value = Op::result(Op::start());
+
+  __device__ __forceinline__ void join(const SplitTotal& other) {
+    value = Op::join(value, other.value);
+  }
+};
+
+template <class Op>
+__global__ void __launch_bounds__(kJoinWarps* kWarp)
     join_splits(Op op, const typename Op::Partial* partial, std::int64_t outputs, unsigned splits) {
   begin_kernel();
-  const std::int64_t k = std::int64_t{blockIdx.x} * kBlock + threadIdx.x;
-  if (!inside(k, outputs)) return;
-  typename Op::Partial total = partial[k];
-  for (unsigned s = 1; s < splits; ++s) total = Op::join(total, partial[s * outputs + k]);
-  op.put(k, total);
+  const std::int64_t k = channel_to_join();
+  const bool works = inside(k, outputs);
+  const auto total = join_tiles<SplitTotal<Op>>(splits, works, [&](std::int64_t split) {
+    return SplitTotal<Op>{partial[split * outputs + k]};
+  });
+  if (works && warp_index() == 0) op.put(k, total.value);
 }
 
 // The same walk, the other way.
@@ -110,15 +138,17 @@ __global__ void __launch_bounds__(kThreads)
   std::int64_t chosen[N];
   float g[N];
   for (int j = 0; j < N; ++j) chosen[j] = index[k + j], g[j] = widen(dy[k + j]);
-  for_my_terms<kThreads, P>(p, cut, k, [&](std::int64_t at, std::int64_t, std::int64_t term) {
-    float v[P::kCount] = {};
-    if (accumulate) load_floats(dx + at, v);
-    for (int j = 0; j < P::kCount; ++j) {
-      const bool gets = N > 1 ? term == chosen[j] : term + j == chosen[0];
-      if (gets) v[j] += g[N > 1 ? j : 0];
-    }
-    store_floats(dx + at, v);
-  });
+  for_my_terms<kThreads, 1, P>(
+      p, cut, k, [&](const Offsets<2>& at) { return at.of[0]; },
+      [&](std::int64_t at, std::int64_t term) {
+        float v[P::kCount] = {};
+        if (accumulate) load_floats(dx + at, v);
+        for (int j = 0; j < P::kCount; ++j) {
+          const bool gets = N > 1 ? term == chosen[j] : term + j == chosen[0];
+          if (gets) v[j] += g[N > 1 ? j : 0];
+        }
+        store_floats(dx + at, v);
+      });
 }
 
 Problem problem_of(const Shape& shape, std::uint32_t axes, const Strides& x,
@@ -135,7 +165,14 @@ Problem problem_of(const ReduceMax& op) {
   return problem_of(op.shape, op.axes, op.x_strides, op.x_strides);
 }
 
-Cut cut_of(const Problem& p, const Device& device) {
+// Of a block whose outputs come in packs of `pack`, as they mostly do; others have more blocks.
+std::int64_t outputs_of_block(const Problem& p, int width, std::int64_t pack) {
+  if (width == 1 || p.outputs % pack != 0) return width;
+  return std::min(p.outputs / pack, std::int64_t{kWarp}) * pack;
+}
+
+// All splits are there at once: another round of a few blocks would take as long as the first.
+Cut cut_of(const Problem& p, DType dtype, const Device& device) {
   const bool terms_side_by_side = p.reduced.stride[0][0] == 1 && p.reduced.extent[0] > 1;
   const bool outputs_side_by_side = p.kept.stride[0][0] == 1 && !terms_side_by_side;
   Cut cut{.threads = kBlock, .width = 1, .split_terms = p.terms, .splits = 1};
@@ -148,11 +185,13 @@ Cut cut_of(const Problem& p, const Device& device) {
     cut.threads = kWarp;
     return cut;
   }
-  const std::int64_t blocks = blocks_for(p.outputs, cut.width);
-  const std::int64_t wanted = 4 * multiprocessor_count(device) / std::max(blocks, std::int64_t{1});
+  const std::int64_t pack = 16 / static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t blocks = blocks_for(p.outputs, outputs_of_block(p, cut.width, pack));
+  const std::int64_t wanted =
+      kBlocksAtOnce * multiprocessor_count(device) / std::max(blocks, std::int64_t{1});
   const std::int64_t worth = p.terms * cut.width / (kTermsPerThread * kBlock);
   const std::int64_t splits =
-      std::max(std::min(min(wanted, worth), std::int64_t{256}), std::int64_t{1});
+      std::max(std::min(min(wanted, worth), std::int64_t{512}), std::int64_t{1});
   cut.split_terms = (p.terms + splits - 1) / splits;
   cut.splits = blocks_for(p.terms, cut.split_terms);
   return cut;
@@ -188,18 +227,19 @@ void with_pack(const Problem& p, Cut cut, const void* x, const void* factor, F&&
 
 // Of the partial results there are never more than the plan says: packs make no more splits.
 template <class Partial>
-Plan plan_reduction(const Problem& p, const Device& device) {
-  const Cut cut = cut_of(p, device);
+Plan plan_reduction(const Problem& p, DType dtype, const Device& device) {
+  const Cut cut = cut_of(p, dtype, device);
   if (cut.splits == 1) return {.variant = "block"};
   return {.variant = "splits",
           .workspace_bytes = cut.splits * static_cast<std::size_t>(p.outputs) * sizeof(Partial)};
 }
 
 template <class T, class Op>
-void run_reduction(const Op& op, const Problem& p, const void* x, const void* factor,
+void run_reduction(const Op& op, const Problem& p, DType dtype, const void* x, const void* factor,
                    void* workspace, const Stream& stream) {
-  const bool one_split = cut_of(p, stream.device).splits == 1;
-  with_pack<T>(p, cut_of(p, stream.device), x, factor, [&]<class P>(P, const Cut& cut) {
+  const Cut planned = cut_of(p, dtype, stream.device);
+  const bool one_split = planned.splits == 1;
+  with_pack<T>(p, planned, x, factor, [&]<class P>(P, const Cut& cut) {
     const dim3 grid(blocks_for(p.outputs / P::kOutputs, cut.width), cut.splits);
     auto* const partial = one_split ? nullptr : static_cast<typename Op::Partial*>(workspace);
     if (cut.threads == kWarp) {
@@ -213,15 +253,15 @@ void run_reduction(const Op& op, const Problem& p, const void* x, const void* fa
              reduce_outputs_side_by_side<kBlock, P, Op>, op, p, cut, partial);
     }
     if (partial == nullptr) return;
-    launch({.grid = blocks_for(p.outputs, kBlock), .block = kBlock, .stream = stream},
-           join_splits<Op>, op, partial, p.outputs, cut.splits);
+    launch_join<SplitTotal<Op>>(p.outputs, stream, join_splits<Op>, op, partial, p.outputs,
+                                cut.splits);
   });
 }
 
 }  // namespace
 
 Plan plan(const ReduceSum& op, const Device& device) {
-  return plan_reduction<double>(problem_of(op), device);
+  return plan_reduction<double>(problem_of(op), op.dtype, device);
 }
 
 void run(const ReduceSum& op, const Plan&, void* workspace, const Stream& stream) {
@@ -229,19 +269,19 @@ void run(const ReduceSum& op, const Plan&, void* workspace, const Stream& stream
     const bool in_f32 = result_dtype("sum", "out_dtype", op.dtype, op.out_dtype) == DType::f32;
     const SumFold<T> sum{static_cast<const T*>(op.x), static_cast<const T*>(op.factor),
                          Results<T>{op.y, in_f32}, op.scale, op.accumulate};
-    run_reduction<T>(sum, problem_of(op), op.x, op.factor, workspace, stream);
+    run_reduction<T>(sum, problem_of(op), op.dtype, op.x, op.factor, workspace, stream);
   });
 }
 
 Plan plan(const ReduceMax& op, const Device& device) {
-  return plan_reduction<Best>(problem_of(op), device);
+  return plan_reduction<Best>(problem_of(op), op.dtype, device);
 }
 
 void run(const ReduceMax& op, const Plan&, void* workspace, const Stream& stream) {
   require_choice(op);
   with_dtype("max", op.dtype, [&]<class T>(Type<T>) {
     const LargestFold<T> largest{static_cast<const T*>(op.x), static_cast<T*>(op.y), op.index};
-    run_reduction<T>(largest, problem_of(op), op.x, nullptr, workspace, stream);
+    run_reduction<T>(largest, problem_of(op), op.dtype, op.x, nullptr, workspace, stream);
   });
 }
 
@@ -259,7 +299,7 @@ void run(const ReduceMaxBackward& op, const Plan&, void*, const Stream& stream) 
           cut.threads == kWarp ? give_to_the_chosen<kWarp, P, T> : give_to_the_chosen<kBlock, P, T>,
           p, cut, static_cast<const T*>(op.dy), op.index, static_cast<T*>(op.dx), op.accumulate);
     };
-    with_pack<T>(p, cut_of(p, stream.device), op.dx, nullptr, go);
+    with_pack<T>(p, cut_of(p, op.dtype, stream.device), op.dx, nullptr, go);
   });
 }
 

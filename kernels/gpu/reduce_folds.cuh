@@ -4,7 +4,8 @@
 // splits exchange, and what becomes of the total. And the fold over the threads of a block.
 //
 //   typename Op::State mine = Op::start();
-//   Op::take(mine, value, term);                      // each of the thread's terms
+//   op.take_asked(op.ask<N>(where), v);               // N of the thread's terms, in two steps
+//   Op::take(mine, v[j], term);                       // each of them
 //   typename Op::Partial total[1] = {Op::result(mine)};
 //   fold_block<kThreads>(op, total, width);           // then op.put(output, total[0])
 
@@ -12,6 +13,7 @@
 
 #include "kernels/gpu/flat.cuh"
 #include "kernels/gpu/long_sum.cuh"
+#include "kernels/gpu/strided.cuh"
 #include "kernels/gpu/warp.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -27,11 +29,21 @@ struct SumFold {
 
   __device__ static LongSum start() { return {}; }
   template <int N>
-  __device__ void load(std::int64_t x_at, std::int64_t factor_at, float (&v)[N]) const {
-    load_floats(x + x_at, v);
+  struct Asked {
+    Fetched<T, N> x, factor;
+  };
+  template <int N>
+  __device__ Asked<N> ask(const Offsets<2>& at) const {
+    Asked<N> asked = {fetch<N>(x + at.of[0]), {}};
+    if (factor != nullptr) asked.factor = fetch<N>(factor + at.of[1]);
+    return asked;
+  }
+  template <int N>
+  __device__ void take_asked(const Asked<N>& asked, float (&v)[N]) const {
+    take_floats(asked.x, v);
     if (factor == nullptr) return;
     float f[N];
-    load_floats(factor + factor_at, f);
+    take_floats(asked.factor, f);
     for (int j = 0; j < N; ++j) v[j] *= f[j];
   }
   __device__ static void take(LongSum& sum, float value, std::int64_t) { sum.add(value); }
@@ -57,8 +69,12 @@ struct LargestFold {
 
   __device__ static Best start() { return {-INFINITY, std::numeric_limits<std::int64_t>::max()}; }
   template <int N>
-  __device__ void load(std::int64_t x_at, std::int64_t, float (&v)[N]) const {
-    load_floats(x + x_at, v);
+  __device__ Fetched<T, N> ask(const Offsets<2>& at) const {
+    return fetch<N>(x + at.of[0]);
+  }
+  template <int N>
+  __device__ void take_asked(const Fetched<T, N>& asked, float (&v)[N]) const {
+    take_floats(asked, v);
   }
   __device__ static void take(Best& best, float value, std::int64_t term) {
     best = join(best, {value, term});
