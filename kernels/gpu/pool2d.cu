@@ -6,6 +6,7 @@
 #include "kernels/pool2d.h"
 
 #include "kernels/gpu/column_pass.cuh"
+#include "kernels/gpu/divisor.cuh"
 
 namespace convoy::CONVOY_TARGET {
 namespace {
@@ -30,14 +31,19 @@ struct Place {
   bool works;
 };
 
+// How the blocks and threads of a launch share the tensor out: in rows of its images, and along
+// them in packs of channels.
+struct Rows {
+  Divisor blocks, of_image, packs;  // blocks of a row, rows of an image, packs of a pixel
+};
 template <int N>
-__device__ __forceinline__ Place place_of(unsigned blocks_per_row, int rows, int columns, int C) {
-  const unsigned image_row = blockIdx.x / blocks_per_row, part = blockIdx.x % blocks_per_row;
-  const int x = static_cast<int>(part * kThreads + threadIdx.x);
-  return {static_cast<int>(image_row % rows),
-          x / (C / N),
-          x % (C / N) * N,
-          image_row / rows,
+__device__ __forceinline__ Place place_of(const Rows& rows, int columns, int C) {
+  const int block = static_cast<int>(blockIdx.x), image_row = rows.blocks.quotient(block);
+  const int x = rows.blocks.remainder(block) * kThreads + static_cast<int>(threadIdx.x);
+  return {rows.of_image.remainder(image_row),
+          rows.packs.quotient(x),
+          rows.packs.remainder(x) * N,
+          rows.of_image.quotient(image_row),
           std::int64_t{image_row} * (columns * C) + std::int64_t{x} * N,
           inside(x, columns * (C / N))};
 }
@@ -74,16 +80,29 @@ __device__ __forceinline__ Reach reach_of(const Axis& a, int i) {
   return {before <= 0 ? 0 : (before - 1) / a.stride + 1, last / a.stride};
 }
 
-// f(pixel) for each pixel of the window that lies in the image, in order.
+__device__ __forceinline__ bool lies_inside(const Window& window, int extent) {
+  const int last = window.first + (window.count - 1) * window.step;
+  return inside(window.first, extent) && inside(last, extent);
+}
+
+// f(pixel) for each pixel of the window that lies in the image, in order. Most windows lie there as
+// a whole.
 template <class F>
 __device__ __forceinline__ void for_each_pixel(const Geometry& g, const Window& hs,
                                                const Window& ws, F&& f) {
+  const int width = g.w.in, first = hs.first * width + ws.first;
+  if (lies_inside(hs, g.h.in) && lies_inside(ws, width)) {
+    for (int r = 0; r < hs.count; ++r) {
+      for (int s = 0; s < ws.count; ++s) f(first + r * hs.step * width + s * ws.step);
+    }
+    return;
+  }
   for (int r = 0; r < hs.count; ++r) {
     const int h = hs.first + r * hs.step;
     if (!inside(h, g.h.in)) continue;
     for (int s = 0; s < ws.count; ++s) {
       const int w = ws.first + s * ws.step;
-      if (inside(w, g.w.in)) f(h * g.w.in + w);
+      if (inside(w, width)) f(h * width + w);
     }
   }
 }
@@ -130,36 +149,40 @@ __device__ __forceinline__ void store_indices(std::int32_t* to, const std::int32
   }
 }
 
-// A later NaN takes over from an earlier one, as PyTorch has it.
+// A later NaN takes over from an earlier one, as PyTorch has it. So many blocks leave a thread 48
+// registers: left to itself ptxas aims at fewer, and spills.
 template <class T, int N>
-__global__ void __launch_bounds__(kThreads)
-    max_gather(Geometry g, unsigned blocks_per_row, const T* x, T* y, std::int32_t* indices) {
+__global__ void __launch_bounds__(kThreads, 10)
+    max_gather(Geometry g, Rows rows, const T* x, T* y, std::int32_t* indices) {
   begin_kernel();
-  const Place to = place_of<N>(blocks_per_row, g.h.out, g.w.out, g.channels);
+  const Place to = place_of<N>(rows, g.w.out, g.channels);
   if (!to.works) return;
   const T* const image = x + to.n * g.h.in * g.w.in * g.channels + to.c;
   float best[N];
-  std::int32_t where[N];
+  std::int32_t where[N], first = -1;  // the window's first pixel
   for (int j = 0; j < N; ++j) best[j] = -INFINITY, where[j] = -1;
   for_each_pixel(g, window_of(g.h, to.row), window_of(g.w, to.column), [&](int pixel) {
     float v[N];
     load_floats(image + std::int64_t{pixel} * g.channels, v);
+    first = first < 0 ? pixel : first;
     for (int j = 0; j < N; ++j) {
-      const bool keeps = where[j] >= 0 && !(v[j] > best[j]) && v[j] == v[j];
-      best[j] = keeps ? best[j] : v[j];
-      where[j] = keeps ? where[j] : pixel;
+      const bool takes = v[j] > best[j] || v[j] != v[j];
+      best[j] = takes ? v[j] : best[j];
+      where[j] = takes ? pixel : where[j];
     }
   });
+  // A window of nothing but -inf.
+  for (std::int32_t& pixel : where) pixel = pixel < 0 ? first : pixel;
   store_floats(y + to.at, best);
   if (indices != nullptr) store_indices(indices + to.at, where);
 }
 
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
-    max_gather_gradient(Geometry g, unsigned blocks_per_row, const T* dy,
-                        const std::int32_t* indices, T* dx, bool accumulate) {
+    max_gather_gradient(Geometry g, Rows rows, const T* dy, const std::int32_t* indices, T* dx,
+                        bool accumulate) {
   begin_kernel();
-  const Place to = place_of<N>(blocks_per_row, g.h.in, g.w.in, g.channels);
+  const Place to = place_of<N>(rows, g.w.in, g.channels);
   if (!to.works) return;
   const int pixel = to.row * g.w.in + to.column;
   float sum[N] = {};
@@ -175,9 +198,9 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
-    average_gather(Geometry g, unsigned blocks_per_row, const T* x, T* y) {
+    average_gather(Geometry g, Rows rows, const T* x, T* y) {
   begin_kernel();
-  const Place to = place_of<N>(blocks_per_row, g.h.out, g.w.out, g.channels);
+  const Place to = place_of<N>(rows, g.w.out, g.channels);
   if (!to.works) return;
   const T* const image = x + to.n * g.h.in * g.w.in * g.channels + to.c;
   const Window hs = window_of(g.h, to.row), ws = window_of(g.w, to.column);
@@ -196,10 +219,9 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads)
-    average_gather_gradient(Geometry g, unsigned blocks_per_row, const T* dy, T* dx,
-                            bool accumulate) {
+    average_gather_gradient(Geometry g, Rows rows, const T* dy, T* dx, bool accumulate) {
   begin_kernel();
-  const Place to = place_of<N>(blocks_per_row, g.h.in, g.w.in, g.channels);
+  const Place to = place_of<N>(rows, g.w.in, g.channels);
   if (!to.works) return;
   float sum[N] = {};
   for_each_output(g, to, [&](int p, int q, std::int64_t at) {
@@ -225,12 +247,15 @@ Geometry geometry_of(const Pool2dGeometry& g) {
 // One thread for each pack of a tensor of this shape, by rows.
 template <class... Parameters, class... Arguments>
 void launch_rows(const Shape& shape, int width, const Stream& stream,
-                 void (*kernel)(Geometry, unsigned, Parameters...), const Pool2dGeometry& geometry,
+                 void (*kernel)(Geometry, Rows, Parameters...), const Pool2dGeometry& geometry,
                  Arguments... arguments) {
-  const unsigned blocks_per_row = blocks_for(shape[2] * (shape[3] / width), kThreads);
-  const auto rows = static_cast<unsigned>(shape[0] * shape[1]);
-  launch({.grid = rows * blocks_per_row, .block = kThreads, .stream = stream}, kernel,
-         geometry_of(geometry), blocks_per_row, arguments...);
+  if (shape.count() == 0) return;
+  const std::int64_t packs = shape[3] / width;
+  const unsigned blocks_per_row = blocks_for(shape[2] * packs, kThreads);
+  const auto image_rows = static_cast<unsigned>(shape[0] * shape[1]);
+  launch({.grid = image_rows * blocks_per_row, .block = kThreads, .stream = stream}, kernel,
+         geometry_of(geometry), Rows{Divisor(blocks_per_row), Divisor(shape[1]), Divisor(packs)},
+         arguments...);
 }
 
 }  // namespace
