@@ -133,12 +133,8 @@ __global__ void __launch_bounds__(kReduceThreads)
 }
 
 // d loss / d z_k = (sum_j t_j) * softmax_k - t_k
-// So few blocks leave a thread 128 registers: left to itself ptxas aims at fewer, and spills.
-template <class Team>
-constexpr int kGradientBlocks = Team::kThreads < 512 ? 512 / Team::kThreads : 1;
-
 template <class T, class Team>
-__global__ void __launch_bounds__(Team::kThreads, kGradientBlocks<Team>)
+__global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
     gradient_of_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets,
                     const float* lse, const float* dloss, bool loss_per_row, const float* divisor,
                     T* dlogits, bool accumulate) {

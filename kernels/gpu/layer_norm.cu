@@ -93,7 +93,7 @@ struct Operands {
 
 // With g = dy * scale and n = (x - mean) * rstd:  dx = rstd * (g - mean(g) - n * mean(g * n)).
 template <class T, class Team>
-__global__ void __launch_bounds__(Team::kThreads)
+__global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
     gradient_of_row(std::int64_t rows, double share, bool packed, Operands<T> in, T* dx,
                     bool accumulate) {
   begin_kernel();

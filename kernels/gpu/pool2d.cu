@@ -12,6 +12,9 @@ namespace convoy::CONVOY_TARGET {
 namespace {
 
 constexpr int kThreads = 128;
+// So many blocks at once leave a thread 48 registers: left to itself ptxas aims at fewer, and
+// spills.
+constexpr int kGatherBlocks = 10;
 
 // The geometry in 32 bits: it fits (pool2d_geometry), and 64-bit divisions are calls.
 struct Axis {
@@ -149,10 +152,9 @@ __device__ __forceinline__ void store_indices(std::int32_t* to, const std::int32
   }
 }
 
-// A later NaN takes over from an earlier one, as PyTorch has it. So many blocks leave a thread 48
-// registers: left to itself ptxas aims at fewer, and spills.
+// A later NaN takes over from an earlier one, as PyTorch has it.
 template <class T, int N>
-__global__ void __launch_bounds__(kThreads, 10)
+__global__ void __launch_bounds__(kThreads, kGatherBlocks)
     max_gather(Geometry g, Rows rows, const T* x, T* y, std::int32_t* indices) {
   begin_kernel();
   const Place to = place_of<N>(rows, g.w.out, g.channels);
@@ -197,7 +199,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T, int N>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kGatherBlocks)
     average_gather(Geometry g, Rows rows, const T* x, T* y) {
   begin_kernel();
   const Place to = place_of<N>(rows, g.w.out, g.channels);

@@ -24,6 +24,9 @@ struct RowTeam {
   static constexpr int kSize = size;
   static constexpr int kThreads = size <= kWarp ? 4 * kWarp : size;
   static constexpr int kRows = kThreads / size;  // of a block
+  // So few blocks at once leave a thread 128 registers, for kernels that hold two rows: left to
+  // itself ptxas aims at fewer, and spills.
+  static constexpr int kBlocks = 512 / kThreads;
   template <class T>
   using Scratch = BlockScratch<T, kThreads>;
 
