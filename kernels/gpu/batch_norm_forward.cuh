@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kFinishThreads)
   begin_kernel();
   const ColumnSums sums = column_sums(partial, splits, channels);
   const std::int64_t c = channel_to_join();
-  if (c == 0) own[0] = static_cast<double>(rows);
+  if (c == 0 && warp_index() == 0) own[0] = static_cast<double>(rows);
   if (!has_column(channels)) return;
   const BatchMoments mine = batch_moments(rows, x, sums, c);
   own[1 + c] = mine.mean;
