@@ -57,7 +57,7 @@ __device__ __forceinline__ void for_my_rows(const Passage& p, Setup setup, Ask a
   const auto at = [&](std::int64_t row) { return row * p.channels + pack * N; };
   for (int i = 0; i < kRowsPerThread; i += kAtOnce) {
     const std::int64_t row = first + i * p.down(), last = row + (kAtOnce - 1) * p.down();
-    if (inside(last, p.rows)) {
+    if (last < p.rows) {
       decltype(ask(row)) fetched[kAtOnce];
       CONVOY_UNROLL
       for (int k = 0; k < kAtOnce; ++k) fetched[k] = ask(at(row + k * p.down()));

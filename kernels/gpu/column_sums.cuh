@@ -69,7 +69,7 @@ __device__ __forceinline__ void sum_rows(const Pack& pack, const Passage& p, std
   const auto at = [&](std::int64_t row) { return row * p.channels + column; };
   std::int64_t r = begin + static_cast<int>(threadIdx.x) / p.across;
   if constexpr (requires { typename Pack::Fetched; }) {
-    for (; inside(r + (Pack::kAtOnce - 1) * down, end); r += Pack::kAtOnce * down) {
+    for (; r + (Pack::kAtOnce - 1) * down < end; r += Pack::kAtOnce * down) {
       typename Pack::Fetched fetched[Pack::kAtOnce];
       CONVOY_UNROLL
       for (int k = 0; k < Pack::kAtOnce; ++k) fetched[k] = pack.ask(r + k * down, at(r + k * down));

@@ -71,7 +71,7 @@ struct Storage {
 };
 
 template <class T, class Team>
-__global__ void __launch_bounds__(Team::kThreads)
+__global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
     loss_of_row(std::int64_t rows, bool packed, const T* logits, Targets<T> targets,
                 float* row_loss, float* lse) {
   begin_kernel();

@@ -85,7 +85,7 @@ __device__ __forceinline__ Reach reach_of(const Axis& a, int i) {
 
 __device__ __forceinline__ bool lies_inside(const Window& window, int extent) {
   const int last = window.first + (window.count - 1) * window.step;
-  return inside(window.first, extent) && inside(last, extent);
+  return window.first >= 0 && last < extent;
 }
 
 // f(pixel) for each pixel of the window that lies in the image, in order. Most windows lie there as

@@ -55,7 +55,7 @@ __device__ __forceinline__ void for_my_terms(const Problem& p, const Cut& cut, s
     return Offsets<2>{base.of[0] + term.of[0], base.of[1] + term.of[1]};
   };
   std::int64_t i = first / P::kTerms + thread / cut.width;
-  while (kAtOnce > 1 && p.reduced.rank == 1 && inside(i + (kAtOnce - 1) * step, end)) {
+  while (kAtOnce > 1 && p.reduced.rank == 1 && i + (kAtOnce - 1) * step < end) {
     decltype(ask(base)) asked[kAtOnce];
     CONVOY_UNROLL
     for (int n = 0; n < kAtOnce; ++n) {

@@ -147,7 +147,7 @@ class RowValues {
       ((inside(p, held_) ? ask(place(p), fetched[p], Rows{}) : void()), ...);
       (take(fetched[p], values_[p], Rows{}), ...);
     } else {
-      ((inside(p, held_) ? load(place(p), values_[p], Rows{}) : void()), ...);
+      (load(place(p), values_[p], Rows{}), ...);
     }
     call_each(prepare_, Packs{});
   }

@@ -109,6 +109,14 @@ GPU_CASE(ReduceKernel, SumKeepsWhatF32RoundsOff) {
   expect_equal(y, rounded(DType::f32, std::vector<double>(32, 0x1p24 + 999)), "sum");
 }
 
+GPU_CASE(ReduceKernel, SumBeyondF32IsInfinite) {
+  // Four terms a thread, and the last is too many: what an infinite total has lost is not finite.
+  const std::vector<double> x(16 * 32, 1e38), beyond(32, INFINITY);
+  const DeviceArray device_x(DType::f32, x), y(DType::f32, 32);
+  run_on_device(ReduceSum{{16, 32}, {32, 1}, 0b01, device_x.data(), y.data(), DType::f32});
+  expect_equal(y, beyond, "sum");
+}
+
 GPU_CASE(ReduceKernel, SumOfInfinitiesAndNaN) {
   for_each_dtype([](DType dtype) {
     std::vector<double> x(600 * 4, 1.0);
