@@ -129,7 +129,7 @@ std::string Counts::report(std::size_t most) const {
   std::stable_sort(worst.begin(), worst.end(),
                    [&](auto a, auto b) { return to_save(at_[a]) > to_save(at_[b]); });
   worst.resize(std::min(most, worst.size()));
-  std::string text = line_of(total(), readable(kernel_.name));
+  std::string text = line_of(total(), std::to_string(launches_) + " of " + readable(kernel_.name));
   for (const std::size_t k : worst) text += line_of(at_[k], "  " + kernel_.code[k].text);
   return text;
 }

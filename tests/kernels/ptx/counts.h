@@ -31,16 +31,18 @@ Tally tally_of(Warp& w, const Instruction& i, std::uint32_t lanes);
 class Counts {
  public:
   explicit Counts(const Kernel& kernel) : kernel_(kernel), at_(kernel.code.size()) {}
+  void add_launch() { ++launches_; }
   void add(const Instruction& i, const Tally& tally);
 
   Tally total() const;
-  // Lines of text: the whole, then the instructions of which something could be saved, the worst
-  // first, at most so many.
+  // Lines of text: the whole and its launches, then the instructions of which something could be
+  // saved, the worst first, at most so many.
   std::string report(std::size_t most = 8) const;
 
  private:
   const Kernel& kernel_;
   std::vector<Tally> at_;  // of each instruction
+  std::uint64_t launches_ = 0;
 };
 
 }  // namespace convoy::ptx

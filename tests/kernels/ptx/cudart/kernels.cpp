@@ -104,6 +104,7 @@ cudaError_t launch(const void* host, Launch l, void** arguments, cudaStream_t st
   auto parameters = std::make_shared<Parameters>(*l.kernel, arguments);
   l.parameters = parameters->begin();
   l.counts = counts_of(*l.kernel);
+  if (l.counts != nullptr) l.counts->add_launch();
   return enqueue(stream, [l, parameters] { run_named(l); });
 } catch (const std::runtime_error& error) {
   std::fprintf(stderr, "ptx: %s\n", error.what());
