@@ -91,6 +91,9 @@ commit=$(cat "$here/commit" 2>/dev/null || git -C "$here" describe --always --di
 smi() { command -v nvidia-smi >/dev/null && timeout 20 nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -n 1; }
 gpu_name=$(smi name) driver=$(smi driver_version)
 
+# Nothing runs on a device that is not there: one line says so, instead of each program by itself.
+absent=$(timeout 60 "$bin/convoy" devices 2>/dev/null | grep "^$device *none" | tr -s ' ')
+
 declare -A verdicts times
 run_begin=$(now) code=0
 summary() {
@@ -105,11 +108,18 @@ for stage in "${stages[@]}"; do
   stage_begin=$(now)
   stage_seconds=$(left)
   echo "gpu_check: $stage" >&2
-  if [ "$stage_seconds" -gt 0 ]; then "stage_$stage"; else write_stage "$stage" "bad: not begun: the $total seconds of --total were over" ""; fi
+  if [ "$stage_seconds" -le 0 ]; then
+    write_stage "$stage" "bad: not begun: the $total seconds of --total were over" ""
+  elif [ -n "$absent" ] && [ "$stage" != devices ]; then
+    write_stage "$stage" "bad: not begun: there is no $device here" ""
+  else
+    "stage_$stage"
+  fi
   [ -n "${verdicts[$stage]:-}" ] || write_stage "$stage" "bad: the stage broke off" ""
   [[ ${verdicts[$stage]} == good* ]] || code=1
   summary >"$out/summary.txt"
   [ -z "$pack" ] || { tar -czf "$pack.part" -C "$out" . && mv "$pack.part" "$pack"; } || code=1
 done
 summary
+[ -z "$absent" ] || echo "gpu_check: $absent; --device sim rehearses without a GPU"
 exit $code

@@ -84,10 +84,12 @@ TEST(GpuCheck, WhatFailsOrHangsIsSaidAndTheRestGoesOn) {
   EXPECT_EQ(run.code, 1) << run.out << run.err;
   EXPECT_TRUE(is_good(stage(folder, "devices")));
   fake(folder, "bin/convoy", "echo 'cuda     none: no driver'");
-  const Outcome without =
-      run_script(folder, "./gpu_check.sh --device cuda --out without devices >\"$out\" 2>\"$err\"");
+  const Outcome without = run_script(
+      folder, "./gpu_check.sh --device cuda --out without devices kernels >\"$out\" 2>\"$err\"");
   EXPECT_EQ(without.code, 1);
   EXPECT_NE(without.out.find("bad: there is no cuda here; cuda none: no driver"), std::string::npos)
+      << without.out;
+  EXPECT_NE(without.out.find("bad: not begun: there is no cuda here"), std::string::npos)
       << without.out;
   EXPECT_EQ(stage(folder, "tests")["verdict"], "bad: 1 passed, 1 failed, 0 skipped");
   EXPECT_EQ(stage(folder, "tests")["suites"].size(), 6u) << "two suites, and what is not there";
