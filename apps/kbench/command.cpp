@@ -130,7 +130,8 @@ std::vector<Request> requests(const Flags& flags, const Device& device) {
                                       .passes = flags.passes,
                                       .filter = flags.filter}};
     if (device.type == DeviceType::cpu && of_dtype[0].dtype != DType::f32) {
-      fail_usage("--dtype on cpu expects f32, found {}", dtype);
+      fail_usage("--dtype on cpu expects f32, found {}: half numbers are for --device sim or cuda",
+                 dtype);
     }
     for (const auto& [name, values] : flags.sizes) {
       if (values.empty()) continue;
