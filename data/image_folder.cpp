@@ -136,8 +136,9 @@ std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& root,
                                            const DecodeLimits& limits) try {
   const fs::path folder = split.empty() ? root : root / split;
   if (!fs::is_directory(folder)) {
-    fail_data("{}: expected a directory with a folder per class, found {}", folder.string(),
-              fs::exists(folder) ? "a file" : "nothing");
+    const std::string or_pack = split.empty() ? "" : ", or " + split + ".pack beside it";
+    fail_data("{}: expected a directory with a folder per class{}, found {}", folder.string(),
+              or_pack, fs::exists(folder) ? "a file" : "nothing");
   }
   std::vector<std::string> classes = class_folders(folder);
   if (classes.empty()) {

@@ -87,7 +87,8 @@ TEST(ImageFolder, ClassNamesAreText) {
 TEST(ImageFolder, SaysWhatIsMissing) {
   const TempFolder folder;
   const auto open = [&](const std::string& split) { open_image_folder(folder.path(), split); };
-  expect_data_error([&] { open("train"); }, {folder.path().string() + "/train", "found nothing"});
+  expect_data_error([&] { open("train"); },
+                    {folder.path().string() + "/train", "train.pack beside it, found nothing"});
   expect_data_error([&] { open(""); }, {"a folder per class, found none"});
   folder.write("flat/1.jpg", grey_jpeg(1));
   expect_data_error([&] { open("flat"); }, {"only files"});
