@@ -105,7 +105,7 @@ std::uint64_t parse_bytes(const std::string& text) {
   const std::size_t shift = unit.empty() ? 0 : 10 * (power + 1);
   const bool known = unit.size() <= 1 && (unit.empty() || power != std::string::npos);
   if (error != std::errc{} || !known || number > UINT64_MAX >> shift) {
-    fail_usage("expected a number of bytes as 512M or 4G, found '{}'", text);
+    fail_usage("--cache-bytes expects a number of bytes, as 512M or 4G, found '{}'", text);
   }
   return number << shift;
 }

@@ -85,6 +85,18 @@ std::vector<std::string> given_flags(const CLI::App& command) {
   return given;
 }
 
+namespace {
+
+// CLI11's words, which begin with what went wrong and only then name the flag.
+std::string explain_value(const CLI::ParseError& e) {
+  const std::string text = e.what();
+  const std::string unread = "Could not convert: ";
+  if (!text.starts_with(unread)) return text;
+  return text.substr(unread.size()) + " cannot be read";
+}
+
+}  // namespace
+
 bool parse(CLI::App& app, const Arguments& arguments) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
@@ -95,7 +107,7 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   } catch (const CLI::ExtrasError&) {
     throw Error(explain_extras(app, app.remaining()), ErrorKind::usage);
   } catch (const CLI::ParseError& e) {
-    throw Error(app.get_name() + ": " + e.what() + "; --help says what is expected",
+    throw Error(explain_value(e) + "; " + app.get_name() + " --help says what is expected",
                 ErrorKind::usage);
   }
 }

@@ -17,7 +17,7 @@ int run_bench(const Arguments& arguments) {
   const Arguments rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (what == "comm") return run_bench_comm(rest);
   if (what == "loader") return run_bench_loader(rest);
-  fail_usage("convoy bench expects comm or loader, found '{}'", what);
+  fail_usage("bench expects comm or loader, found '{}'", what);
 }
 
 }  // namespace convoy::apps

@@ -126,7 +126,7 @@ nlohmann::ordered_json to_json(const Figures& f) {
 const Collective& parse_collective(const std::string& text) {
   if (const Collective* const found = find_collective(text)) return *found;
   fail_usage(
-      "convoy bench comm expects all_reduce, reduce_scatter, all_gather or broadcast, "
+      "bench comm expects all_reduce, reduce_scatter, all_gather or broadcast, "
       "found '{}'",
       text);
 }
