@@ -202,6 +202,9 @@ void check(const TrainConfig& c) {
     fail_usage("--decay-milestones expects epochs in ascending order, found {}",
                fmt::join(c.decay_milestones, ","));
   }
+  if (c.sched == "multistep" && c.decay_milestones.empty()) {
+    fail_usage("--sched multistep expects the epochs of --decay-milestones, found none");
+  }
   check(c.data);
   check(c.ranks);
   check_threads(c.threads);

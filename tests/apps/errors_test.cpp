@@ -119,7 +119,7 @@ TEST(Errors, NumbersOutOfRangeNameTheFlag) {
        {"--momentum -3", "--model-ema-decay 1", "--model-ema-decay -0.1", "--weight-decay -1",
         "--opt-betas 2,3", "--clip-grad -1", "--warmup-epochs -1", "--decay-rate 0", "--opt-eps 0",
         "--threads 100000", "--workers 5000", "--img-size 100000", "--seed -1",
-        "--decay-milestones 60,30", "--batch-size none"}) {
+        "--decay-milestones 60,30", "--sched multistep", "--batch-size none"}) {
     const std::string name(flag, std::string(flag).find(' '));
     expect_error(convoy_run(folder, kTinyTrain + flag + " --output out"), 2, {name.c_str()});
   }
