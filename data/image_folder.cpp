@@ -98,8 +98,10 @@ void expect_classes(const std::vector<std::string>& found, const std::vector<std
                       std::back_inserter(missing));
   std::set_difference(found.begin(), found.end(), expected.begin(), expected.end(),
                       std::back_inserter(unknown));
-  fail_data("{}: expected the {} classes of the other split, found {}: missing {}, not known {}",
-            root.string(), expected.size(), found.size(), listed(missing), listed(unknown));
+  fail_data(
+      "{}: expected the {} classes of the other split or the checkpoint, found {}: missing {}, not "
+      "known {}",
+      root.string(), expected.size(), found.size(), listed(missing), listed(unknown));
 }
 
 std::vector<Entry> list_entries(const fs::path& root, const std::vector<std::string>& classes) {

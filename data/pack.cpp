@@ -93,8 +93,9 @@ std::unique_ptr<Dataset> open_pack(const std::filesystem::path& path, const std:
   auto pack = std::make_unique<Pack>(path, limits);
   expect_split(*pack, split);
   if (!class_names.empty() && pack->class_names() != class_names) {
-    fail_data("{}: expected the {} classes of the other split, found {}, or others", path.string(),
-              class_names.size(), pack->class_names().size());
+    fail_data(
+        "{}: expected the {} classes of the other split or the checkpoint, found {}, or others",
+        path.string(), class_names.size(), pack->class_names().size());
   }
   return pack;
 }
