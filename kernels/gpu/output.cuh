@@ -5,6 +5,7 @@
 // same bits each time.
 
 #include "kernels/gpu/epilogue.cuh"
+#include "kernels/gpu/join_tiles.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -109,33 +110,75 @@ inline Output partial_output(const Output& out, void* sums) {
           .product_step = out.rows * out.columns};
 }
 
-// Static, as is its launch: two files have it, and g++ lists the entries of __launch_bounds__ in
-// one section of an object, which may not name what the linker drops for another object's sake.
+// A pack of a split's sums.
+template <int N>
+struct SplitSums {
+  float of[N] = {};
+
+  __device__ __forceinline__ void join(const SplitSums& other) {
+    for (int j = 0; j < N; ++j) of[j] += other.of[j];
+  }
+};
+template <int N>
+__device__ __forceinline__ SplitSums<N> sums_of_split(const Output& out, const float* sums,
+                                                      std::int64_t split, std::int64_t pack) {
+  SplitSums<N> mine;
+  load_floats(sums + split * out.products * out.rows * out.columns + pack * N, mine.of);
+  return mine;
+}
+template <class T, int N>
+__device__ __forceinline__ void store_joined(const Output& out, std::int64_t pack,
+                                             SplitSums<N>& all) {
+  const std::int64_t row = pack * N / out.columns, column = pack * N % out.columns;
+  ColumnTotals unused;
+  store_run<T>(out, row / out.rows, row % out.rows, column, all.of, unused);
+}
+
+// Of a few splits a thread adds all. Static, as is its launch: two files have it, and g++ lists the
+// entries of __launch_bounds__ in one section of an object, which may not name what the linker
+// drops for another object's sake.
+constexpr int kFewSplits = 8;
 template <class T, int N>
 static __global__ void __launch_bounds__(kFlatThreads)
     add_splits(Output out, const float* sums, int splits) {
   begin_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
-  const std::int64_t count = out.products * out.rows * out.columns;
-  if (!inside(i, count / N)) return;
-  float v[N] = {}, more[N];
-  for (int split = 0; split < splits; ++split) {
-    load_floats(sums + split * count + i * N, more);
-    for (int j = 0; j < N; ++j) v[j] += more[j];
-  }
-  const std::int64_t row = i * N / out.columns, column = i * N % out.columns;
-  ColumnTotals unused;
-  store_run<T>(out, row / out.rows, row % out.rows, column, v, unused);
+  if (!inside(i, out.products * out.rows * out.columns / N)) return;
+  SplitSums<N> all;
+  for (int split = 0; split < splits; ++split) all.join(sums_of_split<N>(out, sums, split, i));
+  store_joined<T>(out, i, all);
 }
 
+// Of many the warps of a block share them: one after the other, they would be waited for hundreds
+// of times.
+template <class T, int N>
+static __global__ void __launch_bounds__(kJoinWarps* kWarp)
+    join_splits(Output out, const float* sums, int splits) {
+  begin_kernel();
+  const std::int64_t i = channel_to_join();
+  const bool works = inside(i, out.products * out.rows * out.columns / N);
+  auto all = join_tiles<SplitSums<N>>(
+      splits, works, [&](std::int64_t split) { return sums_of_split<N>(out, sums, split, i); });
+  if (works && warp_index() == 0) store_joined<T>(out, i, all);
+}
+
+template <class T, int N>
+static void add_packs_of_splits(const Output& out, const float* sums, int splits,
+                                const Stream& stream) {
+  const std::int64_t packs = elements(out) / N;
+  if (splits > kFewSplits) {
+    return launch_join<SplitSums<N>>(packs, stream, join_splits<T, N>, out, sums, splits);
+  }
+  launch({.grid = blocks_for(packs, kFlatThreads), .block = kFlatThreads, .stream = stream},
+         add_splits<T, N>, out, sums, splits);
+}
 template <class T>
 static void add_splits_to(const Output& out, const void* sums, int splits, const Stream& stream) {
-  const bool packs = out.width == Output::kPack;
-  launch({.grid = blocks_for(elements(out) / (packs ? Output::kPack : 1), kFlatThreads),
-          .block = kFlatThreads,
-          .stream = stream},
-         packs ? add_splits<T, Output::kPack> : add_splits<T, 1>, out,
-         static_cast<const float*>(sums), splits);
+  const auto* from = static_cast<const float*>(sums);
+  if (out.width == Output::kPack) {
+    return add_packs_of_splits<T, Output::kPack>(out, from, splits, stream);
+  }
+  add_packs_of_splits<T, 1>(out, from, splits, stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

@@ -143,6 +143,12 @@ GPU_CASE(GemmLadder, TensorCoresSplitALongDepth) {
   check({8, 12, 544}, DType::bf16, 2, flags(14), "tensor_core", {8, 8, 4});
 }
 
+// Eleven parts of nine slabs: more than one thread adds.
+GPU_CASE(GemmLadder, TensorCoresSplitALongDepthInManyParts) {
+  check({9, 7, 3080}, DType::f16, 1, flags(4), "tensor_core", {0, 0, 3});
+  check({8, 12, 3080}, DType::bf16, 1, flags(14), "tensor_core", {8, 8, 4});
+}
+
 // The parts are added in their order, whoever is ready first.
 TEST(GemmLadder, ASplitSumHasTheSameBitsHundredTimes) {
   const DeviceArray a(DType::f16, random_doubles(DType::f16, 24 * 800, 1));
