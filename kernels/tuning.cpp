@@ -61,7 +61,7 @@ const Ladder kLadders[] = {
       "wgmma"}},
     {"conv2d",
      {"plain", "onednn", "depthwise", "taps", "winograd", "direct", "implicit_gemm",
-      "register_tile", "tensor_core", "padded", "wgmma", "gemm"}},
+      "register_tile", "tensor_core", "padded", "halo", "wgmma", "gemm"}},
     {"batch_norm", {"wide_rows", "columns"}},
 };
 

@@ -9,6 +9,7 @@
 #include "kernels/gpu/conv2d/as_gemm.h"
 #include "kernels/gpu/conv2d/depthwise.h"
 #include "kernels/gpu/conv2d/fused.h"
+#include "kernels/gpu/conv2d/halo_weight.cuh"
 #include "kernels/gpu/conv2d/padded.cuh"
 #include "kernels/gpu/hopper/conv2d_wgmma.h"
 #include "kernels/gpu/hopper/gemm_wgmma.h"
@@ -34,6 +35,7 @@ bool is_gemm(std::string_view variant) { return variant == "gemm"; }
 bool is_register_tile(std::string_view variant) { return variant == "register_tile"; }
 bool is_tensor_core(std::string_view variant) { return variant == "tensor_core"; }
 bool is_padded(std::string_view variant) { return variant == "padded"; }
+bool is_halo(std::string_view variant) { return variant == "halo"; }
 bool is_wgmma(std::string_view variant) { return variant == "wgmma"; }
 
 // gemm has statistics, and nothing on load.
@@ -60,6 +62,7 @@ std::vector<const char*> rungs_for(const Op& op) {
     if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
     std::vector<const char*> names = {"implicit_gemm", "tensor_core"};
     if (conv2d_fits_padded(op)) names.push_back("padded");
+    if (conv2d_fits_halo(op)) names.push_back("halo");
     if (takes_fused_wgmma(op)) names.push_back("wgmma");
     if (fused_is_gemm(op)) names.push_back("gemm");
     return names;
@@ -72,6 +75,7 @@ std::vector<const char*> rungs_for(const Op& op) {
   if (conv2d_fits_tensor_core(op.g, op.dtype)) {
     names.push_back("tensor_core");
     if (conv2d_fits_padded(op)) names.push_back("padded");
+    if (conv2d_fits_halo(op)) names.push_back("halo");
     if (has_hopper() && conv2d_fits_wgmma(op)) names.push_back("wgmma");
   }
   if (!std::is_same_v<Op, Conv2dBackwardWeight> && conv2d_is_gemm(op.g)) names.push_back("gemm");
@@ -86,7 +90,7 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
   }
   unknown_rung(
       "conv2d", variant,
-      "direct, depthwise, implicit_gemm, register_tile, tensor_core, padded, wgmma or gemm");
+      "direct, depthwise, implicit_gemm, register_tile, tensor_core, padded, halo, wgmma or gemm");
 }
 
 // Three channels become eight. One would become eight times the products, and of a small
@@ -94,6 +98,15 @@ Plan plan_by_name(const Op& op, std::string_view variant) {
 bool is_worth_padding(const Conv2dGeometry& g, const Device& device) {
   return 3 * g.C >= with_padded_channels(g).C &&
          g.N * g.P * g.Q >= std::int64_t{LargeTensorTile::kM} * multiprocessor_count(device);
+}
+
+// Its warps multiply less per byte of shared memory than rung 4's: of many channels that costs more
+// than bringing each pixel nine times, unless it would be normed as often.
+template <class Op>
+bool is_worth_halo(const Op& op) {
+  constexpr std::int64_t kFewChannels = 64;
+  return conv2d_fits_halo(op) &&
+         (norms_on_load(op) || max(op.g.C, op.g.K) / op.g.groups <= kFewChannels);
 }
 
 // By shape alone. A tile belongs to one group, and of a narrow one most of it would be padding: so
@@ -106,7 +119,8 @@ const char* choose(const Op& op, const Device& device) {
   if (!is_fused(op) && g.groups > 1 && conv2d_fits_depthwise(g)) return "depthwise";
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
   const char* highest = rungs_for(op).back();
-  if (is_wgmma(highest) && !conv2d_fills_wgmma(op, device)) return "tensor_core";
+  if (is_wgmma(highest) && conv2d_fills_wgmma(op, device)) return highest;
+  if (is_wgmma(highest) || is_halo(highest)) return is_worth_halo(op) ? "halo" : "tensor_core";
   if (is_padded(highest) && !is_worth_padding(g, device)) return "tensor_core";
   return highest;
 }
@@ -172,6 +186,7 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
       if (is_wgmma(plan.variant)) return run_wgmma<T>(op, workspace, stream);
       if (is_tensor_core(plan.variant)) return conv2d_tensor_core<T>(op, workspace, stream);
       if (is_padded(plan.variant)) return run_padded<T>(op, workspace, stream);
+      if (is_halo(plan.variant)) return conv2d_halo<T>(op, workspace, stream);
     }
     conv2d_implicit_gemm<T>(op, workspace, stream);
   });
@@ -193,6 +208,7 @@ Plan plan_rung(const Conv2dForward& op, const Device& device, std::string_view v
   if (is_gemm(variant)) return gemm_plan(op, device);
   if (is_wgmma(variant)) return {plan.variant, conv2d_wgmma_workspace(op)};
   if (is_padded(variant)) return {plan.variant, conv2d_padded_workspace(op, device)};
+  if (is_halo(variant)) return {plan.variant, conv2d_halo_workspace(op)};
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : spread_bytes(op, WideTile::kM);
   return plan;
@@ -202,6 +218,7 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_
   Plan plan = plan_by_name(op, variant);
   if (is_gemm(variant)) return gemm_plan(op, device);
   if (is_wgmma(variant)) return plan;
+  if (is_halo(variant)) return {plan.variant, conv2d_halo_workspace(op)};
   plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
                                                  : gradient_partial_bytes(op, WideTile::kM);
   return plan;
@@ -211,6 +228,7 @@ Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string
   Plan plan = plan_by_name(op, variant);
   result_dtype("conv2d", "grad_dtype", op.dtype, op.grad_dtype);
   if (is_padded(variant)) return {plan.variant, conv2d_padded_workspace(op, device)};
+  if (is_halo(variant)) return {plan.variant, conv2d_halo_workspace(op, device)};
   if (is_wgmma(variant) || is_tensor_core(variant)) {
     plan.workspace_bytes =
         is_wgmma(variant) ? wgmma_workspace(op, device) : conv2d_tensor_core_workspace(op, device);

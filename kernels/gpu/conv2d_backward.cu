@@ -2,6 +2,7 @@
 // Both gradients of a convolution: in one launch where there is one, else one after the other.
 #include "kernels/conv2d.h"
 #include "kernels/gpu/conv2d/both_gradients.cuh"
+#include "kernels/gpu/conv2d/both_halo.cuh"
 #include "kernels/gpu/conv2d/fused.h"
 #include "kernels/gpu/ladder.h"
 
@@ -20,12 +21,15 @@ std::vector<const char*> rungs_for(const Conv2dBackward& op) {
   if (op.input.dtype == DType::f32) return {"apart", "implicit_gemm", "register_tile"};
   const bool fits = conv2d_fits_tensor_core(op.input.g, op.input.dtype);
   if (!fits || op.weight.dbias != nullptr) return {"apart"};
-  return {"apart", "tensor_core"};
+  std::vector<const char*> names = {"apart", "tensor_core"};
+  if (conv2d_fits_halo(op.input) && conv2d_fits_halo(op.weight)) names.push_back("halo");
+  return names;
 }
 
 std::size_t bytes_of_rung(const Conv2dBackward& op, const Device& device,
                           std::string_view variant) {
   if (variant == "tensor_core") return conv2d_both_tensor_core_workspace(op, device);
+  if (variant == "halo") return conv2d_both_halo_workspace(op, device);
   if (variant == "implicit_gemm") return conv2d_both_implicit_gemm_workspace(op);
   if (variant == "register_tile") return conv2d_both_register_tile_workspace(op);
   return max(CONVOY_TARGET::plan(op.input, device).workspace_bytes,
@@ -48,8 +52,9 @@ Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view 
   for (const char* rung : rungs_for(op)) {
     if (variant == rung) return {rung, bytes_of_rung(op, device, rung)};
   }
-  unknown_rung("conv2d", variant,
-               "apart, and if fused implicit_gemm or register_tile in f32, tensor_core in halves");
+  unknown_rung(
+      "conv2d", variant,
+      "apart, and if fused implicit_gemm or register_tile in f32, tensor_core or halo in halves");
 }
 
 Plan plan(const Conv2dBackward& op, const Device& device) {
@@ -64,7 +69,9 @@ void run(const Conv2dBackward& op, const Plan& plan, void* workspace, const Stre
       patches ? conv2d_both_register_tile<T>(op, workspace, stream)
               : conv2d_both_implicit_gemm<T>(op, workspace, stream);
     } else {
-      conv2d_both_tensor_core<T>(op, workspace, stream);
+      const bool halo = plan.variant == std::string_view("halo");
+      halo ? conv2d_both_halo<T>(op, workspace, stream)
+           : conv2d_both_tensor_core<T>(op, workspace, stream);
     }
   });
 }

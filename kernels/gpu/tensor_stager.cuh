@@ -52,6 +52,18 @@ struct ChunkLines {
 template <>
 struct ChunkLines<NoNorm> {};
 
+// Does to a chunk what is done on load. `raw`: the same elements of the norm's second array, if it
+// has one.
+template <class T, class Norm>
+__device__ __forceinline__ void norm_chunk(const Norm& norm, const ChunkLines<Norm>& lines, T* x,
+                                           const T* raw) {
+  float v[kChunk], beside[kChunk] = {};
+  load_floats(x, v);
+  if constexpr (Norm::kHasRaw) load_floats(raw, beside);
+  for (int i = 0; i < kChunk; ++i) v[i] = norm(lines.of[i], v[i], beside[i]);
+  store_floats(x, v);
+}
+
 // Where a stage keeps a chunk of a line. Eight chunks that ldmatrix reads together, one of eight
 // lines each, are in different banks, and so are those that neighbouring lanes write. After eight
 // lines it is the same again: `first`, a multiple of that, adds to an address what the compiler
@@ -174,12 +186,9 @@ class Stager {
                                               const NormLines& lines) const {
     for (int step = 0; step < kSteps; ++step) {
       if (!run_at(slab, step).is_inside) continue;
-      T* const x = place(stage, step);
-      float v[kChunk], beside[kChunk] = {};
-      load_floats(x, v);
-      if constexpr (Source::Norm::kHasRaw) load_floats(place(raw, step), beside);
-      for (int i = 0; i < kChunk; ++i) v[i] = source_.norm(lines.of[i], v[i], beside[i]);
-      store_floats(x, v);
+      const T* beside = nullptr;
+      if constexpr (Source::Norm::kHasRaw) beside = place(raw, step);
+      norm_chunk(source_.norm, lines, place(stage, step), beside);
     }
   }
   __device__ __forceinline__ void norm_narrow_runs(Chunk* stage, const Chunk* raw, int slab) const {

@@ -88,8 +88,8 @@ template <class Tile>
 struct TensorFragments {
   unsigned left[Tile::kWarpM / 16][4], right[Tile::kWarpN / 16][4];
 
-  template <Major kMajorA, Major kMajorB>
-  __device__ __forceinline__ void load(const typename Tile::Stages& stages, int stage, int k) {
+  template <Major kMajorA, Major kMajorB, class Stages>
+  __device__ __forceinline__ void load(const Stages& stages, int stage, int k) {
     const int m = warp_index() / Tile::kAcross * Tile::kWarpM;
     const int n = warp_index() % Tile::kAcross * Tile::kWarpN;
     for (int j = 0; j < Tile::kWarpN / 16; ++j) {

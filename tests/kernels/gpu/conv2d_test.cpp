@@ -128,6 +128,19 @@ GPU_CASE(Conv2dLadder, TensorCoresInLargeTiles) {
                         true, false, false, "tensor_core");
 }
 
+// Several tiles of pixels, that begin and end within lines and images, of each number of columns;
+// more filters and channels than a tile has; groups and dilations.
+GPU_CASE(Conv2dLadder, HaloTakesEachPixelOnce) {
+  const Conv2dOptions same{.padding = {1, 1}};
+  check_rung(Problem({3, 9, 7, 16}, {16, 3, 3, 16}, same, DType::f16), true, "halo");
+  check_rung(Problem({1, 13, 11, 32}, {48, 3, 3, 32}, same, DType::bf16), false, "halo");
+  check_rung(Problem({2, 5, 6, 80}, {16, 3, 3, 80}, same, DType::f16), true, "halo");
+  check_rung(Problem({1, 1, 1, 16}, {32, 3, 3, 16}, same, DType::f16), false, "halo");
+  const Conv2dOptions apart{.padding = {2, 3}, .dilation = {2, 3}, .groups = 2};
+  check_rung(Problem({2, 7, 8, 32}, {96, 3, 3, 16}, apart, DType::bf16), true, "halo");
+  check_rung(Problem({0, 4, 4, 16}, {16, 3, 3, 16}, same, DType::f16), true, "halo");
+}
+
 GPU_CASE(Conv2dLadder, Depthwise) {
   check(Problem({2, 5, 4, 5}, {5, 3, 3, 1}, {.padding = {1, 1}, .groups = 5}, DType::f32), true);
   check(Problem({1, 5, 4, 3}, {6, 3, 2, 1}, {.stride = {2, 1}, .groups = 3}, DType::f16), false);
@@ -295,7 +308,7 @@ TEST(Conv2dLadder, BadInputIsRefused) {
   EXPECT_THROW(plan(fused, kSimDevice), Error);
   expect_says(text(DType::f32, "fft"),
               "conv2d: variant expects direct, depthwise, implicit_gemm, register_tile, "
-              "tensor_core, padded, wgmma or gemm, found fft");
+              "tensor_core, padded, halo, wgmma or gemm, found fft");
 }
 
 }  // namespace

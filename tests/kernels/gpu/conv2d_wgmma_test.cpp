@@ -209,7 +209,7 @@ TEST(Conv2dWgmma, IsListedForAlignedFactors) {
 }
 
 // Large tiles are worth it where there is one for each of the three multiprocessors, and where few
-// of a stage's 64 channels are padding.
+// of a stage's 64 channels are padding. Of few channels, smaller tiles of all taps.
 TEST(Conv2dWgmma, ThePlanTakesItForManyTiles) {
   const auto variant = [](auto op, const Shape& x, const Shape& weight) {
     op.g = conv2d_geometry(x, weight, {.padding = {1, 1}});
@@ -217,12 +217,14 @@ TEST(Conv2dWgmma, ThePlanTakesItForManyTiles) {
     return std::string(plan(op, kSimDevice).variant);
   };
   EXPECT_EQ(variant(Conv2dForward{}, {1, 15, 18, 64}, {64, 3, 3, 64}), "wgmma");
-  EXPECT_EQ(variant(Conv2dForward{}, {1, 16, 16, 64}, {64, 3, 3, 64}), "tensor_core");
-  EXPECT_EQ(variant(Conv2dForward{}, {1, 15, 18, 32}, {64, 3, 3, 32}), "tensor_core");
+  EXPECT_EQ(variant(Conv2dForward{}, {1, 16, 16, 64}, {64, 3, 3, 64}), "halo");
+  EXPECT_EQ(variant(Conv2dForward{}, {1, 16, 16, 64}, {72, 3, 3, 64}), "tensor_core");
+  EXPECT_EQ(variant(Conv2dForward{}, {1, 12, 12, 80}, {64, 3, 3, 80}), "tensor_core");
+  EXPECT_EQ(variant(Conv2dForward{}, {1, 15, 18, 32}, {64, 3, 3, 32}), "halo");
   EXPECT_EQ(variant(Conv2dForward{}, {1, 15, 18, 40}, {64, 3, 3, 40}), "wgmma");
   EXPECT_EQ(variant(Conv2dBackwardInput{}, {1, 15, 18, 64}, {64, 3, 3, 64}), "wgmma");
   EXPECT_EQ(variant(Conv2dBackwardWeight{}, {1, 15, 18, 64}, {128, 3, 3, 64}), "wgmma");
-  EXPECT_EQ(variant(Conv2dBackwardWeight{}, {1, 15, 18, 64}, {64, 3, 3, 64}), "tensor_core");
+  EXPECT_EQ(variant(Conv2dBackwardWeight{}, {1, 15, 18, 64}, {64, 3, 3, 64}), "halo");
   EXPECT_EQ(variant(Conv2dBackwardWeight{}, {1, 15, 18, 64}, {128, 1, 1, 64}), "tensor_core");
 }
 

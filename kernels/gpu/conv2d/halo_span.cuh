@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Neighbouring pixels of an image, and those around them that their 3 x 3 taps meet, in shared
+// memory once for all taps. With stride 1 and a result as large as the image, tap (r, s) of pixel m
+// lies at
+//
+//   m + (r - 1) * dilation_h * W + (s - 1) * dilation_w
+//
+// counted through lines and images. So what kM neighbouring pixels meet is one span of pixels, and
+// a tap is a distance in it. Where this leads over the edge of the image is the padding: those rows
+// of a fragment are read from zeros.
+
+#include "kernels/gpu/conv2d/tensor_sources.cuh"
+#include "kernels/gpu/ptx/ldmatrix.cuh"
+#include "kernels/gpu/warp.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+// 3 x 3 taps, and as many bits.
+inline constexpr int kHaloSide = 3, kHaloTaps = kHaloSide * kHaloSide;
+
+struct Halo {
+  int pixels;  // of all images
+  int H, W, dilation_h, dilation_w;
+  Radix places;  // image, line, column
+
+  explicit Halo(const Extents& g, int images)
+      : pixels(images * g.H * g.W),
+        H(g.H),
+        W(g.W),
+        dilation_h(g.dilation_h),
+        dilation_w(g.dilation_w),
+        places{Divisor(g.H), Divisor(g.W)} {}
+
+  // How far a tap reaches before and behind a pixel.
+  __host__ __device__ int reach() const { return dilation_h * W + dilation_w; }
+  // Of the taps of so many pixels.
+  __host__ __device__ int span(int count) const { return count + 2 * reach(); }
+  // Of a tap in the span.
+  __device__ __forceinline__ int distance(int tap) const {
+    return tap / kHaloSide * dilation_h * W + tap % kHaloSide * dilation_w;
+  }
+  // Bit 3 r + s: tap (r, s) of pixel m is in the image. None of a pixel behind the last.
+  __device__ __forceinline__ unsigned taps_inside(int m) const {
+    if (!inside(m, pixels)) return 0;
+    const Index3 at = places.split(m);
+    unsigned columns = 0, all = 0;
+    for (int s = 0; s < kHaloSide; ++s) {
+      if (inside(at.last + (s - 1) * dilation_w, W)) columns |= 1u << s;
+    }
+    for (int r = 0; r < kHaloSide; ++r) {
+      if (inside(at.middle + (r - 1) * dilation_h, H)) all |= columns << (kHaloSide * r);
+    }
+    return all;
+  }
+};
+
+// Where a span keeps a chunk of a pixel. With a chunk left free behind each pixel's two or four,
+// any eight neighbours, which ldmatrix reads together, are in different banks; and a tap is the
+// same distance for all of them.
+template <int kChunksPerPixel>
+__host__ __device__ constexpr int span_place(int line, int chunk) {
+  static_assert(kChunksPerPixel % 2 == 0);
+  return line * (kChunksPerPixel + 1) + chunk;
+}
+
+// Zeros in each bank.
+struct ZeroRows {
+  Chunk of[kChunk];
+
+  __device__ __forceinline__ void clear() {
+    if (threadIdx.x < kChunk) of[threadIdx.x] = {};
+  }
+};
+
+// The row of a fragment that a lane brings: a pixel, in whichever tap.
+struct HaloRow {
+  int line;       // of the span, where the pixel meets tap 0
+  unsigned taps;  // those inside of the image
+
+  template <int kChunksPerPixel>
+  __device__ __forceinline__ const Chunk* at(const Chunk* span, const ZeroRows& zeros, int tap,
+                                             int distance, int chunk) const {
+    const int mine = span_place<kChunksPerPixel>(line, chunk);
+    return (taps >> tap & 1) != 0 ? &span[mine + span_place<kChunksPerPixel>(distance, 0)]
+                                  : &zeros.of[mine % kChunk];
+  }
+};
+
+// One thread's part of bringing kChunksPerPixel chunks of `count` pixels to shared memory, from
+// pixel `first` on. Pixels before the first image and behind the last are zeros.
+template <class T, int kThreads, int kChunksPerPixel, class Norm>
+struct SpanStager {
+  const T* image;               // channel 0 of the group in pixel 0
+  int pitch;                    // channels of all groups
+  int first_channel, channels;  // of the group
+  int pixels, first, count;
+  Norm norm;
+
+  // Eight lanes have a chunk of eight neighbours: different banks. The next eight have those
+  // beside.
+  static_assert(kThreads % (8 * kChunksPerPixel) == 0);
+  static __device__ __forceinline__ int chunk() {
+    return static_cast<int>(threadIdx.x) / 8 % kChunksPerPixel;
+  }
+
+  // `channel`: the first to bring, of the group. `raw`: a place for the norm's second array.
+  __device__ __forceinline__ void fetch(Chunk* span, Chunk* raw, int channel) const {
+    const int mine = channel + chunk() * kChunk;
+    const bool is_channel = inside(mine, channels);
+    for_my_lines([&](int line, int place) {
+      const int pixel = first + line;
+      const Run<T> run{image + (std::int64_t{pixel} * pitch + mine),
+                       is_channel && inside(pixel, pixels)};
+      cp_async_if<16>(&span[place], run.from, run.is_inside);
+      if constexpr (Norm::kHasRaw) {
+        if (norm.wanted()) cp_async_if<16>(&raw[place], norm.raw_of(run), run.is_inside);
+      }
+    });
+  }
+
+  // Does what is done on load to those that this thread brought. Zeros stay.
+  __device__ __forceinline__ void finish(Chunk* span, const Chunk* raw, int channel) const {
+    if constexpr (Norm::kExists) {
+      const int mine = channel + chunk() * kChunk;
+      if (!norm.wanted() || !inside(mine, channels)) return;
+      const ChunkLines<Norm> lines(norm, first_channel + mine);
+      for_my_lines([&](int line, int place) {
+        if (!inside(first + line, pixels)) return;
+        const T* beside = nullptr;
+        if constexpr (Norm::kHasRaw) beside = reinterpret_cast<const T*>(&raw[place]);
+        norm_chunk(norm, lines, reinterpret_cast<T*>(&span[place]), beside);
+      });
+    }
+  }
+
+ private:
+  template <class F>
+  __device__ __forceinline__ void for_my_lines(F f) const {
+    const int thread = static_cast<int>(threadIdx.x);
+    for (int line = thread / (8 * kChunksPerPixel) * 8 + thread % 8; inside(line, count);
+         line += kThreads / kChunksPerPixel) {
+      f(line, span_place<kChunksPerPixel>(line, chunk()));
+    }
+  }
+};
+
+}  // namespace convoy::CONVOY_TARGET

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The weights' gradient by halo (kernels/gpu/conv2d/halo.cuh). A block sums 16 or 32 filters times
+// 16 or 32 channels in all nine taps, over a part of the pixels:
+//
+//   sums[f][tap][c] += dy[m][f] * x[m + the tap's distance][c]
+//
+// A warp has 16 filters and 16 channels of each tap in its registers; where a block has fewer than
+// four such squares, its warps share out the pixels, and add up at the end, one after the other.
+
+#include "kernels/gpu/conv2d/bias_gradient.cuh"
+#include "kernels/gpu/conv2d/halo.cuh"
+
+namespace convoy::CONVOY_TARGET {
+
+template <int kFilters, int kChannels>
+struct HaloWeightTile {
+  static constexpr int kM = kFilters, kN = kChannels, kPixels = 128;
+  static constexpr int kThreads = 4 * kWarp, kStages = 2;
+  static constexpr int kDown = kM / 16, kAcross = kN / 16;
+  static constexpr int kAlong = 4 / (kDown * kAcross);  // warps that share out the pixels
+  static constexpr int kChunksA = kM / kChunk, kChunksB = kN / kChunk;
+  static constexpr int kDy = span_place<kChunksA>(kPixels, 0);  // chunks
+};
+template <class F>
+void with_halo_weight_tile(const Conv2dGeometry& g, F&& f) {
+  const bool wide_a = g.K / g.groups > 16, wide_b = g.C / g.groups > 16;
+  if (wide_a && wide_b) return f(Type<HaloWeightTile<32, 32>>{});
+  if (wide_a) return f(Type<HaloWeightTile<32, 16>>{});
+  if (wide_b) return f(Type<HaloWeightTile<16, 32>>{});
+  f(Type<HaloWeightTile<16, 16>>{});
+}
+
+template <class Element>
+struct HaloWeightPass {
+  using T = Element;
+  using OfInput = InputNorm<T>;
+  using OfGradient = GradientNorm<T>;
+  Halo halo;
+  const T *x, *dy;
+  int channels, filters, groups;
+  OfInput input;
+  OfGradient gradient;
+  int tiles_per_part;  // of kPixels
+  float* sums;         // [parts, groups, filters, taps, channels]
+
+  template <class Tile>
+  HaloRoom room() const {
+    const int dy_chunks = Tile::kDy;
+    return {span_place<Tile::kChunksB>(halo.span(Tile::kPixels), 0),
+            gradient.wanted() ? dy_chunks : 0, dy_chunks, Tile::kStages};
+  }
+};
+
+template <class Tile, class Pass>
+struct HaloPixels {
+  using T = typename Pass::T;
+  using Input = SpanStager<T, Tile::kThreads, Tile::kChunksB, typename Pass::OfInput>;
+  using Gradient = SpanStager<T, Tile::kThreads, Tile::kChunksA, typename Pass::OfGradient>;
+  const Pass& pass;
+  const HaloRoom& room;
+  int group, filter, channel, end;  // end: the pixel tile behind the last
+  Chunk* const chunks = shared<Chunk[kChunk]>();
+
+  __device__ __forceinline__ ZeroRows& zeros() const {
+    return *reinterpret_cast<ZeroRows*>(chunks);
+  }
+  __device__ __forceinline__ Chunk* x(int tile) const {
+    return chunks + kChunk + tile % Tile::kStages * room.stage();
+  }
+  __device__ __forceinline__ Chunk* raw(int tile) const { return x(tile) + room.span; }
+  __device__ __forceinline__ Chunk* dy(int tile) const { return raw(tile) + room.raw; }
+
+  __device__ __forceinline__ Input input(int tile) const {
+    return {pass.x + group * pass.channels,
+            pass.channels * pass.groups,
+            group * pass.channels,
+            pass.channels,
+            pass.halo.pixels,
+            tile * Tile::kPixels - pass.halo.reach(),
+            pass.halo.span(Tile::kPixels),
+            pass.input};
+  }
+  __device__ __forceinline__ Gradient gradient(int tile) const {
+    return {pass.dy + group * pass.filters,
+            pass.filters * pass.groups,
+            group * pass.filters,
+            pass.filters,
+            pass.halo.pixels,
+            tile * Tile::kPixels,
+            Tile::kPixels,
+            pass.gradient};
+  }
+
+  __device__ __forceinline__ void fetch(int tile) const {
+    if (tile < end) {
+      input(tile).fetch(x(tile), nullptr, channel);
+      gradient(tile).fetch(dy(tile), raw(tile), filter);
+    }
+    cp_async_commit();
+  }
+  // Then the tile is there for all.
+  __device__ __forceinline__ void await(int tile) const {
+    cp_async_wait<Tile::kStages - 1>();
+    input(tile).finish(x(tile), nullptr, channel);
+    gradient(tile).finish(dy(tile), raw(tile), filter);
+    __syncthreads();
+  }
+};
+
+// A warp's 16 filters and 16 channels of each tap, in the fragments of mma.
+struct HaloSums {
+  float of[kHaloTaps][2][4] = {};
+};
+
+// Adds 16 pixels, from `pixel` of the tile on.
+template <class Tile, class Pixels>
+__device__ __forceinline__ void multiply_pixels(const Pixels& pixels, int tile, int pixel,
+                                                HaloSums& sums) {
+  using T = typename Pixels::T;
+  const int square = warp_index() % (Tile::kDown * Tile::kAcross);
+  const Halo& halo = pixels.pass.halo;
+  unsigned left[4];
+  const int lane = lane_index();
+  ldmatrix<true>(left,
+                 &pixels.dy(tile)[span_place<Tile::kChunksA>(
+                     pixel + lane / 16 * 8 + lane % 8, square / Tile::kAcross * 2 + lane / 8 % 2)]);
+  const int line = pixel + lane % 16;
+  const HaloRow row{line, halo.taps_inside(tile * Tile::kPixels + line)};
+  const int chunk = square % Tile::kAcross * 2 + lane / 16;
+  CONVOY_UNROLL
+  for (int tap = 0; tap < kHaloTaps; ++tap) {
+    unsigned right[4];
+    ldmatrix<true>(right, row.template at<Tile::kChunksB>(pixels.x(tile), pixels.zeros(), tap,
+                                                          halo.distance(tap), chunk));
+    for (int j = 0; j < 2; ++j) {
+      const unsigned pair[2] = {right[2 * j], right[2 * j + 1]};
+      mma_m16n8k16<T>(sums.of[tap][j], left, pair);
+    }
+  }
+}
+
+template <class Tile>
+struct HaloJoin {
+  float of[Tile::kDown * Tile::kAcross][kHaloTaps * 8][kWarp];
+};
+__device__ __forceinline__ void pass_on(HaloSums& sums, float (&of)[kHaloTaps * 8][kWarp],
+                                        bool takes, bool gives) {
+  for (int i = 0; i < kHaloTaps * 8; ++i) {
+    float& sum = sums.of[i / 8][i / 4 % 2][i % 4];
+    if (takes) sum += of[i][lane_index()];
+    if (gives) of[i][lane_index()] = sum;
+  }
+}
+
+// One after the other the warps that shared out the pixels add what those before them had; the last
+// one has it all.
+template <class Tile>
+__device__ __forceinline__ void join_warps(HaloSums& sums) {
+  if constexpr (Tile::kAlong > 1) {
+    constexpr int kSquares = Tile::kDown * Tile::kAcross;
+    auto& mine = shared<HaloJoin<Tile>>().of[warp_index() % kSquares];
+    const int place = warp_index() / kSquares;
+    for (int turn = 0; turn < Tile::kAlong; ++turn) {
+      if (turn == place) pass_on(sums, mine, turn > 0, turn + 1 < Tile::kAlong);
+      __syncthreads();
+    }
+  }
+}
+
+template <class Tile, class Pass>
+__device__ __forceinline__ void store_halo_sums(const Pass& pass, std::int64_t product, int filter,
+                                                int channel, const HaloSums& sums) {
+  const int square = warp_index() % (Tile::kDown * Tile::kAcross);
+  if (warp_index() / (Tile::kDown * Tile::kAcross) + 1 < Tile::kAlong) return;
+  const int f = filter + square / Tile::kAcross * 16 + lane_index() / 4;
+  const int c = channel + square % Tile::kAcross * 16 + lane_index() % 4 * 2;
+  for (int half = 0; half < 2; ++half) {
+    if (!inside(f + 8 * half, pass.filters)) continue;
+    const std::int64_t row = product * pass.filters + f + 8 * half;
+    for (int i = 0; i < 2 * kHaloTaps; ++i) {
+      const int tap = i / 2, at = c + i % 2 * 8;
+      if (!inside(at, pass.channels)) continue;
+      const auto& of = sums.of[tap][i % 2];
+      store_lanes(pass.sums + (row * kHaloTaps + tap) * pass.channels + at,
+                  Lanes<float, 2>{of[2 * half], of[2 * half + 1]});
+    }
+  }
+}
+
+template <class Tile, class Pass>
+__device__ __forceinline__ void halo_weight_tile(const Pass& pass, const HaloRoom& room,
+                                                 unsigned block) {
+  const TilePlace<Tile> place(pass.filters, pass.channels, block);
+  const int product = static_cast<int>(place.product), part = product / pass.groups;
+  const int tiles = (pass.halo.pixels + Tile::kPixels - 1) / Tile::kPixels;
+  const int begin = part * pass.tiles_per_part, end = min(begin + pass.tiles_per_part, tiles);
+  const HaloPixels<Tile, Pass> pixels{pass, room, product % pass.groups, place.m, place.n, end};
+  pixels.zeros().clear();
+  pixels.fetch(begin);
+  HaloSums sums;
+  for (int tile = begin; tile < end; ++tile) {
+    pixels.fetch(tile + 1);
+    pixels.await(tile);
+    const int along = warp_index() / (Tile::kDown * Tile::kAcross);
+    for (int pixel = 16 * along; pixel < Tile::kPixels; pixel += 16 * Tile::kAlong) {
+      multiply_pixels<Tile>(pixels, tile, pixel, sums);
+    }
+    __syncthreads();  // the stage is free again
+  }
+  join_warps<Tile>(sums);
+  store_halo_sums<Tile>(pass, product, place.m, place.n, sums);
+}
+
+template <class Tile, class Pass>
+__global__ void __launch_bounds__(Tile::kThreads, 3)
+    conv2d_halo_weight_tile(Pass pass, HaloRoom room) {
+  begin_kernel();
+  halo_weight_tile<Tile>(pass, room, blockIdx.x);
+}
+
+// ---- launches ----
+
+template <class Tile>
+std::size_t halo_weight_shared_bytes(const HaloRoom& room) {
+  constexpr std::size_t kJoin = Tile::kAlong > 1 ? sizeof(HaloJoin<Tile>) : 0;
+  return max(static_cast<std::size_t>(room.chunks()) * sizeof(Chunk), kJoin);
+}
+
+// Parts so that two blocks go to each multiprocessor: each part's sums are written and read.
+template <class Tile>
+Parts halo_parts(const Conv2dGeometry& g, const Device& device) {
+  const std::int64_t squares = tiles_for<Tile>(g.K / g.groups, g.C / g.groups, g.groups);
+  const std::int64_t wanted = 2 * multiprocessor_count(device) / squares;
+  return cut(blocks_for(g.N * g.H * g.W, Tile::kPixels), max(wanted, std::int64_t{1}), 1);
+}
+inline Parts halo_parts(const Conv2dGeometry& g, const Device& device) {
+  Parts parts{};
+  with_halo_weight_tile(g, [&]<class Tile>(Type<Tile>) { parts = halo_parts<Tile>(g, device); });
+  return parts;
+}
+
+inline std::size_t conv2d_halo_workspace(const Conv2dBackwardWeight& op, const Device& device) {
+  const auto parts = static_cast<std::size_t>(halo_parts(op.g, device).count);
+  const std::size_t weight =
+      op.dweight == nullptr
+          ? 0
+          : parts * static_cast<std::size_t>(elements(conv2d_output(op))) * sizeof(float);
+  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+}
+
+template <class T>
+HaloWeightPass<T> halo_pass(const Conv2dBackwardWeight& op, const Parts& parts, void* workspace) {
+  const Extents g(op.g);
+  return {Halo(g, static_cast<int>(op.g.N)),
+          static_cast<const T*>(op.x),
+          static_cast<const T*>(op.dy),
+          g.channels,
+          g.filters,
+          static_cast<int>(op.g.groups),
+          {op.prologue},
+          {op.gradient_prologue, static_cast<const T*>(op.dy)},
+          static_cast<int>(parts.size),
+          static_cast<float*>(workspace)};
+}
+
+// The two gradients are computed one after the other, in the same workspace.
+template <class T>
+void conv2d_halo(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
+  if (op.dbias != nullptr) conv2d_bias_gradient<T>(op, workspace, stream);
+  if (op.dweight == nullptr) return;
+  const Parts parts = halo_parts(op.g, stream.device);
+  const auto pass = halo_pass<T>(op, parts, workspace);
+  with_halo_weight_tile(op.g, [&]<class Tile>(Type<Tile>) {
+    const HaloRoom room = pass.template room<Tile>();
+    launch({.grid = tiles_for<Tile>(pass.filters, pass.channels, parts.count * pass.groups),
+            .block = Tile::kThreads,
+            .shared_bytes = halo_weight_shared_bytes<Tile>(room),
+            .stream = stream},
+           conv2d_halo_weight_tile<Tile, std::remove_const_t<decltype(pass)>>, pass, room);
+  });
+  add_splits_to<T>(conv2d_output(op), workspace, static_cast<int>(parts.count), stream);
+}
+
+inline bool conv2d_fits_halo(const Conv2dBackwardWeight& op) {
+  return fits_halo(op.g, op.dtype, op.x, op.dy, op.gradient_prologue.raw);
+}
+
+}  // namespace convoy::CONVOY_TARGET
