@@ -22,8 +22,6 @@
 //   // and in that kernel, which has __launch_bounds__(kFinishThreads):
 //   const ColumnSums sums = column_sums(partial, splits, columns);   // of channel_to_join()
 //   if (!has_column(columns)) return;
-//
-// A Pack that has but add(row, element, first, second) asks for one row at a time.
 
 #include <algorithm>
 
@@ -68,19 +66,14 @@ __device__ __forceinline__ void sum_rows(const Pack& pack, const Passage& p, std
   const std::int64_t down = p.down();
   const auto at = [&](std::int64_t row) { return row * p.channels + column; };
   std::int64_t r = begin + static_cast<int>(threadIdx.x) / p.across;
-  if constexpr (requires { typename Pack::Fetched; }) {
-    for (; r + (Pack::kAtOnce - 1) * down < end; r += Pack::kAtOnce * down) {
-      typename Pack::Fetched fetched[Pack::kAtOnce];
-      CONVOY_UNROLL
-      for (int k = 0; k < Pack::kAtOnce; ++k) fetched[k] = pack.ask(r + k * down, at(r + k * down));
-      CONVOY_UNROLL
-      for (int k = 0; k < Pack::kAtOnce; ++k)
-        pack.take(fetched[k], at(r + k * down), first, second);
-    }
-    for (; inside(r, end); r += down) pack.take(pack.ask(r, at(r)), at(r), first, second);
-  } else {
-    for (; inside(r, end); r += down) pack.add(r, at(r), first, second);
+  for (; r + (Pack::kAtOnce - 1) * down < end; r += Pack::kAtOnce * down) {
+    typename Pack::Fetched fetched[Pack::kAtOnce];
+    CONVOY_UNROLL
+    for (int k = 0; k < Pack::kAtOnce; ++k) fetched[k] = pack.ask(r + k * down, at(r + k * down));
+    CONVOY_UNROLL
+    for (int k = 0; k < Pack::kAtOnce; ++k) pack.take(fetched[k], at(r + k * down), first, second);
   }
+  for (; inside(r, end); r += down) pack.take(pack.ask(r, at(r)), at(r), first, second);
 }
 
 // partial[split][which][column]
@@ -150,14 +143,6 @@ template <class... Parameters, class... Arguments>
 void launch_finish(std::int64_t columns, const Stream& stream, void (*kernel)(Parameters...),
                    Arguments&&... arguments) {
   launch_join<ColumnSums>(columns, stream, kernel, std::forward<Arguments>(arguments)...);
-}
-
-// One thread's way to the first (which = 0) or second sum of column c, where there are few splits.
-__device__ __forceinline__ double column_total(const double* partial, unsigned splits, int which,
-                                               std::int64_t columns, std::int64_t c) {
-  double total = 0;
-  for (unsigned s = 0; s < splits; ++s) total += partial[(s * 2 + which) * columns + c];
-  return total;
 }
 
 }  // namespace convoy::CONVOY_TARGET

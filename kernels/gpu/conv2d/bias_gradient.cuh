@@ -5,7 +5,6 @@
 
 #include "kernels/conv2d.h"
 #include "kernels/gpu/column_sums.cuh"
-#include "kernels/gpu/conv2d/partials.cuh"
 #include "kernels/gpu/norm_line.cuh"
 
 namespace convoy::CONVOY_TARGET {
@@ -17,32 +16,43 @@ struct BiasTerms {
 
   template <int N>
   struct Pack {
+    static constexpr int kAtOnce = 4;
+    struct Fetched {
+      CONVOY_TARGET::Fetched<T, N> dy, raw;
+    };
     const BiasTerms& all;
-    std::int64_t filter;
-    __device__ Pack(const BiasTerms& terms, std::int64_t first) : all(terms), filter(first) {}
-    __device__ void add(std::int64_t, std::int64_t i, LongSum (&sum)[N], LongSum (&)[N]) const {
+    NormGradientLine lines[N];
+
+    __device__ Pack(const BiasTerms& terms, std::int64_t filter) : all(terms) {
+      if (!normed()) return;
+      for (int j = 0; j < N; ++j) lines[j] = all.prologue.lines[filter + j];
+    }
+    __device__ bool normed() const { return all.prologue.lines != nullptr; }
+    __device__ Fetched ask(std::int64_t, std::int64_t i) const {
+      Fetched fetched = {fetch<N>(all.dy + i), {}};
+      if (normed()) fetched.raw = fetch<N>(static_cast<const T*>(all.prologue.raw) + i);
+      return fetched;
+    }
+    __device__ void take(const Fetched& fetched, std::int64_t, LongSum (&sum)[N],
+                         LongSum (&)[N]) const {
       float v[N], raw[N];
-      load_floats(all.dy + i, v);
-      if (all.prologue.lines != nullptr) {
-        load_floats(static_cast<const T*>(all.prologue.raw) + i, raw);
-        for (int j = 0; j < N; ++j) {
-          v[j] = widen(narrow<T>(through_norm(all.prologue.lines[filter + j], v[j], raw[j])));
-        }
+      take_floats(fetched.dy, v);
+      take_floats(fetched.raw, raw);
+      for (int j = 0; j < N; ++j) {
+        sum[j].add(normed() ? widen(narrow<T>(through_norm(lines[j], v[j], raw[j]))) : v[j]);
       }
-      for (int j = 0; j < N; ++j) sum[j].add(v[j]);
     }
   };
 };
 
 template <class T>
-__global__ void __launch_bounds__(kAddThreads)
-    conv2d_finish_bias(Conv2dBackwardWeight op, const double* sums, unsigned splits) {
+__global__ void __launch_bounds__(kFinishThreads)
+    conv2d_finish_bias(Conv2dBackwardWeight op, const double* partial, unsigned splits) {
   begin_kernel();
-  const std::int64_t k = std::int64_t{blockIdx.x} * kAddThreads + threadIdx.x;
-  if (!inside(k, op.g.K)) return;
-  const double sum = column_total(sums, splits, 0, op.g.K, k);
+  const ColumnSums sums = column_sums(partial, splits, op.g.K);
+  if (!has_column(op.g.K)) return;
   const Results<T> dbias{op.dbias, op.grad_dtype == DType::f32};
-  dbias.put(k, static_cast<float>(sum), op.accumulate_bias);
+  dbias.put(channel_to_join(), static_cast<float>(sums.first), op.accumulate_bias);
 }
 
 inline RowSplits bias_splits(const Conv2dGeometry& g, const Device& device) {
@@ -58,8 +68,7 @@ void conv2d_bias_gradient(const Conv2dBackwardWeight& op, void* workspace, const
     launch_column_sums<N>(terms, op.g.N * op.g.P * op.g.Q, op.g.K, splits, sums, stream);
   };
   with_channel_packs<T>(op.g.K, sum, op.dy, op.gradient_prologue.raw);
-  launch({.grid = blocks_for(op.g.K, kAddThreads), .block = kAddThreads, .stream = stream},
-         conv2d_finish_bias<T>, op, sums, splits.count);
+  launch_finish(op.g.K, stream, conv2d_finish_bias<T>, op, sums, splits.count);
 }
 
 }  // namespace convoy::CONVOY_TARGET
