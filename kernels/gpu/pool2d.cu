@@ -12,9 +12,9 @@ namespace convoy::CONVOY_TARGET {
 namespace {
 
 constexpr int kThreads = 128;
-// So many blocks at once leave a thread 48 registers: left to itself ptxas aims at fewer, and
+// So many blocks at once leave a thread 64 registers: left to itself ptxas aims at fewer, and
 // spills.
-constexpr int kGatherBlocks = 10;
+constexpr int kGatherBlocks = 8;
 
 // The geometry in 32 bits: it fits (pool2d_geometry), and 64-bit divisions are calls.
 struct Axis {
@@ -88,15 +88,33 @@ __device__ __forceinline__ bool lies_inside(const Window& window, int extent) {
   return window.first >= 0 && last < extent;
 }
 
-// f(pixel) for each pixel of the window that lies in the image, in order. Most windows lie there as
-// a whole.
-template <class F>
+// f(pixel, v) for each pixel of the window that lies in the image, in order, with its N values;
+// those of pixel 0 are at `image`. Most windows lie there as a whole: then a line's pixels are
+// asked for before the first is used.
+template <int N, class T, class F>
 __device__ __forceinline__ void for_each_pixel(const Geometry& g, const Window& hs,
-                                               const Window& ws, F&& f) {
-  const int width = g.w.in, first = hs.first * width + ws.first;
+                                               const Window& ws, const T* image, F&& f) {
+  constexpr int kAtOnce = 3;
+  const int width = g.w.in;
+  const std::int64_t apart = std::int64_t{ws.step} * g.channels;
+  float v[N];
   if (lies_inside(hs, g.h.in) && lies_inside(ws, width)) {
     for (int r = 0; r < hs.count; ++r) {
-      for (int s = 0; s < ws.count; ++s) f(first + r * hs.step * width + s * ws.step);
+      const int line = (hs.first + r * hs.step) * width + ws.first;
+      for (int s = 0; s < ws.count; s += kAtOnce) {
+        const int pixel = line + s * ws.step, left = ws.count - s;
+        const T* const from = image + std::int64_t{pixel} * g.channels;
+        Fetched<T, N> fetched[kAtOnce];
+        fetched[0] = fetch<N>(from);
+        if (left > 1) fetched[1] = fetch<N>(from + apart);
+        if (left > 2) fetched[2] = fetch<N>(from + 2 * apart);
+        CONVOY_UNROLL
+        for (int k = 0; k < kAtOnce; ++k) {
+          if (k >= left) break;
+          take_floats(fetched[k], v);
+          f(pixel + k * ws.step, v);
+        }
+      }
     }
     return;
   }
@@ -105,7 +123,9 @@ __device__ __forceinline__ void for_each_pixel(const Geometry& g, const Window& 
     if (!inside(h, g.h.in)) continue;
     for (int s = 0; s < ws.count; ++s) {
       const int w = ws.first + s * ws.step;
-      if (inside(w, width)) f(h * width + w);
+      if (!inside(w, width)) continue;
+      load_floats(image + (std::int64_t{h} * width + w) * g.channels, v);
+      f(h * width + w, v);
     }
   }
 }
@@ -163,16 +183,15 @@ __global__ void __launch_bounds__(kThreads, kGatherBlocks)
   float best[N];
   std::int32_t where[N], first = -1;  // the window's first pixel
   for (int j = 0; j < N; ++j) best[j] = -INFINITY, where[j] = -1;
-  for_each_pixel(g, window_of(g.h, to.row), window_of(g.w, to.column), [&](int pixel) {
-    float v[N];
-    load_floats(image + std::int64_t{pixel} * g.channels, v);
+  const auto compare = [&](int pixel, const float(&v)[N]) {
     first = first < 0 ? pixel : first;
     for (int j = 0; j < N; ++j) {
       const bool takes = v[j] > best[j] || v[j] != v[j];
       best[j] = takes ? v[j] : best[j];
       where[j] = takes ? pixel : where[j];
     }
-  });
+  };
+  for_each_pixel<N>(g, window_of(g.h, to.row), window_of(g.w, to.column), image, compare);
   // A window of nothing but -inf.
   for (std::int32_t& pixel : where) pixel = pixel < 0 ? first : pixel;
   store_floats(y + to.at, best);
@@ -210,9 +229,7 @@ __global__ void __launch_bounds__(kThreads, kGatherBlocks)
   const float share = 1.0f / (static_cast<float>(shares_of(g.h, hs, g.count_include_pad)) *
                               static_cast<float>(shares_of(g.w, ws, g.count_include_pad)));
   float sum[N] = {};
-  for_each_pixel(g, hs, ws, [&](int pixel) {
-    float v[N];
-    load_floats(image + std::int64_t{pixel} * g.channels, v);
+  for_each_pixel<N>(g, hs, ws, image, [&](int, const float(&v)[N]) {
     for (int j = 0; j < N; ++j) sum[j] += v[j];
   });
   for (float& e : sum) e *= share;
