@@ -123,21 +123,35 @@ class RowValues {
   // Behind the row's end f is given zeros, and not asked for what it makes of them.
   template <class F>
   __device__ __forceinline__ LongSum sum(F f) {
-    LongSum total;
-    packs([&](std::int64_t k, auto&... v) {
-      float terms[N];
-      for (int j = 0; j < N; ++j) terms[j] = f(v[j]...);
-      if (!rows_[0].packed) {
-        for (int j = 0; j < N; ++j) terms[j] = inside(k + j, rows_[0].length) ? terms[j] : 0;
-      }
-      total.add(terms);
-    });
-    return total;
+    LongSum totals[1];
+    sums(totals, [&](float(&terms)[1], auto&... v) { terms[0] = f(v...); });
+    return totals[0];
+  }
+  // Several sums, of what f(terms, value...) puts there.
+  template <int kSums, class F>
+  __device__ __forceinline__ void sums(LongSum (&totals)[kSums], F f) {
+    if (rows_[0].packed) {
+      packs([&](std::int64_t, auto&... v) { add_terms(totals, f, N, v...); });
+    } else {
+      packs([&](std::int64_t k, auto&... v) { add_terms(totals, f, rows_[0].length - k, v...); });
+    }
   }
 
  private:
   __device__ static std::int64_t place(int pack) {
     return std::int64_t{pack * Team::kSize + Team::rank()} * N;
+  }
+  // Of N elements, of which the row has `count`.
+  template <int kSums, class F, class... V>
+  __device__ __forceinline__ static void add_terms(LongSum (&totals)[kSums], F& f,
+                                                   std::int64_t count, V&... v) {
+    float terms[kSums][N];
+    for (int j = 0; j < N; ++j) {
+      float of_element[kSums];
+      f(of_element, v[j]...);
+      for (int i = 0; i < kSums; ++i) terms[i][j] = inside(j, count) ? of_element[i] : 0;
+    }
+    for (int i = 0; i < kSums; ++i) totals[i].add(terms[i]);
   }
   // Written out: an array that a loop indexes would lie in memory wherever the loop stays one.
   template <int... p>

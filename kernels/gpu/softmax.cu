@@ -14,9 +14,14 @@ struct Storage {
   typename Team::template Scratch<double> sum;
 };
 
-template <class T, class Team>
-__global__ void __launch_bounds__(Team::kThreads)
-    softmax_row(std::int64_t rows, std::int64_t classes, bool packed, const T* x, T* y, bool log) {
+// So many blocks at once leave a thread 80 registers: where rows are read again ptxas, left to
+// itself, aims at 32, and spills.
+template <class Team>
+inline constexpr int kBlocks = 768 / Team::kThreads;
+
+template <class T, class Team, bool kLog>
+__global__ void __launch_bounds__(Team::kThreads, kBlocks<Team>)
+    softmax_row(std::int64_t rows, std::int64_t classes, bool packed, const T* x, T* y) {
   begin_kernel();
   constexpr int N = Packed<T>::kCount;
   auto& s = shared<Storage<Team>>();
@@ -30,15 +35,15 @@ __global__ void __launch_bounds__(Team::kThreads)
   // A NaN that the maximum passed over shows here.
   const LongSum exps = values.sum([&](float& v) {
     const float e = expf(v - largest);
-    if (Team::kHolds && !log) v = e;
+    if (Team::kHolds && !kLog) v = e;
     return e;
   });
   const auto sum = static_cast<float>(Team::fold(exps.value(), s.sum, Add{}));
   const float log_sum = logf(sum), scale = 1.0f / sum;
   values.packs([&](std::int64_t k, float(&v)[N]) {
     for (float& e : v) {
-      if (!Team::kHolds && !log) e = expf(e - largest);
-      e = log ? e - largest - log_sum : e * scale;
+      if (!Team::kHolds && !kLog) e = expf(e - largest);
+      e = kLog ? e - largest - log_sum : e * scale;
     }
     store_row(to, k, v);
   });
@@ -78,8 +83,9 @@ void run(const SoftmaxForward& op, const Plan&, void*, const Stream& stream) {
               .block = Team::kThreads,
               .shared_bytes = sizeof(Storage<Team>),
               .stream = stream},
-             softmax_row<T, Team>, op.rows, op.classes, has_packed_rows<T>(op.classes, op.x, op.y),
-             static_cast<const T*>(op.x), static_cast<T*>(op.y), op.log);
+             op.log ? softmax_row<T, Team, true> : softmax_row<T, Team, false>, op.rows, op.classes,
+             has_packed_rows<T>(op.classes, op.x, op.y), static_cast<const T*>(op.x),
+             static_cast<T*>(op.y));
     });
   });
 }
