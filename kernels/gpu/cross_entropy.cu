@@ -91,17 +91,18 @@ __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
   values.each([&](std::int64_t, float z, float) { mine = fmaxf(mine, z); });
   const float largest = Team::fold(mine, s.largest, Maximum{});
   // The loss is sum t_k * (largest - z_k) + log_sum * sum t_k.
-  LongSum exps, terms, total;
-  values.each([&](std::int64_t, float z, float t) {
-    const float above = z - largest;
-    exps.add(expf(above));
-    total.add(t);
+  LongSum sums[3];
+  values.sums(sums, [&](float(&terms)[3], float z, float t) {
+    const float below = largest - z;
+    terms[0] = expf(-below);
     // 0 * inf: a class that may not occur and does not occur costs nothing.
-    if (t != 0) terms.add(-t * above);
+    terms[1] = t == 0 ? 0 : t * below;
+    terms[2] = t;
   });
-  const float log_sum = logf(static_cast<float>(Team::fold(exps.value(), s.exps, Add{})));
-  const double of_terms = Team::fold(terms.value(), s.terms, Add{});
-  const double of_total = Team::fold(total.value(), s.total, Add{});
+  const auto exps = static_cast<float>(Team::fold(sums[0].value(), s.exps, Add{}));
+  const float log_sum = logf(exps);
+  const double of_terms = Team::fold(sums[1].value(), s.terms, Add{});
+  const double of_total = Team::fold(sums[2].value(), s.total, Add{});
   if (!works || Team::rank() != 0) return;
   const auto loss = static_cast<float>(of_terms + of_total * static_cast<double>(log_sum));
   row_loss[row] = c.ignored ? 0 : c.wrong ? NAN : loss;
@@ -151,8 +152,7 @@ __global__ void __launch_bounds__(Team::kThreads, Team::kBlocks)
     targets.terms(soft, c.y, k, t);
   };
   auto values = prepared_row_values<Team>(with_terms, logits_of_row, soft);
-  LongSum terms;
-  values.each([&](std::int64_t, float, float t) { terms.add(t); });
+  const LongSum terms = values.sum([](float, float t) { return t; });
   const auto total = static_cast<float>(Team::fold(terms.value(), s.total, Add{}));
   if (!works) return;
   const float shift = lse[row];
