@@ -200,17 +200,22 @@ GPU_CASE(Conv2dFused, TotalsOfManyTiles) {
 void check_weight_gradient(const Problem& p, bool norms_x) {
   const DeviceArray x(p.dtype, p.x), dy(p.dtype, p.dy), raw(p.dtype, p.raw);
   const DeviceArray dweight(p.dtype, p.weight.size());
+  const DeviceArray dbias(p.dtype, static_cast<std::size_t>(p.g.K));
   const DeviceValues<NormLine> lines(p.x_lines);
   const DeviceValues<NormGradientLine> dy_lines(p.dy_lines);
-  Conv2dBackwardWeight op{p.g, x.data(), dy.data(), dweight.data(), false, nullptr, false, p.dtype};
+  Conv2dBackwardWeight op{p.g,   x.data(),     dy.data(), dweight.data(),
+                          false, dbias.data(), false,     p.dtype};
   if (norms_x) op.prologue = {lines.data(), true};
   op.gradient_prologue = {raw.data(), dy_lines.data()};
-  const auto ref = reference::conv2d_backward_weight(
-      p.g, norms_x ? normed(p.x, p.x_lines, true) : p.x, through_norm(p.dy, p.raw, p.dy_lines));
+  const Values d_raw = through_norm(p.dy, p.raw, p.dy_lines);
+  const auto ref =
+      reference::conv2d_backward_weight(p.g, norms_x ? normed(p.x, p.x_lines, true) : p.x, d_raw);
+  const auto ref_bias = reference::conv2d_backward_bias(p.g, d_raw);
   for (const char* rung : variants(op, case_device())) {
     SCOPED_TRACE(rung);
     run_rung(op, rung);
     expect_close(dweight, ref, bound(p.g.N * p.g.P * p.g.Q), "dweight");
+    expect_close(dbias, ref_bias, bound(p.g.N * p.g.P * p.g.Q), "dbias");
   }
 }
 

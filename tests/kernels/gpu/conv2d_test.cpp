@@ -118,6 +118,14 @@ GPU_CASE(Conv2dLadder, TensorCoresInStridedGradients) {
   }
 }
 
+// Enough rows of dy to a thread that it asks for several at once, and some behind them.
+GPU_CASE(Conv2dLadder, BiasGradientOfManyRows) {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    const Problem p({9, 9, 9, 1}, {264, 1, 1, 1}, {}, dtype);
+    check_backward_weight(p, false, true, true, "tensor_core");
+  }
+}
+
 // As many tiles of 128 x 128 as there are multiprocessors, in each pass.
 GPU_CASE(Conv2dLadder, TensorCoresInLargeTiles) {
   check_forward(Problem({6, 8, 8, 8}, {120, 2, 1, 8}, {.padding = {1, 0}}, DType::f16), true,

@@ -28,6 +28,8 @@ const Case kCases[] = {
     {{1, 5, 7, 2}, {.kernel_size = {2, 3}, .stride = {3, 4}, .ceil_mode = true}},
     {{1, 4, 4, 8}, {.kernel_size = {4, 4}, .stride = {3, 3}, .padding = {2, 2}, .ceil_mode = true}},
     {{2, 5, 6, 24}, {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}},
+    {{1, 6, 11, 8}, {.kernel_size = {2, 7}, .stride = {1, 2}}},  // longer than what is asked for
+    {{2, 5, 9, 16}, {.kernel_size = {3, 5}, .stride = {2, 2}}},
     {{0, 4, 4, 8}, {.kernel_size = {2, 2}}},
 };
 const Case kDilated[] = {
