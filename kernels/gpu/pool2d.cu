@@ -104,7 +104,7 @@ __device__ __forceinline__ void for_each_pixel(const Geometry& g, const Window& 
       for (int s = 0; s < ws.count; s += kAtOnce) {
         const int pixel = line + s * ws.step, left = ws.count - s;
         const T* const from = image + std::int64_t{pixel} * g.channels;
-        Fetched<T, N> fetched[kAtOnce];
+        Fetched<T, N> fetched[kAtOnce] = {};
         fetched[0] = fetch<N>(from);
         if (left > 1) fetched[1] = fetch<N>(from + apart);
         if (left > 2) fetched[2] = fetch<N>(from + 2 * apart);
