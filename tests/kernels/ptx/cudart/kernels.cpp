@@ -86,6 +86,7 @@ class Parameters {
 };
 
 void run_named(const Launch& l) {
+  if (l.counts != nullptr) l.counts->add_launch();
   try {
     run(l);
   } catch (const Fault& fault) {
@@ -104,7 +105,6 @@ cudaError_t launch(const void* host, Launch l, void** arguments, cudaStream_t st
   auto parameters = std::make_shared<Parameters>(*l.kernel, arguments);
   l.parameters = parameters->begin();
   l.counts = counts_of(*l.kernel);
-  if (l.counts != nullptr) l.counts->add_launch();
   return enqueue(stream, [l, parameters] { run_named(l); });
 } catch (const std::runtime_error& error) {
   std::fprintf(stderr, "ptx: %s\n", error.what());
