@@ -18,8 +18,8 @@ template <class Tile, class WeightTile, class OfInput, class OfWeight>
 __global__ void __launch_bounds__(Tile::kThreads, 3)
     conv2d_backward_halo_tiles(HaloShare<OfInput> input, Output output, HaloShare<OfWeight> weight,
                                Turns turns) {
-  static_assert(Tile::kThreads == WeightTile::kThreads);
   begin_kernel();
+  static_assert(Tile::kThreads == WeightTile::kThreads);
   const Turns::Turn turn = turns.of(blockIdx.x);
   if (turn.is_second) return halo_weight_tile<WeightTile>(weight.pass, weight.room, turn.index);
   halo_tile<Tile>(input.pass, input.room, output, turn.index);

@@ -123,7 +123,8 @@ struct HaloPass {
   HaloRoom room() const {
     const int span = span_place<Tile::kChunks>(halo.span(Tile::kM), 0);
     const int stages = depth > Tile::kK ? Tile::kStages : 1;
-    return {span, Norm::kHasRaw && norm.wanted() ? span : 0, Tile::kWeights, stages};
+    const bool has_raw = Norm::kHasRaw && norm.wanted();
+    return {span, has_raw ? span : 0, Tile::kWeights, stages};
   }
 };
 
@@ -326,7 +327,7 @@ inline bool fits_halo(const Conv2dGeometry& g, DType dtype) {
   const bool sixteens = g.C / g.groups % 16 == 0 && g.K / g.groups % 16 == 0;
   return dtype != DType::f32 && same && sixteens &&
          g.dilation_h * g.W + g.dilation_w <= kMostHaloReach &&
-         fits_tensor_tiles(g.N * g.H * g.W, kHaloTaps * max(g.C, g.K), 0);
+         fits_tensor_tiles(g.N * g.H * g.W + 2 * kMostHaloReach, kHaloTaps * max(g.C, g.K), 0);
 }
 template <class... Pointers>
 bool fits_halo(const Conv2dGeometry& g, DType dtype, const Pointers*... arrays) {

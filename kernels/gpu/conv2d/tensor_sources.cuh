@@ -43,7 +43,7 @@ struct InputNorm {
   using Line = NormLine;
   Prologue prologue;
 
-  __device__ __forceinline__ bool wanted() const { return prologue.lines != nullptr; }
+  __host__ __device__ __forceinline__ bool wanted() const { return prologue.lines != nullptr; }
   __device__ __forceinline__ Line line(int channel) const { return prologue.lines[channel]; }
   __device__ __forceinline__ float operator()(const Line& line, float x, float) const {
     return rectified(normed(line, x), prologue.relu);
