@@ -21,7 +21,7 @@ struct BiasTerms {
       CONVOY_TARGET::Fetched<T, N> dy, raw;
     };
     const BiasTerms& all;
-    NormGradientLine lines[N];
+    NormGradientLine lines[N] = {};
 
     __device__ Pack(const BiasTerms& terms, std::int64_t filter) : all(terms) {
       if (!normed()) return;
