@@ -241,6 +241,19 @@ GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
   check_infinities(DType::f16, "padded", 3);
   if (has_wgmma()) check_infinities(DType::f16, "wgmma", 8);
 }
+// The same where the ends of lines and images lie between a pixel and its taps, and behind the last
+// pixel, where a tile has rows that are none.
+GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThemByHalo) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const Problem finite({2, 9, 8, 16}, {16, 3, 3, 16}, {.padding = {1, 1}}, DType::f16);
+  for (const std::size_t pixel : {0, 7, 71, 72, 143}) {
+    Problem in_x = finite, in_dy = finite;
+    in_x.x[16 * pixel + 3] = in_dy.dy[16 * pixel + 9] = infinity;
+    check_forward(in_x, false, "halo");
+    check_backward_weight(in_x, true, false, false, "halo");
+    check_backward_input(in_dy, false, "halo");
+  }
+}
 
 GPU_CASE(Conv2dLadder, TheSameCallGivesTheSameBits) {
   for (const DType dtype : {DType::f32, DType::f16}) {
