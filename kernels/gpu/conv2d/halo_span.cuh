@@ -119,14 +119,14 @@ struct SpanStager {
     });
   }
 
-  // Does what is done on load to those that this thread brought. Zeros stay.
+  // Does what is done on load to those that this thread brought. (Also to the zeros outside of the
+  // images, which no tap reads.)
   __device__ __forceinline__ void finish(Chunk* span, const Chunk* raw, int channel) const {
     if constexpr (Norm::kExists) {
       const int mine = channel + chunk() * kChunk;
       if (!norm.wanted() || !inside(mine, channels)) return;
       const ChunkLines<Norm> lines(norm, first_channel + mine);
-      for_my_lines([&](int line, int place) {
-        if (!inside(first + line, pixels)) return;
+      for_my_lines([&](int, int place) {
         const T* beside = nullptr;
         if constexpr (Norm::kHasRaw) beside = reinterpret_cast<const T*>(&raw[place]);
         norm_chunk(norm, lines, reinterpret_cast<T*>(&span[place]), beside);
