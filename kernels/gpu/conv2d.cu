@@ -160,12 +160,8 @@ void run_wgmma(const Conv2dBackwardWeight& op, void* workspace, const Stream& st
   add_splits_to<T>(conv2d_output(op), workspace, conv2d_wgmma_parts(op.g, stream.device), stream);
 }
 std::size_t wgmma_workspace(const Conv2dBackwardWeight& op, const Device& device) {
-  const auto parts = static_cast<std::size_t>(conv2d_wgmma_parts(op.g, device));
-  const std::size_t weight =
-      op.dweight == nullptr
-          ? 0
-          : parts * static_cast<std::size_t>(elements(conv2d_output(op))) * sizeof(float);
-  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+  const int parts = conv2d_wgmma_parts(op.g, device);
+  return either_gradient_bytes(op, splits_bytes(conv2d_output(op), parts), device);
 }
 
 template <class T, class Op>

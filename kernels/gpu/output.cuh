@@ -95,6 +95,10 @@ inline std::size_t totals_bytes(const Output& out, std::int64_t rows_of_tiles) {
 // ---- sums that were split along the depth: [splits, products, rows, columns] ----
 
 inline std::int64_t elements(const Output& out) { return out.products * out.rows * out.columns; }
+// Of sums of all of it, in so many splits.
+inline std::size_t splits_bytes(const Output& out, std::int64_t splits) {
+  return static_cast<std::size_t>(splits * elements(out)) * sizeof(float);
+}
 
 // Partial sums as an output of their own; each split has as many products.
 inline Output partial_output(const Output& out, void* sums) {

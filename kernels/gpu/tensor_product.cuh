@@ -71,8 +71,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kBlocksOf<Tile, Pass>)
 }
 
 inline std::size_t tensor_product_workspace(const TensorPlan& plan, const Output& output) {
-  if (plan.splits == 1) return 0;
-  return static_cast<std::size_t>(plan.splits * elements(output)) * sizeof(float);
+  return plan.splits == 1 ? 0 : splits_bytes(output, plan.splits);
 }
 
 // Whether a norm of a pass's factor a reads a second array.

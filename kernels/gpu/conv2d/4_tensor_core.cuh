@@ -65,11 +65,9 @@ template <class Op>
 std::size_t conv2d_tensor_core_workspace(const Op& op, const Device& device) {
   return conv2d_product_workspace(op, device);
 }
-// The two gradients are computed one after the other.
 inline std::size_t conv2d_tensor_core_workspace(const Conv2dBackwardWeight& op,
                                                 const Device& device) {
-  const std::size_t weight = op.dweight == nullptr ? 0 : conv2d_product_workspace(op, device);
-  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+  return either_gradient_bytes(op, conv2d_product_workspace(op, device), device);
 }
 
 inline void finish_totals(const Conv2dForward& op, const float* totals, std::int64_t, int tile_rows,
@@ -82,14 +80,6 @@ inline void finish_totals(const Conv2dBackwardInput& op, const float* totals, st
 }
 inline void finish_totals(const Conv2dBackwardWeight&, const float*, std::int64_t, int,
                           const Stream&) {}
-
-// With totals the depth is not split: the workspace is theirs.
-template <class Op>
-Output conv2d_output(const Op& op, void* workspace) {
-  Output output = conv2d_output(op);
-  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
-  return output;
-}
 
 // What is left to be done behind the tiles.
 template <class T, class Op, class Pass>

@@ -59,6 +59,13 @@ inline RowSplits bias_splits(const Conv2dGeometry& g, const Device& device) {
   return row_splits(g.N * g.P * g.Q, g.K, device);
 }
 
+// Room for one gradient, then for the other: `weight` bytes are what the weights' takes.
+inline std::size_t either_gradient_bytes(const Conv2dBackwardWeight& op, std::size_t weight,
+                                         const Device& device) {
+  return max(op.dweight == nullptr ? 0 : weight,
+             op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+}
+
 template <class T>
 void conv2d_bias_gradient(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
   const RowSplits splits = bias_splits(op.g, stream.device);

@@ -103,11 +103,8 @@ inline std::size_t conv2d_padded_workspace(const Conv2dForward& op, const Device
 }
 inline std::size_t conv2d_padded_workspace(const Conv2dBackwardWeight& op, const Device& device) {
   const Conv2dBackwardWeight padded = padded_op(op);
-  const std::size_t weight = op.dweight == nullptr
-                                 ? 0
-                                 : PaddedParts(padded.g, sizeof(float)).rest +
-                                       conv2d_tensor_core_workspace(padded, device);
-  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+  const std::size_t parts = PaddedParts(padded.g, sizeof(float)).rest;
+  return either_gradient_bytes(op, parts + conv2d_tensor_core_workspace(padded, device), device);
 }
 
 template <class T>

@@ -69,4 +69,12 @@ inline bool wants_totals(const Conv2dForward& op) { return op.epilogue.statistic
 inline bool wants_totals(const Conv2dBackwardInput& op) { return op.epilogue.raw != nullptr; }
 inline bool wants_totals(const Conv2dBackwardWeight&) { return false; }
 
+// With totals the depth is not split: the workspace is theirs.
+template <class Op>
+Output conv2d_output(const Op& op, void* workspace) {
+  Output output = conv2d_output(op);
+  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
+  return output;
+}
+
 }  // namespace convoy::CONVOY_TARGET
