@@ -25,13 +25,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 3)
   halo_tile<Tile>(input.pass, input.room, output, turn.index);
 }
 
-// Calls f with the tiles of both: so many channels are the columns of either.
+// Calls f with the tiles of both. The channels are the columns of either: one is not wide beside
+// the other.
 template <class F>
 void with_both_halo_tiles(const Conv2dGeometry& g, F&& f) {
   with_halo_tile(g.C / g.groups, [&]<class Tile>(Type<Tile> tile) {
-    constexpr int kChannels = Tile::kN < 32 ? Tile::kN : 32;
-    if (g.K / g.groups > 16) return f(tile, Type<HaloWeightTile<32, kChannels>>{});
-    f(tile, Type<HaloWeightTile<16, kChannels>>{});
+    with_halo_weight_tile(g, [&]<class WeightTile>(Type<WeightTile> weight_tile) {
+      if constexpr ((Tile::kN > 16) == (WeightTile::kN > 16)) f(tile, weight_tile);
+    });
   });
 }
 
@@ -45,7 +46,7 @@ void conv2d_both_halo(const Conv2dBackward& op, void* workspace, const Stream& s
   const Parts parts = halo_parts(op.weight.g, stream.device);
   const auto input = halo_pass<T>(op.input);
   const auto weight = halo_pass<T>(op.weight, parts, sums);
-  const Output output = halo_output(op.input, workspace);
+  const Output output = conv2d_output(op.input, workspace);
   with_both_halo_tiles(op.input.g, [&]<class Tile, class WeightTile>(Type<Tile>, Type<WeightTile>) {
     const HaloShare of_input{input, input.template room<Tile>()};
     const HaloShare of_weight{weight, weight.template room<WeightTile>()};

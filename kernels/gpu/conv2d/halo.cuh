@@ -10,17 +10,18 @@
 //          backward input    input pixels     taps, 16 filters    channels
 //          backward weight   16 or 32 filters, 16 or 32 channels of all taps, over the pixels
 //                            (halo_weight.cuh)
-// Gain     a ninth of the copies, addresses and norms on load; the weights come once per tile.
+// Gain     of lines of 32 pixels a tile of 128 rows brings and norms each pixel one and a half
+// times
+//          instead of nine, and one of 64 rows twice; the weights come once per tile.
 // Limit    3 x 3 taps, stride 1, a result as large as the image, channels and filters in sixteens.
-//          A warp multiplies 32 x 32: with many channels and no norms, rung 4's warps of 64 x 64
-//          read less of shared memory.
+//          A warp multiplies at most 32 x 32: with many channels and no norms, rung 4's warps of 64
+//          x 64 read less of shared memory.
 
 #include "kernels/gpu/conv2d/gradient_epilogue.cuh"
-#include "kernels/gpu/conv2d/halo_span.cuh"
+#include "kernels/gpu/conv2d/halo_passes.cuh"
 #include "kernels/gpu/conv2d/statistics.cuh"
 #include "kernels/gpu/conv2d/tensor_outputs.cuh"
 #include "kernels/gpu/tensor_output.cuh"
-#include "kernels/gpu/tile.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
@@ -55,151 +56,43 @@ inline int halo_rows(std::int64_t columns) {
   return columns <= Halo32::kN ? Halo32::kM : Halo64::kM;
 }
 
-// Shared memory: the zeros, then the stages, each a span, the same of the norm's second array, and
-// the weights of 16 channels.
-struct HaloRoom {
-  int span, raw, weights, stages;  // chunks of each
-
-  __host__ __device__ int stage() const { return span + raw + weights; }
-  __host__ __device__ int chunks() const { return kChunk + stages * stage(); }
-};
-
-// ---- the weights: of a pass, 16 of the depth in each tap ----
-
-// Forward: filters are columns, and neighbours in memory lie along the depth.
-template <class T>
-struct ForwardTaps {
-  static constexpr Major kMajor = Major::k;
-  const T* weight;
-  int filters, channels;
-
-  template <class Tile>
-  __device__ __forceinline__ void fetch(Chunk* stage, int group, int n, int channel) const {
-    for (int i = static_cast<int>(threadIdx.x); i < Tile::kWeights; i += Tile::kThreads) {
-      const int row = i / Tile::kChunks, tap = row / Tile::kN, filter = n + row % Tile::kN;
-      const int at = channel + i % Tile::kChunks * kChunk;
-      const bool is_inside = inside(filter, filters);
-      const std::int64_t line = (std::int64_t{group} * filters + filter) * kHaloTaps + tap;
-      cp_async_if<16>(&stage[chunk_place<Tile::kChunks>(0, row, i % Tile::kChunks)],
-                      weight + (is_inside ? line * channels + at : 0), is_inside);
-    }
-  }
-};
-// Backward input: channels are columns, and neighbours in memory. The taps run backwards.
-template <class T>
-struct BackwardTaps {
-  static constexpr Major kMajor = Major::mn;
-  const T* weight;
-  int filters, channels;
-
-  template <class Tile>
-  __device__ __forceinline__ void fetch(Chunk* stage, int group, int n, int filter) const {
-    constexpr int kAcross = Tile::kN / kChunk;
-    for (int i = static_cast<int>(threadIdx.x); i < Tile::kWeights; i += Tile::kThreads) {
-      const int row = i / kAcross, tap = kHaloTaps - 1 - row / Tile::kK;
-      const int at = filter + row % Tile::kK, channel = n + i % kAcross * kChunk;
-      const bool is_inside = inside(channel, channels);
-      const std::int64_t line = (std::int64_t{group} * filters + at) * kHaloTaps + tap;
-      cp_async_if<16>(&stage[chunk_place<kAcross>(0, row, i % kAcross)],
-                      weight + (is_inside ? line * channels + channel : 0), is_inside);
-    }
-  }
-};
-
-// ---- passes ----
-
-template <class Element, class NormOnLoad, template <class> class TapsOf>
-struct HaloPass {
-  using T = Element;
-  using Norm = NormOnLoad;
-  using Taps = TapsOf<T>;
-  Halo halo;
-  const T* image;
-  Taps taps;
-  int depth, columns, groups;  // depth: channels of the image in a group
-  Norm norm;
-
-  template <class Tile>
-  HaloRoom room() const {
-    const int span = span_place<Tile::kChunks>(halo.span(Tile::kM), 0);
-    const int stages = depth > Tile::kK ? Tile::kStages : 1;
-    const bool has_raw = Norm::kHasRaw && norm.wanted();
-    return {span, has_raw ? span : 0, Tile::kWeights, stages};
-  }
-};
-
-// Without lines the norms do nothing: the kernels are the same.
-template <class T>
-using HaloForward = HaloPass<T, InputNorm<T>, ForwardTaps>;
-template <class T>
-using HaloBackwardInput = HaloPass<T, GradientNorm<T>, BackwardTaps>;
-
-template <class T>
-HaloForward<T> halo_pass(const Conv2dForward& op) {
-  const Extents g(op.g);
-  return {Halo(g, static_cast<int>(op.g.N)),
-          static_cast<const T*>(op.x),
-          {static_cast<const T*>(op.weight), g.filters, g.channels},
-          g.channels,
-          g.filters,
-          static_cast<int>(op.g.groups),
-          {op.prologue}};
-}
-template <class T>
-HaloBackwardInput<T> halo_pass(const Conv2dBackwardInput& op) {
-  const Extents g(op.g);
-  return {Halo(g, static_cast<int>(op.g.N)),
-          static_cast<const T*>(op.dy),
-          {static_cast<const T*>(op.weight), g.filters, g.channels},
-          g.filters,
-          g.channels,
-          static_cast<int>(op.g.groups),
-          {op.prologue, static_cast<const T*>(op.dy)}};
-}
-
 // ---- a tile ----
 
 template <class Tile, class Pass>
 struct HaloSlabs {
   using T = typename Pass::T;
   const Pass& pass;
-  const HaloRoom& room;
+  HaloStages<Tile::kStages> stages;
   int group, n;
   SpanStager<T, Tile::kThreads, Tile::kChunks, typename Pass::Norm> stager;
-  Chunk* const chunks = shared<Chunk[kChunk]>();
 
-  __device__ __forceinline__ HaloSlabs(const Pass& of, const HaloRoom& in, int of_group, int m,
+  __device__ __forceinline__ HaloSlabs(const Pass& of, const HaloRoom& room, int of_group, int m,
                                        int from_n)
-      : pass(of), room(in), group(of_group), n(from_n), stager{of.image + group * of.depth,
-                                                               of.depth * of.groups,
-                                                               group * of.depth,
-                                                               of.depth,
-                                                               of.halo.pixels,
-                                                               m - of.halo.reach(),
-                                                               of.halo.span(Tile::kM),
-                                                               of.norm} {}
-
-  __device__ __forceinline__ ZeroRows& zeros() const {
-    return *reinterpret_cast<ZeroRows*>(chunks);
-  }
-  __device__ __forceinline__ Chunk* span(int slab) const {
-    return chunks + kChunk + slab % Tile::kStages * room.stage();
-  }
-  __device__ __forceinline__ Chunk* raw(int slab) const { return span(slab) + room.span; }
-  __device__ __forceinline__ Chunk* weights(int slab) const { return raw(slab) + room.raw; }
+      : pass(of),
+        stages{room},
+        group(of_group),
+        n(from_n),
+        stager{of.image,
+               of_group,
+               of.groups,
+               of.depth,
+               of.halo.pixels,
+               m - of.halo.reach(),
+               of.halo.span(Tile::kM),
+               of.norm} {}
 
   __device__ __forceinline__ void fetch(int slab) const {
     const int channel = slab * Tile::kK;
     if (channel < pass.depth) {
-      stager.fetch(span(slab), raw(slab), channel);
-      pass.taps.template fetch<Tile>(weights(slab), group, n, channel);
+      stager.fetch(stages.span(slab), stages.raw(slab), channel);
+      pass.taps.template fetch<Tile>(stages.other(slab), group, n, channel);
     }
     cp_async_commit();
   }
   // Then the slab is there for all.
   __device__ __forceinline__ void await(int slab) const {
     cp_async_wait<Tile::kStages - 1>();
-    stager.finish(span(slab), raw(slab), slab * Tile::kK);
+    stager.finish(stages.span(slab), stages.raw(slab), slab * Tile::kK);
     __syncthreads();
   }
 };
@@ -212,7 +105,7 @@ __device__ __forceinline__ void multiply_taps(const Slabs& slabs, int slab,
   using Pass = std::remove_cvref_t<decltype(slabs.pass)>;
   constexpr int kFragments = Tile::kWarpN / 16;
   const int n = warp_index() % Tile::kAcross * Tile::kWarpN;
-  const Chunk *const span = slabs.span(slab), *const weights = slabs.weights(slab);
+  const Chunk *const span = slabs.stages.span(slab), *const weights = slabs.stages.other(slab);
   CONVOY_UNROLL
   for (int tap = 0; tap < kHaloTaps; ++tap) {
     TensorFragments<Tile> fragments;
@@ -223,8 +116,9 @@ __device__ __forceinline__ void multiply_taps(const Slabs& slabs, int slab,
     }
     const int distance = slabs.pass.halo.distance(tap);
     for (int i = 0; i < Tile::kWarpM / 16; ++i) {
-      ldmatrix(fragments.left[i], rows[i].template at<Tile::kChunks>(span, slabs.zeros(), tap,
-                                                                     distance, lane_index() / 16));
+      ldmatrix(fragments.left[i],
+               rows[i].template at<Tile::kChunks>(span, slabs.stages.zeros(), tap, distance,
+                                                  lane_index() / 16));
     }
     fragments.template multiply<typename Pass::T>(sums);
   }
@@ -236,7 +130,7 @@ __device__ __forceinline__ void halo_tile(const Pass& pass, const HaloRoom& room
   using T = typename Pass::T;
   const TilePlace<Tile> tile(pass.halo.pixels, pass.columns, block);
   const HaloSlabs<Tile, Pass> slabs(pass, room, static_cast<int>(tile.product), tile.m, tile.n);
-  slabs.zeros().clear();
+  slabs.stages.zeros().clear();
   slabs.fetch(0);
   HaloRow rows[Tile::kWarpM / 16];
   for (int i = 0; i < Tile::kWarpM / 16; ++i) {
@@ -287,13 +181,6 @@ std::size_t conv2d_halo_workspace(const Op& op) {
   return totals_bytes(conv2d_output(op), blocks_for(pixels, halo_rows(halo_columns(op))));
 }
 
-template <class Op>
-Output halo_output(const Op& op, void* workspace) {
-  Output output = conv2d_output(op);
-  if (wants_totals(op)) output.totals = static_cast<float*>(workspace);
-  return output;
-}
-
 inline void finish_halo(const Conv2dForward& op, const float* totals, const Stream& stream) {
   finish_statistics(op, totals, halo_rows(halo_columns(op)), stream);
 }
@@ -304,7 +191,7 @@ inline void finish_halo(const Conv2dBackwardInput& op, const float* totals, cons
 template <class T, class Op>
 void conv2d_halo(const Op& op, void* workspace, const Stream& stream) {
   const auto pass = halo_pass<T>(op);
-  const Output output = halo_output(op, workspace);
+  const Output output = conv2d_output(op, workspace);
   with_halo_tile(pass.columns, [&]<class Tile>(Type<Tile>) {
     const HaloRoom room = pass.template room<Tile>();
     launch({.grid = tiles_for<Tile>(pass.halo.pixels, pass.columns, pass.groups),

@@ -73,6 +73,30 @@ struct ZeroRows {
   }
 };
 
+// Shared memory: the zeros, then the stages, each a span, a place for the norm's second array, and
+// the other factor.
+struct HaloRoom {
+  int span, raw, other, stages;  // chunks of each
+
+  __host__ __device__ int stage() const { return span + raw + other; }
+  __host__ __device__ int chunks() const { return kChunk + stages * stage(); }
+};
+template <int kStages>
+struct HaloStages {
+  const HaloRoom& room;
+  Chunk* const chunks = shared<Chunk[kChunk]>();
+
+  __device__ __forceinline__ ZeroRows& zeros() const {
+    return *reinterpret_cast<ZeroRows*>(chunks);
+  }
+  // Of the stage that slab or tile `turn` is brought to.
+  __device__ __forceinline__ Chunk* span(int turn) const {
+    return chunks + kChunk + turn % kStages * room.stage();
+  }
+  __device__ __forceinline__ Chunk* raw(int turn) const { return span(turn) + room.span; }
+  __device__ __forceinline__ Chunk* other(int turn) const { return raw(turn) + room.raw; }
+};
+
 // The row of a fragment that a lane brings: a pixel, in whichever tap.
 struct HaloRow {
   int line;       // of the span, where the pixel meets tap 0
@@ -91,9 +115,8 @@ struct HaloRow {
 // pixel `first` on. Pixels before the first image and behind the last are zeros.
 template <class T, int kThreads, int kChunksPerPixel, class Norm>
 struct SpanStager {
-  const T* image;               // channel 0 of the group in pixel 0
-  int pitch;                    // channels of all groups
-  int first_channel, channels;  // of the group
+  const T* image;  // [pixels, groups, channels]
+  int group, groups, channels;
   int pixels, first, count;
   Norm norm;
 
@@ -110,7 +133,7 @@ struct SpanStager {
     const bool is_channel = inside(mine, channels);
     for_my_lines([&](int line, int place) {
       const int pixel = first + line;
-      const Run<T> run{image + (std::int64_t{pixel} * pitch + mine),
+      const Run<T> run{image + (std::int64_t{pixel} * (groups * channels) + of_group(mine)),
                        is_channel && inside(pixel, pixels)};
       cp_async_if<16>(&span[place], run.from, run.is_inside);
       if constexpr (Norm::kHasRaw) {
@@ -122,19 +145,18 @@ struct SpanStager {
   // Does what is done on load to those that this thread brought. (Also to the zeros outside of the
   // images, which no tap reads.)
   __device__ __forceinline__ void finish(Chunk* span, const Chunk* raw, int channel) const {
-    if constexpr (Norm::kExists) {
-      const int mine = channel + chunk() * kChunk;
-      if (!norm.wanted() || !inside(mine, channels)) return;
-      const ChunkLines<Norm> lines(norm, first_channel + mine);
-      for_my_lines([&](int, int place) {
-        const T* beside = nullptr;
-        if constexpr (Norm::kHasRaw) beside = reinterpret_cast<const T*>(&raw[place]);
-        norm_chunk(norm, lines, reinterpret_cast<T*>(&span[place]), beside);
-      });
-    }
+    const int mine = channel + chunk() * kChunk;
+    if (!norm.wanted() || !inside(mine, channels)) return;
+    const ChunkLines<Norm> lines(norm, of_group(mine));
+    for_my_lines([&](int, int place) {
+      const T* beside = nullptr;
+      if constexpr (Norm::kHasRaw) beside = reinterpret_cast<const T*>(&raw[place]);
+      norm_chunk(norm, lines, reinterpret_cast<T*>(&span[place]), beside);
+    });
   }
 
  private:
+  __device__ __forceinline__ int of_group(int channel) const { return group * channels + channel; }
   template <class F>
   __device__ __forceinline__ void for_my_lines(F f) const {
     const int thread = static_cast<int>(threadIdx.x);

@@ -58,23 +58,13 @@ struct HaloPixels {
   using Input = SpanStager<T, Tile::kThreads, Tile::kChunksB, typename Pass::OfInput>;
   using Gradient = SpanStager<T, Tile::kThreads, Tile::kChunksA, typename Pass::OfGradient>;
   const Pass& pass;
-  const HaloRoom& room;
+  HaloStages<Tile::kStages> stages;
   int group, filter, channel, end;  // end: the pixel tile behind the last
-  Chunk* const chunks = shared<Chunk[kChunk]>();
-
-  __device__ __forceinline__ ZeroRows& zeros() const {
-    return *reinterpret_cast<ZeroRows*>(chunks);
-  }
-  __device__ __forceinline__ Chunk* x(int tile) const {
-    return chunks + kChunk + tile % Tile::kStages * room.stage();
-  }
-  __device__ __forceinline__ Chunk* raw(int tile) const { return x(tile) + room.span; }
-  __device__ __forceinline__ Chunk* dy(int tile) const { return raw(tile) + room.raw; }
 
   __device__ __forceinline__ Input input(int tile) const {
-    return {pass.x + group * pass.channels,
-            pass.channels * pass.groups,
-            group * pass.channels,
+    return {pass.x,
+            group,
+            pass.groups,
             pass.channels,
             pass.halo.pixels,
             tile * Tile::kPixels - pass.halo.reach(),
@@ -82,28 +72,24 @@ struct HaloPixels {
             pass.input};
   }
   __device__ __forceinline__ Gradient gradient(int tile) const {
-    return {pass.dy + group * pass.filters,
-            pass.filters * pass.groups,
-            group * pass.filters,
-            pass.filters,
-            pass.halo.pixels,
-            tile * Tile::kPixels,
-            Tile::kPixels,
-            pass.gradient};
+    return {pass.dy,          group,
+            pass.groups,      pass.filters,
+            pass.halo.pixels, tile * Tile::kPixels,
+            Tile::kPixels,    pass.gradient};
   }
 
   __device__ __forceinline__ void fetch(int tile) const {
     if (tile < end) {
-      input(tile).fetch(x(tile), nullptr, channel);
-      gradient(tile).fetch(dy(tile), raw(tile), filter);
+      input(tile).fetch(stages.span(tile), nullptr, channel);
+      gradient(tile).fetch(stages.other(tile), stages.raw(tile), filter);
     }
     cp_async_commit();
   }
   // Then the tile is there for all.
   __device__ __forceinline__ void await(int tile) const {
     cp_async_wait<Tile::kStages - 1>();
-    input(tile).finish(x(tile), nullptr, channel);
-    gradient(tile).finish(dy(tile), raw(tile), filter);
+    input(tile).finish(stages.span(tile), nullptr, channel);
+    gradient(tile).finish(stages.other(tile), stages.raw(tile), filter);
     __syncthreads();
   }
 };
@@ -123,7 +109,7 @@ __device__ __forceinline__ void multiply_pixels(const Pixels& pixels, int tile, 
   unsigned left[4];
   const int lane = lane_index();
   ldmatrix<true>(left,
-                 &pixels.dy(tile)[span_place<Tile::kChunksA>(
+                 &pixels.stages.other(tile)[span_place<Tile::kChunksA>(
                      pixel + lane / 16 * 8 + lane % 8, square / Tile::kAcross * 2 + lane / 8 % 2)]);
   const int line = pixel + lane % 16;
   const HaloRow row{line, halo.taps_inside(tile * Tile::kPixels + line)};
@@ -131,8 +117,9 @@ __device__ __forceinline__ void multiply_pixels(const Pixels& pixels, int tile, 
   CONVOY_UNROLL
   for (int tap = 0; tap < kHaloTaps; ++tap) {
     unsigned right[4];
-    ldmatrix<true>(right, row.template at<Tile::kChunksB>(pixels.x(tile), pixels.zeros(), tap,
-                                                          halo.distance(tap), chunk));
+    ldmatrix<true>(
+        right, row.template at<Tile::kChunksB>(pixels.stages.span(tile), pixels.stages.zeros(), tap,
+                                               halo.distance(tap), chunk));
     for (int j = 0; j < 2; ++j) {
       const unsigned pair[2] = {right[2 * j], right[2 * j + 1]};
       mma_m16n8k16<T>(sums.of[tap][j], left, pair);
@@ -195,8 +182,8 @@ __device__ __forceinline__ void halo_weight_tile(const Pass& pass, const HaloRoo
   const int product = static_cast<int>(place.product), part = product / pass.groups;
   const int tiles = (pass.halo.pixels + Tile::kPixels - 1) / Tile::kPixels;
   const int begin = part * pass.tiles_per_part, end = min(begin + pass.tiles_per_part, tiles);
-  const HaloPixels<Tile, Pass> pixels{pass, room, product % pass.groups, place.m, place.n, end};
-  pixels.zeros().clear();
+  const HaloPixels<Tile, Pass> pixels{pass, {room}, product % pass.groups, place.m, place.n, end};
+  pixels.stages.zeros().clear();
   pixels.fetch(begin);
   HaloSums sums;
   for (int tile = begin; tile < end; ++tile) {
@@ -241,12 +228,8 @@ inline Parts halo_parts(const Conv2dGeometry& g, const Device& device) {
 }
 
 inline std::size_t conv2d_halo_workspace(const Conv2dBackwardWeight& op, const Device& device) {
-  const auto parts = static_cast<std::size_t>(halo_parts(op.g, device).count);
-  const std::size_t weight =
-      op.dweight == nullptr
-          ? 0
-          : parts * static_cast<std::size_t>(elements(conv2d_output(op))) * sizeof(float);
-  return max(weight, op.dbias == nullptr ? 0 : bias_splits(op.g, device).bytes(op.g.K));
+  const Parts parts = halo_parts(op.g, device);
+  return either_gradient_bytes(op, splits_bytes(conv2d_output(op), parts.count), device);
 }
 
 template <class T>
