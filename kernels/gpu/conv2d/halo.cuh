@@ -11,11 +11,10 @@
 //          backward weight   16 or 32 filters, 16 or 32 channels of all taps, over the pixels
 //                            (halo_weight.cuh)
 // Gain     of lines of 32 pixels a tile of 128 rows brings and norms each pixel one and a half
-// times
-//          instead of nine, and one of 64 rows twice; the weights come once per tile.
+//          times instead of nine, one of 64 rows twice; the weights come once per tile.
 // Limit    3 x 3 taps, stride 1, a result as large as the image, channels and filters in sixteens.
-//          A warp multiplies at most 32 x 32: with many channels and no norms, rung 4's warps of 64
-//          x 64 read less of shared memory.
+//          A warp multiplies 32 x 32 at most: with many channels and no norms, rung 4's warps of
+//          64 x 64 read less of shared memory.
 
 #include "kernels/gpu/conv2d/gradient_epilogue.cuh"
 #include "kernels/gpu/conv2d/halo_passes.cuh"
