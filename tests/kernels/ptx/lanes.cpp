@@ -62,6 +62,17 @@ Step shfl(Warp& w, const Instruction& i, std::uint32_t lanes) {
 }
 
 // operands: d, p, mask
+Step ballot(Warp& w, const Instruction& i, std::uint32_t lanes) {
+  if (!all_there(w, i, 2, lanes)) return Step::wait_for_lanes;
+  const auto mask = static_cast<std::uint32_t>(common(w, i, 2, lanes));
+  std::uint32_t votes = 0;
+  for_lanes(lanes & mask,
+            [&](int l) { votes |= static_cast<std::uint32_t>(w.r(i.operands[1])[l] != 0) << l; });
+  for_lanes(lanes, [&](int l) { w.r(i.operands[0])[l] = votes; });
+  return Step::next;
+}
+
+// operands: d, p, mask
 Step elect(Warp& w, const Instruction& i, std::uint32_t lanes) {
   if (!all_there(w, i, 2, lanes)) return Step::wait_for_lanes;
   const int leader = std::countr_zero(static_cast<std::uint32_t>(common(w, i, 2, lanes)) & w.live);
@@ -76,6 +87,7 @@ Step elect(Warp& w, const Instruction& i, std::uint32_t lanes) {
 
 Run decode_lanes(const std::vector<std::string_view>& opcode, Instruction& i) {
   if (opcode[0] == "elect") return elect;
+  if (opcode[0] == "vote") return opcode[2] == "ballot" ? ballot : nullptr;
   if (opcode[0] != "shfl" || opcode[1] != "sync") return nullptr;
   const std::string_view way = opcode[2];
   i.number = static_cast<int>(way == "up"     ? Direction::up

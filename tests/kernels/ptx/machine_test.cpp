@@ -41,6 +41,20 @@ TEST(PtxMachine, LanesThatPartMeetAgain) {
   }
 }
 
+TEST(PtxMachine, AllLearnWhoVotedForIt) {
+  // Every third lane votes, one of which comes by another way.
+  const Results found = run_lines(R"(
+    rem.u32 %r4, %r1, 3;
+    setp.eq.s32 %p0, %r4, 0;
+    setp.ne.s32 %p1, %r1, 9;
+    @%p1 bra MET;
+    mov.u32 %r5, 1;
+    MET:
+    vote.sync.ballot.b32 %r6, %p0, -1;
+    cvt.u64.u32 %rd0, %r6;)");
+  for (const std::uint64_t result : found) EXPECT_EQ(result, 0x49249249u);
+}
+
 TEST(PtxMachine, WhoWaitsForLanesThatNeverComeIsNamed) {
   expect_fault(R"(
     setp.lt.s32 %p0, %r1, 16;
