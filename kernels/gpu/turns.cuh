@@ -11,16 +11,30 @@ namespace convoy::CONVOY_TARGET {
 struct Turns {
   unsigned first, second;  // blocks of each
 
+  Turns(unsigned of_first, unsigned of_second)
+      : first(of_first), second(of_second), share_(share(of_first, of_second)) {}
+
   struct Turn {
     bool is_second;
     unsigned index;
   };
   // Of the blocks before `block` its share are the second's, rounded down.
   __device__ __forceinline__ Turn of(unsigned block) const {
-    const std::uint64_t all = std::uint64_t{first} + second;
-    const auto seconds = static_cast<unsigned>(std::uint64_t{block} * second / all);
-    const bool is_second = (std::uint64_t{block} + 1) * second / all > seconds;
+    const unsigned seconds = before(block);
+    const bool is_second = before(std::uint64_t{block} + 1) > seconds;
     return {is_second, is_second ? seconds : block - seconds};
+  }
+
+ private:
+  std::uint64_t share_;  // of 2^32
+
+  // Rounded up: of all blocks together it is less than one too much.
+  static std::uint64_t share(unsigned first, unsigned second) {
+    const std::uint64_t all = std::uint64_t{first} + second;
+    return all == 0 ? 0 : ((std::uint64_t{second} << 32) + all - 1) / all;
+  }
+  __device__ __forceinline__ unsigned before(std::uint64_t block) const {
+    return static_cast<unsigned>(block * share_ >> 32);
   }
 };
 
