@@ -91,10 +91,11 @@ __device__ __forceinline__ void find_deviations(const typename Tile::Storage& s,
     const float* stored = &s.sums[group + row * TotalsStorage<Tile>::kGroups][column];
     for (int j = 0; j < ColumnTotals::kColumns; ++j) {
       const float d = stored[j] - mine.origin[j];
-      mine.first[j] += d / rows;
+      mine.first[j] += d;
       mine.second[j] = fmaf(d, d, mine.second[j]);
     }
   }
+  for (float& first : mine.first) first /= rows;
 }
 
 // The totals of a tile's columns over its rows, joined in a fixed order. Every thread of the block
