@@ -58,11 +58,12 @@ template <class Op>
 std::vector<const char*> rungs_for(const Op& op) {
   if (is_fused(op)) {
     if (!conv2d_fits_implicit_gemm(op.g)) too_large_to_fuse("conv2d");
-    if (op.dtype == DType::f32) return {"implicit_gemm", "register_tile"};
-    if (!conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
-    std::vector<const char*> names = {"implicit_gemm", "tensor_core"};
+    const bool f32 = op.dtype == DType::f32;
+    if (!f32 && !conv2d_fits_tensor_core(op.g, op.dtype)) return {"implicit_gemm"};
+    std::vector<const char*> names = {"implicit_gemm", f32 ? "register_tile" : "tensor_core"};
     if (conv2d_fits_padded(op)) names.push_back("padded");
     if (conv2d_fits_halo(op)) names.push_back("halo");
+    if (f32) return names;
     if (takes_fused_wgmma(op)) names.push_back("wgmma");
     if (fused_is_gemm(op)) names.push_back("gemm");
     return names;
@@ -71,13 +72,12 @@ std::vector<const char*> rungs_for(const Op& op) {
   std::vector<const char*> names = {"direct"};
   if (conv2d_fits_depthwise(op.g)) names.push_back("depthwise");
   names.push_back("implicit_gemm");
+  const bool halves = conv2d_fits_tensor_core(op.g, op.dtype);
   if (op.dtype == DType::f32) names.push_back("register_tile");
-  if (conv2d_fits_tensor_core(op.g, op.dtype)) {
-    names.push_back("tensor_core");
-    if (conv2d_fits_padded(op)) names.push_back("padded");
-    if (conv2d_fits_halo(op)) names.push_back("halo");
-    if (has_hopper() && conv2d_fits_wgmma(op)) names.push_back("wgmma");
-  }
+  if (halves) names.push_back("tensor_core");
+  if (halves && conv2d_fits_padded(op)) names.push_back("padded");
+  if (conv2d_fits_halo(op)) names.push_back("halo");
+  if (halves && has_hopper() && conv2d_fits_wgmma(op)) names.push_back("wgmma");
   if (!std::is_same_v<Op, Conv2dBackwardWeight> && conv2d_is_gemm(op.g)) names.push_back("gemm");
   return names;
 }
@@ -120,7 +120,9 @@ const char* choose(const Op& op, const Device& device) {
   if (!is_fused(op) && g.groups > 1 && min(g.C, g.K) / g.groups < kNarrowGroup) return "direct";
   const char* highest = rungs_for(op).back();
   if (is_wgmma(highest) && conv2d_fills_wgmma(op, device)) return highest;
-  if (is_wgmma(highest) || is_halo(highest)) return is_worth_halo(op) ? "halo" : "tensor_core";
+  if (is_wgmma(highest) || is_halo(highest)) {
+    return is_worth_halo(op) ? "halo" : op.dtype == DType::f32 ? "register_tile" : "tensor_core";
+  }
   if (is_padded(highest) && !is_worth_padding(g, device)) return "tensor_core";
   return highest;
 }
@@ -176,13 +178,13 @@ void run_rung(const Op& op, const Plan& plan, void* workspace, const Stream& str
   with_dtype("conv2d", op.dtype, [&]<class T>(Type<T>) {
     if (is_direct(plan.variant)) return conv2d_direct<T>(op, workspace, stream);
     if (is_depthwise(plan.variant)) return run_depthwise<T>(op, workspace, stream);
+    if (is_halo(plan.variant)) return conv2d_halo<T>(op, workspace, stream);
     if constexpr (std::is_same_v<T, float>) {
       if (is_register_tile(plan.variant)) return conv2d_register_tile<T>(op, workspace, stream);
     } else {
       if (is_wgmma(plan.variant)) return run_wgmma<T>(op, workspace, stream);
       if (is_tensor_core(plan.variant)) return conv2d_tensor_core<T>(op, workspace, stream);
       if (is_padded(plan.variant)) return run_padded<T>(op, workspace, stream);
-      if (is_halo(plan.variant)) return conv2d_halo<T>(op, workspace, stream);
     }
     conv2d_implicit_gemm<T>(op, workspace, stream);
   });

@@ -13,16 +13,18 @@ CONVOY_LADDER(Conv2dBackward)
 namespace convoy::CONVOY_TARGET {
 namespace {
 
-// The launch for both has its norms on load: without them dy is half as much to read. Rung 4 has no
-// sums for the bias.
+// The launch for both has its norms on load: without them dy is half as much to read. Rung 4
+// and halo have no sums for the bias.
 std::vector<const char*> rungs_for(const Conv2dBackward& op) {
   const bool fused = is_fused(op.input) && is_fused(op.weight) && op.weight.dweight != nullptr;
   if (!fused) return {"apart"};
-  if (op.input.dtype == DType::f32) return {"apart", "implicit_gemm", "register_tile"};
-  const bool fits = conv2d_fits_tensor_core(op.input.g, op.input.dtype);
-  if (!fits || op.weight.dbias != nullptr) return {"apart"};
-  std::vector<const char*> names = {"apart", "tensor_core"};
-  if (conv2d_fits_halo(op.input) && conv2d_fits_halo(op.weight)) names.push_back("halo");
+  const bool has_bias = op.weight.dbias != nullptr;
+  std::vector<const char*> names = {"apart"};
+  if (op.input.dtype == DType::f32) names.insert(names.end(), {"implicit_gemm", "register_tile"});
+  const bool tensor_core = conv2d_fits_tensor_core(op.input.g, op.input.dtype) && !has_bias;
+  if (tensor_core) names.push_back("tensor_core");
+  const bool halo = conv2d_fits_halo(op.input) && conv2d_fits_halo(op.weight) && !has_bias;
+  if (halo) names.push_back("halo");
   return names;
 }
 
@@ -54,7 +56,7 @@ Plan plan_rung(const Conv2dBackward& op, const Device& device, std::string_view 
   }
   unknown_rung(
       "conv2d", variant,
-      "apart, and if fused implicit_gemm or register_tile in f32, tensor_core or halo in halves");
+      "apart, and if fused implicit_gemm or register_tile in f32, tensor_core in halves, or halo");
 }
 
 Plan plan(const Conv2dBackward& op, const Device& device) {
@@ -64,14 +66,13 @@ Plan plan(const Conv2dBackward& op, const Device& device) {
 void run(const Conv2dBackward& op, const Plan& plan, void* workspace, const Stream& stream) {
   if (plan.variant == std::string_view("apart")) return run_apart(op, workspace, stream);
   with_dtype("conv2d", op.input.dtype, [&]<class T>(Type<T>) {
+    if (plan.variant == std::string_view("halo")) return conv2d_both_halo<T>(op, workspace, stream);
     if constexpr (std::is_same_v<T, float>) {
       const bool patches = plan.variant == std::string_view("register_tile");
       patches ? conv2d_both_register_tile<T>(op, workspace, stream)
               : conv2d_both_implicit_gemm<T>(op, workspace, stream);
     } else {
-      const bool halo = plan.variant == std::string_view("halo");
-      halo ? conv2d_both_halo<T>(op, workspace, stream)
-           : conv2d_both_tensor_core<T>(op, workspace, stream);
+      conv2d_both_tensor_core<T>(op, workspace, stream);
     }
   });
 }

@@ -126,8 +126,8 @@ __device__ __forceinline__ void store_totals(const typename Tile::Storage& s, co
 }
 
 // Every thread of the block calls.
-template <class T, class Tile, class RowOfY>
-__device__ __forceinline__ void store_tile(typename Tile::Storage& s, const TensorSums<Tile>& sums,
+template <class T, class Tile, class Sums, class RowOfY>
+__device__ __forceinline__ void store_tile(typename Tile::Storage& s, const Sums& sums,
                                            const Output& out, const TilePosition& at,
                                            RowOfY row_of_y) {
   constexpr int kPack = Output::kPack, kAcross = Tile::kN / kPack;

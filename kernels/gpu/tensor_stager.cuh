@@ -23,6 +23,9 @@ inline constexpr int kChunk = 8;
 struct alignas(16) Chunk {
   std::uint16_t bits[kChunk];
 };
+// Of elements that are not halves as many as fit.
+template <class T>
+inline constexpr int kOfChunk = sizeof(Chunk) / sizeof(T);
 
 // A run's first element; what is not inside counts as zeros.
 template <class T>
@@ -40,27 +43,28 @@ struct NoNorm {
 };
 
 // What a norm knows of a chunk's channels.
-template <class Norm>
+template <class Norm, int N = kChunk>
 struct ChunkLines {
-  typename Norm::Line of[kChunk];
+  typename Norm::Line of[N];
 
   ChunkLines() = default;
   __device__ __forceinline__ ChunkLines(const Norm& norm, int channel) {
-    for (int i = 0; i < kChunk; ++i) of[i] = norm.line(channel + i);
+    for (int i = 0; i < N; ++i) of[i] = norm.line(channel + i);
   }
 };
-template <>
-struct ChunkLines<NoNorm> {};
+template <int N>
+struct ChunkLines<NoNorm, N> {};
 
 // Does to a chunk what is done on load. `raw`: the same elements of the norm's second array, if it
 // has one.
 template <class T, class Norm>
-__device__ __forceinline__ void norm_chunk(const Norm& norm, const ChunkLines<Norm>& lines, T* x,
+__device__ __forceinline__ void norm_chunk(const Norm& norm,
+                                           const ChunkLines<Norm, kOfChunk<T>>& lines, T* x,
                                            const T* raw) {
-  float v[kChunk], beside[kChunk] = {};
+  float v[kOfChunk<T>], beside[kOfChunk<T>] = {};
   load_floats(x, v);
   if constexpr (Norm::kHasRaw) load_floats(raw, beside);
-  for (int i = 0; i < kChunk; ++i) v[i] = norm(lines.of[i], v[i], beside[i]);
+  for (int i = 0; i < kOfChunk<T>; ++i) v[i] = norm(lines.of[i], v[i], beside[i]);
   store_floats(x, v);
 }
 

@@ -1,59 +1,42 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // conv2d beside the ladder: halo
-// Idea     of 3 x 3 taps rung 4 brings each pixel to shared memory nine times, and norms it nine
-//          times. Here a tile's pixels come once, with those around them (halo_span.cuh), 16
-//          channels at a time; the taps are nine ways to address them. Tiles are as narrow as the
-//          result: 16, 32 or 64 columns.
-//                            rows             depth               columns
-//          forward           output pixels    taps, 16 channels   filters
-//          backward input    input pixels     taps, 16 filters    channels
+// Idea     of 3 x 3 taps the ladder's tiles bring each pixel to shared memory nine times, and norm
+//          it nine times. Here a tile's pixels come once, with those around them (halo_span.cuh),
+//          16 or 8 channels at a time; the taps are nine ways to address them. Tiles are as narrow
+//          as the result: 16, 32 or 64 columns. Halves are multiplied by mma (halo_mma.cuh), f32 in
+//          patches of 8 x 4 sums to a thread (halo_patch.cuh).
+//                            rows             depth            columns
+//          forward           output pixels    taps, channels   filters
+//          backward input    input pixels     taps, filters    channels
 //          backward weight   16 or 32 filters, 16 or 32 channels of all taps, over the pixels
 //                            (halo_weight.cuh)
 // Gain     of lines of 32 pixels a tile of 128 rows brings and norms each pixel one and a half
 //          times instead of nine, one of 64 rows twice; the weights come once per tile.
-// Limit    3 x 3 taps, stride 1, a result as large as the image, channels and filters in sixteens.
-//          A warp multiplies 32 x 32 at most: with many channels and no norms, rung 4's warps of
-//          64 x 64 read less of shared memory.
+// Limit    3 x 3 taps, stride 1, a result as large as the image, channels and filters in sixteens,
+//          lines of up to 127 pixels, in f32 63. A warp multiplies 32 x 32 of halves at most: with
+//          many channels and no norms, rung 4's warps of 64 x 64 read less of shared memory.
 
 #include "kernels/gpu/conv2d/gradient_epilogue.cuh"
+#include "kernels/gpu/conv2d/halo_mma.cuh"
 #include "kernels/gpu/conv2d/halo_passes.cuh"
+#include "kernels/gpu/conv2d/halo_patch.cuh"
 #include "kernels/gpu/conv2d/statistics.cuh"
 #include "kernels/gpu/conv2d/tensor_outputs.cuh"
 #include "kernels/gpu/tensor_output.cuh"
 
 namespace convoy::CONVOY_TARGET {
 
-template <int kRows, int kColumns, int kWarpsDown, int kWarpsAcross>
-struct HaloTile {
-  static constexpr int kM = kRows, kN = kColumns;
-  static constexpr int kK = 16;  // channels of a slab: of all taps
-  static constexpr int kChunks = kK / kChunk;
-  static constexpr int kAcross = kWarpsAcross;
-  static constexpr int kWarpM = kM / kWarpsDown, kWarpN = kN / kWarpsAcross;
-  static constexpr int kThreads = kWarp * kWarpsDown * kWarpsAcross;
-  static constexpr int kStages = 2;
-  static constexpr int kWeights = kHaloTaps * kN * kChunks;  // chunks of a slab
-
-  // When all slabs are multiplied, the sums take their place.
-  struct Storage {
-    float sums[kM][kN + 8];
-  };
-};
-using Halo16 = HaloTile<128, 16, 4, 1>;
-using Halo32 = HaloTile<128, 32, 4, 1>;
-using Halo64 = HaloTile<64, 64, 2, 2>;
-
 // Calls f(Type<Tile>) with the tile for so many columns.
-template <class F>
+template <class T, class F>
 void with_halo_tile(std::int64_t columns, F&& f) {
-  if (columns <= Halo16::kN) return f(Type<Halo16>{});
-  if (columns <= Halo32::kN) return f(Type<Halo32>{});
-  f(Type<Halo64>{});
+  using Tiles = std::conditional_t<std::is_same_v<T, float>, HaloPatchTiles, HaloTensorTiles>;
+  if (columns <= 16) return f(Type<typename Tiles::Of16>{});
+  if (columns <= 32) return f(Type<typename Tiles::Of32>{});
+  f(Type<typename Tiles::Of64>{});
 }
-inline int halo_rows(std::int64_t columns) {
-  return columns <= Halo32::kN ? Halo32::kM : Halo64::kM;
-}
+// Of the tile.
+inline int halo_rows(std::int64_t columns) { return columns <= 32 ? 128 : 64; }
 
 // ---- a tile ----
 
@@ -96,33 +79,6 @@ struct HaloSlabs {
   }
 };
 
-// Adds all taps of one slab.
-template <class Tile, class Slabs>
-__device__ __forceinline__ void multiply_taps(const Slabs& slabs, int slab,
-                                              const HaloRow (&rows)[Tile::kWarpM / 16],
-                                              TensorSums<Tile>& sums) {
-  using Pass = std::remove_cvref_t<decltype(slabs.pass)>;
-  constexpr int kFragments = Tile::kWarpN / 16;
-  const int n = warp_index() % Tile::kAcross * Tile::kWarpN;
-  const Chunk *const span = slabs.stages.span(slab), *const weights = slabs.stages.other(slab);
-  CONVOY_UNROLL
-  for (int tap = 0; tap < kHaloTaps; ++tap) {
-    TensorFragments<Tile> fragments;
-    const Chunk* const of_tap = weights + tap * (Tile::kWeights / kHaloTaps);
-    for (int j = 0; j < kFragments; ++j) {
-      load_fragment<Factor::b, Pass::Taps::kMajor, Tile::kN, Tile>(fragments.right[j], of_tap,
-                                                                   n + 16 * j, 0);
-    }
-    const int distance = slabs.pass.halo.distance(tap);
-    for (int i = 0; i < Tile::kWarpM / 16; ++i) {
-      ldmatrix(fragments.left[i],
-               rows[i].template at<Tile::kChunks>(span, slabs.stages.zeros(), tap, distance,
-                                                  lane_index() / 16));
-    }
-    fragments.template multiply<typename Pass::T>(sums);
-  }
-}
-
 template <class Tile, class Pass>
 __device__ __forceinline__ void halo_tile(const Pass& pass, const HaloRoom& room,
                                           const Output& output, unsigned block) {
@@ -131,12 +87,9 @@ __device__ __forceinline__ void halo_tile(const Pass& pass, const HaloRoom& room
   const HaloSlabs<Tile, Pass> slabs(pass, room, static_cast<int>(tile.product), tile.m, tile.n);
   slabs.stages.zeros().clear();
   slabs.fetch(0);
-  HaloRow rows[Tile::kWarpM / 16];
-  for (int i = 0; i < Tile::kWarpM / 16; ++i) {
-    const int row = warp_index() / Tile::kAcross * Tile::kWarpM + 16 * i + lane_index() % 16;
-    rows[i] = {row, pass.halo.taps_inside(tile.m + row)};
-  }
-  TensorSums<Tile> sums;
+  HaloRow rows[Tile::kRows];
+  Tile::find_rows(pass.halo, tile.m, rows);
+  typename Tile::template Sums<Pass::Taps::kMajor> sums;
   for (int slab = 0; slab * Tile::kK < pass.depth; ++slab) {
     slabs.fetch(slab + 1);
     slabs.await(slab);
@@ -151,12 +104,14 @@ __device__ __forceinline__ void halo_tile(const Pass& pass, const HaloRoom& room
   store_tile<T, Tile>(shared<typename Tile::Storage>(), sums, output, at, [](int m) { return m; });
 }
 
-// Blocks to a multiprocessor: the norm's gradient on load takes more registers than four leave.
-template <class Pass>
-constexpr int kHaloBlocks = Pass::Norm::kHasRaw ? 3 : 4;
+// Blocks to a multiprocessor: 512 threads; the norm's gradient on load takes more registers than
+// those leave, and so do the patches of f32.
+template <class Tile, class Pass>
+constexpr int kHaloBlocks =
+    (Pass::Norm::kHasRaw || sizeof(typename Pass::T) == 4 ? 384 : 512) / Tile::kThreads;
 
 template <class Tile, class Pass>
-__global__ void __launch_bounds__(Tile::kThreads, kHaloBlocks<Pass>)
+__global__ void __launch_bounds__(Tile::kThreads, kHaloBlocks<Tile, Pass>)
     conv2d_halo_tile(Pass pass, HaloRoom room, Output output) {
   begin_kernel();
   halo_tile<Tile>(pass, room, output, blockIdx.x);
@@ -191,7 +146,7 @@ template <class T, class Op>
 void conv2d_halo(const Op& op, void* workspace, const Stream& stream) {
   const auto pass = halo_pass<T>(op);
   const Output output = conv2d_output(op, workspace);
-  with_halo_tile(pass.columns, [&]<class Tile>(Type<Tile>) {
+  with_halo_tile<T>(pass.columns, [&]<class Tile>(Type<Tile>) {
     const HaloRoom room = pass.template room<Tile>();
     launch({.grid = tiles_for<Tile>(pass.halo.pixels, pass.columns, pass.groups),
             .block = Tile::kThreads,
@@ -204,15 +159,19 @@ void conv2d_halo(const Op& op, void* workspace, const Stream& stream) {
 
 // ---- what fits ----
 
-// Two blocks of the largest tile share a multiprocessor of 8.0.
+// Two blocks of the largest tile of halves share a multiprocessor of 8.0; one of f32, whose pixels
+// are twice as large, fits into 99 KB.
 constexpr std::int64_t kMostHaloReach = 128;
+inline std::int64_t most_halo_reach(DType dtype) {
+  return dtype == DType::f32 ? kMostHaloReach / 2 : kMostHaloReach;
+}
 
 inline bool fits_halo(const Conv2dGeometry& g, DType dtype) {
   const bool same = g.R == kHaloSide && g.S == kHaloSide && g.stride_h == 1 && g.stride_w == 1 &&
                     g.P == g.H && g.Q == g.W;
   const bool sixteens = g.C / g.groups % 16 == 0 && g.K / g.groups % 16 == 0;
-  return dtype != DType::f32 && same && sixteens &&
-         g.dilation_h * g.W + g.dilation_w <= kMostHaloReach &&
+  return same && sixteens && g.dilation_h * g.W + g.dilation_w <= most_halo_reach(dtype) &&
+         g.weight_shape().count() <= INT32_MAX &&
          fits_tensor_tiles(g.N * g.H * g.W + 2 * kMostHaloReach, kHaloTaps * max(g.C, g.K), 0);
 }
 template <class... Pointers>

@@ -19,13 +19,16 @@ struct ForwardTaps {
 
   template <class Tile>
   __device__ __forceinline__ void fetch(Chunk* stage, int group, int n, int channel) const {
-    for (int i = static_cast<int>(threadIdx.x); i < Tile::kWeights; i += Tile::kThreads) {
-      const int row = i / Tile::kChunks, tap = row / Tile::kN, filter = n + row % Tile::kN;
-      const int at = channel + i % Tile::kChunks * kChunk;
+    const T* const of_group = weight + (group * filters * kHaloTaps * channels + channel);
+    for (unsigned i = threadIdx.x; i < Tile::kWeights; i += Tile::kThreads) {
+      const int row = static_cast<int>(i / Tile::kChunks),
+                chunk = static_cast<int>(i % Tile::kChunks);
+      const int tap = static_cast<int>(i / (Tile::kChunks * Tile::kN));
+      const int filter = n + row - tap * Tile::kN;
       const bool is_inside = inside(filter, filters);
-      const std::int64_t line = (std::int64_t{group} * filters + filter) * kHaloTaps + tap;
-      cp_async_if<16>(&stage[chunk_place<Tile::kChunks>(0, row, i % Tile::kChunks)],
-                      weight + (is_inside ? line * channels + at : 0), is_inside);
+      const int at = (filter * kHaloTaps + tap) * channels + chunk * kOfChunk<T>;
+      cp_async_if<16>(&stage[chunk_place<Tile::kChunks>(0, row, chunk)],
+                      of_group + (is_inside ? at : 0), is_inside);
     }
   }
 };
@@ -38,14 +41,16 @@ struct BackwardTaps {
 
   template <class Tile>
   __device__ __forceinline__ void fetch(Chunk* stage, int group, int n, int filter) const {
-    constexpr int kAcross = Tile::kN / kChunk;
-    for (int i = static_cast<int>(threadIdx.x); i < Tile::kWeights; i += Tile::kThreads) {
-      const int row = i / kAcross, tap = kHaloTaps - 1 - row / Tile::kK;
-      const int at = filter + row % Tile::kK, channel = n + i % kAcross * kChunk;
+    constexpr int kAcross = Tile::kN / kOfChunk<T>;
+    const T* const of_slab = weight + (group * filters + filter) * kHaloTaps * channels;
+    for (unsigned i = threadIdx.x; i < Tile::kWeights; i += Tile::kThreads) {
+      const int row = static_cast<int>(i / kAcross), chunk = static_cast<int>(i % kAcross);
+      const int back = static_cast<int>(i / (kAcross * Tile::kK)), depth = row - back * Tile::kK;
+      const int channel = n + chunk * kOfChunk<T>;
       const bool is_inside = inside(channel, channels);
-      const std::int64_t line = (std::int64_t{group} * filters + at) * kHaloTaps + tap;
-      cp_async_if<16>(&stage[chunk_place<kAcross>(0, row, i % kAcross)],
-                      weight + (is_inside ? line * channels + channel : 0), is_inside);
+      const int at = (depth * kHaloTaps + kHaloTaps - 1 - back) * channels + channel;
+      cp_async_if<16>(&stage[chunk_place<kAcross>(0, row, chunk)], of_slab + (is_inside ? at : 0),
+                      is_inside);
     }
   }
 };

@@ -90,11 +90,19 @@ struct HaloStages {
     return *reinterpret_cast<ZeroRows*>(chunks);
   }
   // Of the stage that slab or tile `turn` is brought to.
-  __device__ __forceinline__ Chunk* span(int turn) const {
-    return chunks + kChunk + turn % kStages * room.stage();
+  __device__ __forceinline__ Chunk* span(int turn) const { return chunks + span_at(turn); }
+  // A pixel's first chunk; if it is outside of the image, zeros.
+  template <int kChunksPerPixel>
+  __device__ __forceinline__ const Chunk* in_span(int turn, int line, bool is_inside) const {
+    return chunks + (is_inside ? span_at(turn) + span_place<kChunksPerPixel>(line, 0) : 0);
   }
   __device__ __forceinline__ Chunk* raw(int turn) const { return span(turn) + room.span; }
   __device__ __forceinline__ Chunk* other(int turn) const { return raw(turn) + room.raw; }
+
+ private:
+  __device__ __forceinline__ int span_at(int turn) const {
+    return kChunk + turn % kStages * room.stage();
+  }
 };
 
 // The row of a fragment that a lane brings: a pixel, in whichever tap.
@@ -102,12 +110,13 @@ struct HaloRow {
   int line;       // of the span, where the pixel meets tap 0
   unsigned taps;  // those inside of the image
 
+  __device__ __forceinline__ bool has(int tap) const { return (taps >> tap & 1) != 0; }
   template <int kChunksPerPixel>
   __device__ __forceinline__ const Chunk* at(const Chunk* span, const ZeroRows& zeros, int tap,
                                              int distance, int chunk) const {
     const int mine = span_place<kChunksPerPixel>(line, chunk);
-    return (taps >> tap & 1) != 0 ? &span[mine + span_place<kChunksPerPixel>(distance, 0)]
-                                  : &zeros.of[mine % kChunk];
+    return has(tap) ? &span[mine + span_place<kChunksPerPixel>(distance, 0)]
+                    : &zeros.of[mine % kChunk];
   }
 };
 
@@ -123,31 +132,37 @@ struct SpanStager {
   // Eight lanes have a chunk of eight neighbours: different banks. The next eight have those
   // beside.
   static_assert(kThreads % (8 * kChunksPerPixel) == 0);
+  static constexpr int kLinesPerStep = kThreads / kChunksPerPixel;
   static __device__ __forceinline__ int chunk() {
-    return static_cast<int>(threadIdx.x) / 8 % kChunksPerPixel;
+    return static_cast<int>(threadIdx.x / 8 % kChunksPerPixel);
+  }
+  static __device__ __forceinline__ int first_line() {
+    return static_cast<int>(threadIdx.x / (8 * kChunksPerPixel) * 8 + threadIdx.x % 8);
   }
 
   // `channel`: the first to bring, of the group. `raw`: a place for the norm's second array.
   __device__ __forceinline__ void fetch(Chunk* span, Chunk* raw, int channel) const {
-    const int mine = channel + chunk() * kChunk;
+    const int mine = channel + chunk() * kOfChunk<T>;
     const bool is_channel = inside(mine, channels);
+    const std::int64_t pitch = groups * channels;
+    Run<T> run{image + (pitch * (first + first_line()) + of_group(mine)), false};
     for_my_lines([&](int line, int place) {
-      const int pixel = first + line;
-      const Run<T> run{image + (std::int64_t{pixel} * (groups * channels) + of_group(mine)),
-                       is_channel && inside(pixel, pixels)};
+      run.is_inside =
+          is_channel && inside(static_cast<unsigned>(first + line), static_cast<unsigned>(pixels));
       cp_async_if<16>(&span[place], run.from, run.is_inside);
       if constexpr (Norm::kHasRaw) {
         if (norm.wanted()) cp_async_if<16>(&raw[place], norm.raw_of(run), run.is_inside);
       }
+      run.from += pitch * kLinesPerStep;
     });
   }
 
   // Does what is done on load to those that this thread brought. (Also to the zeros outside of the
   // images, which no tap reads.)
   __device__ __forceinline__ void finish(Chunk* span, const Chunk* raw, int channel) const {
-    const int mine = channel + chunk() * kChunk;
+    const int mine = channel + chunk() * kOfChunk<T>;
     if (!norm.wanted() || !inside(mine, channels)) return;
-    const ChunkLines<Norm> lines(norm, of_group(mine));
+    const ChunkLines<Norm, kOfChunk<T>> lines(norm, of_group(mine));
     for_my_lines([&](int, int place) {
       const T* beside = nullptr;
       if constexpr (Norm::kHasRaw) beside = reinterpret_cast<const T*>(&raw[place]);
@@ -159,9 +174,7 @@ struct SpanStager {
   __device__ __forceinline__ int of_group(int channel) const { return group * channels + channel; }
   template <class F>
   __device__ __forceinline__ void for_my_lines(F f) const {
-    const int thread = static_cast<int>(threadIdx.x);
-    for (int line = thread / (8 * kChunksPerPixel) * 8 + thread % 8; inside(line, count);
-         line += kThreads / kChunksPerPixel) {
+    for (int line = first_line(); inside(line, count); line += kLinesPerStep) {
       f(line, span_place<kChunksPerPixel>(line, chunk()));
     }
   }

@@ -13,22 +13,13 @@
 
 namespace convoy::CONVOY_TARGET {
 
-template <int kFilters, int kChannels>
-struct HaloWeightTile {
-  static constexpr int kM = kFilters, kN = kChannels, kPixels = 128;
-  static constexpr int kThreads = 4 * kWarp, kStages = 2;
-  static constexpr int kDown = kM / 16, kAcross = kN / 16;
-  static constexpr int kAlong = 4 / (kDown * kAcross);  // warps that share out the pixels
-  static constexpr int kChunksA = kM / kChunk, kChunksB = kN / kChunk;
-  static constexpr int kDy = span_place<kChunksA>(kPixels, 0);  // chunks
-};
-template <class F>
+template <class T, class F>
 void with_halo_weight_tile(const Conv2dGeometry& g, F&& f) {
   const bool wide_a = g.K / g.groups > 16, wide_b = g.C / g.groups > 16;
-  if (wide_a && wide_b) return f(Type<HaloWeightTile<32, 32>>{});
-  if (wide_a) return f(Type<HaloWeightTile<32, 16>>{});
-  if (wide_b) return f(Type<HaloWeightTile<16, 32>>{});
-  f(Type<HaloWeightTile<16, 16>>{});
+  if (wide_a && wide_b) return f(Type<HaloWeightTile<T, 32, 32>>{});
+  if (wide_a) return f(Type<HaloWeightTile<T, 32, 16>>{});
+  if (wide_b) return f(Type<HaloWeightTile<T, 16, 32>>{});
+  f(Type<HaloWeightTile<T, 16, 16>>{});
 }
 
 template <class Element>
@@ -94,42 +85,9 @@ struct HaloPixels {
   }
 };
 
-// A warp's 16 filters and 16 channels of each tap, in the fragments of mma.
-struct HaloSums {
-  float of[kHaloTaps][2][4] = {};
-};
-
-// Adds 16 pixels, from `pixel` of the tile on.
-template <class Tile, class Pixels>
-__device__ __forceinline__ void multiply_pixels(const Pixels& pixels, int tile, int pixel,
-                                                HaloSums& sums) {
-  using T = typename Pixels::T;
-  const int square = warp_index() % (Tile::kDown * Tile::kAcross);
-  const Halo& halo = pixels.pass.halo;
-  unsigned left[4];
-  const int lane = lane_index();
-  ldmatrix<true>(left,
-                 &pixels.stages.other(tile)[span_place<Tile::kChunksA>(
-                     pixel + lane / 16 * 8 + lane % 8, square / Tile::kAcross * 2 + lane / 8 % 2)]);
-  const int line = pixel + lane % 16;
-  const HaloRow row{line, halo.taps_inside(tile * Tile::kPixels + line)};
-  const int chunk = square % Tile::kAcross * 2 + lane / 16;
-  CONVOY_UNROLL
-  for (int tap = 0; tap < kHaloTaps; ++tap) {
-    unsigned right[4];
-    ldmatrix<true>(
-        right, row.template at<Tile::kChunksB>(pixels.stages.span(tile), pixels.stages.zeros(), tap,
-                                               halo.distance(tap), chunk));
-    for (int j = 0; j < 2; ++j) {
-      const unsigned pair[2] = {right[2 * j], right[2 * j + 1]};
-      mma_m16n8k16<T>(sums.of[tap][j], left, pair);
-    }
-  }
-}
-
 template <class Tile>
 struct HaloJoin {
-  float of[Tile::kDown * Tile::kAcross][kHaloTaps * 8][kWarp];
+  float of[Tile::kSquares][kHaloTaps * 8][kWarp];
 };
 __device__ __forceinline__ void pass_on(HaloSums& sums, float (&of)[kHaloTaps * 8][kWarp],
                                         bool takes, bool gives) {
@@ -145,32 +103,10 @@ __device__ __forceinline__ void pass_on(HaloSums& sums, float (&of)[kHaloTaps * 
 template <class Tile>
 __device__ __forceinline__ void join_warps(HaloSums& sums) {
   if constexpr (Tile::kAlong > 1) {
-    constexpr int kSquares = Tile::kDown * Tile::kAcross;
-    auto& mine = shared<HaloJoin<Tile>>().of[warp_index() % kSquares];
-    const int place = warp_index() / kSquares;
+    auto& mine = shared<HaloJoin<Tile>>().of[Tile::square()];
     for (int turn = 0; turn < Tile::kAlong; ++turn) {
-      if (turn == place) pass_on(sums, mine, turn > 0, turn + 1 < Tile::kAlong);
+      if (turn == Tile::along()) pass_on(sums, mine, turn > 0, turn + 1 < Tile::kAlong);
       __syncthreads();
-    }
-  }
-}
-
-template <class Tile, class Pass>
-__device__ __forceinline__ void store_halo_sums(const Pass& pass, std::int64_t product, int filter,
-                                                int channel, const HaloSums& sums) {
-  const int square = warp_index() % (Tile::kDown * Tile::kAcross);
-  if (warp_index() / (Tile::kDown * Tile::kAcross) + 1 < Tile::kAlong) return;
-  const int f = filter + square / Tile::kAcross * 16 + lane_index() / 4;
-  const int c = channel + square % Tile::kAcross * 16 + lane_index() % 4 * 2;
-  for (int half = 0; half < 2; ++half) {
-    if (!inside(f + 8 * half, pass.filters)) continue;
-    const std::int64_t row = product * pass.filters + f + 8 * half;
-    for (int i = 0; i < 2 * kHaloTaps; ++i) {
-      const int tap = i / 2, at = c + i % 2 * 8;
-      if (!inside(at, pass.channels)) continue;
-      const auto& of = sums.of[tap][i % 2];
-      store_lanes(pass.sums + (row * kHaloTaps + tap) * pass.channels + at,
-                  Lanes<float, 2>{of[2 * half], of[2 * half + 1]});
     }
   }
 }
@@ -189,18 +125,21 @@ __device__ __forceinline__ void halo_weight_tile(const Pass& pass, const HaloRoo
   for (int tile = begin; tile < end; ++tile) {
     pixels.fetch(tile + 1);
     pixels.await(tile);
-    const int along = warp_index() / (Tile::kDown * Tile::kAcross);
-    for (int pixel = 16 * along; pixel < Tile::kPixels; pixel += 16 * Tile::kAlong) {
-      multiply_pixels<Tile>(pixels, tile, pixel, sums);
+    for (int step = Tile::along(); step < Tile::kPixels / Tile::kStep; step += Tile::kAlong) {
+      multiply_pixels<Tile>(pixels, tile, step * Tile::kStep, sums);
     }
     __syncthreads();  // the stage is free again
   }
   join_warps<Tile>(sums);
-  store_halo_sums<Tile>(pass, product, place.m, place.n, sums);
+  const int filter = place.m + Tile::filter(), channel = place.n + Tile::channel();
+  const bool has_all = Tile::along() + 1 == Tile::kAlong;
+  if (!has_all || !inside(filter, pass.filters) || !inside(channel, pass.channels)) return;
+  const HaloPartSums to{pass.sums, pass.filters, pass.channels};
+  store_square<Tile>(to, product, filter, channel, sums);
 }
 
 template <class Tile, class Pass>
-__global__ void __launch_bounds__(Tile::kThreads, 3)
+__global__ void __launch_bounds__(Tile::kThreads, 384 / Tile::kThreads)
     conv2d_halo_weight_tile(Pass pass, HaloRoom room) {
   begin_kernel();
   halo_weight_tile<Tile>(pass, room, blockIdx.x);
@@ -214,21 +153,23 @@ std::size_t halo_weight_shared_bytes(const HaloRoom& room) {
   return max(static_cast<std::size_t>(room.chunks()) * sizeof(Chunk), kJoin);
 }
 
-// Parts so that two blocks go to each multiprocessor: each part's sums are written and read.
+// Parts so that eight warps go to each multiprocessor: each part's sums are written and read.
 template <class Tile>
 Parts halo_parts(const Conv2dGeometry& g, const Device& device) {
   const std::int64_t squares = tiles_for<Tile>(g.K / g.groups, g.C / g.groups, g.groups);
-  const std::int64_t wanted = 2 * multiprocessor_count(device) / squares;
+  const std::int64_t wanted = 8 / Tile::kWarps * multiprocessor_count(device) / squares;
   return cut(blocks_for(g.N * g.H * g.W, Tile::kPixels), max(wanted, std::int64_t{1}), 1);
 }
-inline Parts halo_parts(const Conv2dGeometry& g, const Device& device) {
+template <class T>
+Parts halo_parts_of(const Conv2dGeometry& g, const Device& device) {
   Parts parts{};
-  with_halo_weight_tile(g, [&]<class Tile>(Type<Tile>) { parts = halo_parts<Tile>(g, device); });
+  with_halo_weight_tile<T>(g, [&]<class Tile>(Type<Tile>) { parts = halo_parts<Tile>(g, device); });
   return parts;
 }
 
 inline std::size_t conv2d_halo_workspace(const Conv2dBackwardWeight& op, const Device& device) {
-  const Parts parts = halo_parts(op.g, device);
+  const Parts parts = op.dtype == DType::f32 ? halo_parts_of<float>(op.g, device)
+                                             : halo_parts_of<F16>(op.g, device);
   return either_gradient_bytes(op, splits_bytes(conv2d_output(op), parts.count), device);
 }
 
@@ -252,9 +193,9 @@ template <class T>
 void conv2d_halo(const Conv2dBackwardWeight& op, void* workspace, const Stream& stream) {
   if (op.dbias != nullptr) conv2d_bias_gradient<T>(op, workspace, stream);
   if (op.dweight == nullptr) return;
-  const Parts parts = halo_parts(op.g, stream.device);
+  const Parts parts = halo_parts_of<T>(op.g, stream.device);
   const auto pass = halo_pass<T>(op, parts, workspace);
-  with_halo_weight_tile(op.g, [&]<class Tile>(Type<Tile>) {
+  with_halo_weight_tile<T>(op.g, [&]<class Tile>(Type<Tile>) {
     const HaloRoom room = pass.template room<Tile>();
     launch({.grid = tiles_for<Tile>(pass.filters, pass.channels, parts.count * pass.groups),
             .block = Tile::kThreads,
@@ -265,8 +206,10 @@ void conv2d_halo(const Conv2dBackwardWeight& op, void* workspace, const Stream& 
   add_splits_to<T>(conv2d_output(op), workspace, static_cast<int>(parts.count), stream);
 }
 
+// f32 takes four pixels at once whose taps are neighbours.
 inline bool conv2d_fits_halo(const Conv2dBackwardWeight& op) {
-  return fits_halo(op.g, op.dtype, op.x, op.dy, op.gradient_prologue.raw);
+  const bool neighbours = op.dtype != DType::f32 || op.g.dilation_w == 1;
+  return neighbours && fits_halo(op.g, op.dtype, op.x, op.dy, op.gradient_prologue.raw);
 }
 
 }  // namespace convoy::CONVOY_TARGET

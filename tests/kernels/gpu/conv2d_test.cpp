@@ -140,13 +140,29 @@ GPU_CASE(Conv2dLadder, TensorCoresInLargeTiles) {
 // more filters and channels than a tile has; groups and dilations.
 GPU_CASE(Conv2dLadder, HaloTakesEachPixelOnce) {
   const Conv2dOptions same{.padding = {1, 1}};
-  check_rung(Problem({3, 9, 7, 16}, {16, 3, 3, 16}, same, DType::f16), true, "halo");
-  check_rung(Problem({1, 13, 11, 32}, {48, 3, 3, 32}, same, DType::bf16), false, "halo");
-  check_rung(Problem({2, 5, 6, 80}, {16, 3, 3, 80}, same, DType::f16), true, "halo");
-  check_rung(Problem({1, 1, 1, 16}, {32, 3, 3, 16}, same, DType::f16), false, "halo");
+  for (const DType half : {DType::f16, DType::bf16}) {
+    const Conv2dOptions apart{.padding = {2, 3}, .dilation = {2, 3}, .groups = 2};
+    check_rung(Problem({2, 7, 8, 32}, {96, 3, 3, 16}, apart, half), true, "halo");
+  }
+  for (const DType dtype : {DType::f16, DType::bf16, DType::f32}) {
+    check_rung(Problem({3, 9, 7, 16}, {16, 3, 3, 16}, same, dtype), true, "halo");
+    check_rung(Problem({1, 13, 11, 32}, {48, 3, 3, 32}, same, dtype), false, "halo");
+    check_rung(Problem({2, 5, 6, 80}, {16, 3, 3, 80}, same, dtype), true, "halo");
+    check_rung(Problem({1, 1, 1, 16}, {32, 3, 3, 16}, same, dtype), false, "halo");
+    check_rung(Problem({0, 4, 4, 16}, {16, 3, 3, 16}, same, dtype), true, "halo");
+    const Conv2dOptions down{.padding = {3, 1}, .dilation = {3, 1}, .groups = 2};
+    check_rung(Problem({2, 8, 7, 32}, {96, 3, 3, 16}, down, dtype), true, "halo");
+  }
+}
+
+// Columns apart: of f32 not the weights' gradient.
+GPU_CASE(Conv2dLadder, HaloOfF32TakesDilatedColumnsForward) {
   const Conv2dOptions apart{.padding = {2, 3}, .dilation = {2, 3}, .groups = 2};
-  check_rung(Problem({2, 7, 8, 32}, {96, 3, 3, 16}, apart, DType::bf16), true, "halo");
-  check_rung(Problem({0, 4, 4, 16}, {16, 3, 3, 16}, same, DType::f16), true, "halo");
+  const Problem p({2, 7, 8, 32}, {96, 3, 3, 16}, apart, DType::f32);
+  check_forward(p, true, "halo");
+  check_backward_input(p, true, "halo");
+  const Conv2dBackwardWeight op{p.g, nullptr, nullptr, nullptr, false, nullptr, false, DType::f32};
+  EXPECT_EQ(std::ranges::count(variants(op, case_device()), std::string_view("halo")), 0);
 }
 
 GPU_CASE(Conv2dLadder, Depthwise) {
@@ -245,13 +261,15 @@ GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThem) {
 // pixel, where a tile has rows that are none.
 GPU_CASE(Conv2dLadder, InfinitiesReachWhatUsesThemByHalo) {
   const double infinity = std::numeric_limits<double>::infinity();
-  const Problem finite({2, 9, 8, 16}, {16, 3, 3, 16}, {.padding = {1, 1}}, DType::f16);
-  for (const std::size_t pixel : {0, 7, 71, 72, 143}) {
-    Problem in_x = finite, in_dy = finite;
-    in_x.x[16 * pixel + 3] = in_dy.dy[16 * pixel + 9] = infinity;
-    check_forward(in_x, false, "halo");
-    check_backward_weight(in_x, true, false, false, "halo");
-    check_backward_input(in_dy, false, "halo");
+  for (const DType dtype : {DType::f16, DType::f32}) {
+    const Problem finite({2, 9, 8, 16}, {16, 3, 3, 16}, {.padding = {1, 1}}, dtype);
+    for (const std::size_t pixel : {0, 7, 71, 72, 143}) {
+      Problem in_x = finite, in_dy = finite;
+      in_x.x[16 * pixel + 3] = in_dy.dy[16 * pixel + 9] = infinity;
+      check_forward(in_x, false, "halo");
+      check_backward_weight(in_x, true, false, false, "halo");
+      check_backward_input(in_dy, false, "halo");
+    }
   }
 }
 
