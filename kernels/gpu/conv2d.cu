@@ -217,8 +217,9 @@ Plan plan_rung(const Conv2dBackwardInput& op, const Device& device, std::string_
   if (is_gemm(variant)) return gemm_plan(op, device);
   if (is_wgmma(variant)) return plan;
   if (is_halo(variant)) return {plan.variant, conv2d_halo_workspace(op)};
-  plan.workspace_bytes = is_tensor_core(variant) ? conv2d_tensor_core_workspace(op, device)
-                                                 : gradient_partial_bytes(op, WideTile::kM);
+  plan.workspace_bytes = is_tensor_core(variant)     ? conv2d_tensor_core_workspace(op, device)
+                         : is_register_tile(variant) ? conv2d_register_tile_workspace(op)
+                                                     : conv2d_implicit_gemm_workspace(op);
   return plan;
 }
 Plan plan_rung(const Conv2dBackwardWeight& op, const Device& device, std::string_view variant) {

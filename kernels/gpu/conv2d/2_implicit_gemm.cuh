@@ -210,6 +210,9 @@ void conv2d_implicit_gemm(const Conv2dForward& op, void* workspace, const Stream
   if (partial != nullptr) finish_statistics(op, partial, WideTile::kM, stream);
 }
 
+inline std::size_t conv2d_implicit_gemm_workspace(const Conv2dBackwardInput& op) {
+  return gradient_partial_bytes(op, gradient_tiles(op, WideTile::kM));
+}
 template <class T>
 void conv2d_implicit_gemm(const Conv2dBackwardInput& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);

@@ -4,11 +4,10 @@
 // Idea     rung 2's products with the outputs in registers (kernels/gpu/patch.cuh). Neighbours in
 //          memory are channels, or filters: four of them share one tap, and come by one access
 //          (kernels/gpu/conv2d/patch_factors.cuh). Of few channels a warp is a block, and owns
-//          64 x 32 outputs or 64 x 16.
+//          64 x 32 outputs or 64 x 16. A strided backward input goes phase by phase (phases.cuh).
 // Gain     16 shared values serve 64 multiply-adds, where rung 2 reads one for each; a place is
-//          looked up once for four values.
-// Limit    f32 multiply-adds, and as in rung 2 the zeros of a strided backward input. Rung 4 uses
-//          the tensor cores.
+//          looked up once for four values; the zeros between strided outputs are not multiplied.
+// Limit    f32 multiply-adds. Rung 4 uses the tensor cores.
 
 #include "kernels/gpu/conv2d/fused.h"
 #include "kernels/gpu/conv2d/patch_passes.cuh"
@@ -63,21 +62,33 @@ void conv2d_register_tile(const Conv2dForward& op, void* workspace, const Stream
   if (partial != nullptr) finish_statistics(op, partial, Columns16Tile::kM, stream);
 }
 
+// Rows of tiles of all phases: the tiles of a fused one have as many rows.
+inline std::int64_t register_tile_tiles(const Phases& phases) {
+  return phases.count * phases.tiles_each(Columns16Tile::kM);
+}
+inline Phases phases_of(const Conv2dBackwardInput& op) { return {Extents(op.g), op.g.N}; }
+inline std::size_t conv2d_register_tile_workspace(const Conv2dBackwardInput& op) {
+  return gradient_partial_bytes(op, register_tile_tiles(phases_of(op)));
+}
+
 template <class T>
 void conv2d_register_tile(const Conv2dBackwardInput& op, void* workspace, const Stream& stream) {
   const Walk walk(op.g);
+  const Phases phases = phases_of(op);
+  const int rows = phases.rows();
+  const std::int64_t products = op.g.groups * phases.count;
   auto* const partial = op.epilogue.raw == nullptr ? nullptr : static_cast<float*>(workspace);
-  with_convolution_tile(is_fused(op), walk.inputs, walk.channels, op.g.groups, stream.device,
+  with_convolution_tile(is_fused(op), rows, walk.channels, products, stream.device,
                         [&]<class Tile, bool kFused>(Type<Tile>, std::bool_constant<kFused>) {
-                          launch({.grid = tiles_for<Tile>(walk.inputs, walk.channels, op.g.groups),
+                          launch({.grid = tiles_for<Tile>(rows, walk.channels, products),
                                   .block = Tile::kThreads,
                                   .shared_bytes = kFused ? sizeof(GradientSumStorage<Tile>)
                                                          : sizeof(typename Tile::Storage),
                                   .stream = stream},
                                  conv2d_backward_input_patch_per_thread<T, Tile, kFused>, op, walk,
-                                 packs_of<T>(op, walk), partial);
+                                 phases, packs_of<T>(op, walk), partial);
                         });
-  if (partial != nullptr) finish_gradient_sums(op, partial, Columns16Tile::kM, stream);
+  if (partial != nullptr) add_gradient_sums(op, partial, register_tile_tiles(phases), stream);
 }
 
 // Calls f with the tile for the gradient of the weights: by the shape alone, as the parts are, so

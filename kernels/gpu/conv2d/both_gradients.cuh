@@ -37,14 +37,14 @@ inline std::size_t conv2d_both_implicit_gemm_workspace(const Conv2dBackward& op)
   std::int64_t count = 0;
   with_tile(op,
             [&]<class Tile>(Type<Tile>) { count = implicit_gemm_parts<Tile>(op.input.g).count; });
-  return behind(gradient_partial_bytes(op.input, WideTile::kM)) +
+  return behind(conv2d_implicit_gemm_workspace(op.input)) +
          static_cast<std::size_t>(count * sums_per_part(op.input.g)) * sizeof(float);
 }
 
 template <class T>
 void conv2d_both_implicit_gemm(const Conv2dBackward& op, void* workspace, const Stream& stream) {
   const Walk walk(op.input.g);
-  const std::size_t of_input = gradient_partial_bytes(op.input, WideTile::kM);
+  const std::size_t of_input = conv2d_implicit_gemm_workspace(op.input);
   auto* const partial = of_input == 0 ? nullptr : static_cast<float*>(workspace);
   auto* const sums =
       reinterpret_cast<float*>(static_cast<std::byte*>(workspace) + behind(of_input));
@@ -67,14 +67,15 @@ void conv2d_both_implicit_gemm(const Conv2dBackward& op, void* workspace, const 
 
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kPatchBlocks<Tile, true>)
-    conv2d_backward_patches(Conv2dBackward op, Walk g, Turns turns, ConvolutionPacks of_input,
-                            ConvolutionPacks of_weight, float* partial, float* sums, Parts parts) {
+    conv2d_backward_patches(Conv2dBackward op, Walk g, Phases phases, Turns turns,
+                            ConvolutionPacks of_input, ConvolutionPacks of_weight, float* partial,
+                            float* sums, Parts parts) {
   begin_kernel();
   const Turns::Turn turn = turns.of(blockIdx.x);
   if (turn.is_second) {
     return backward_weight_patches<T, Tile, true>(op.weight, g, of_weight, sums, parts, turn.index);
   }
-  backward_input_patches<T, Tile, true>(op.input, g, of_input, partial, turn.index);
+  backward_input_patches<T, Tile, true>(op.input, g, phases, of_input, partial, turn.index);
 }
 
 // One tile for both.
@@ -88,31 +89,32 @@ inline std::size_t conv2d_both_register_tile_workspace(const Conv2dBackward& op)
   std::int64_t count = 0;
   with_both_patch_tile(
       op, [&]<class Tile>(Type<Tile>) { count = register_tile_parts<Tile>(op.input.g).count; });
-  return behind(gradient_partial_bytes(op.input, Columns16Tile::kM)) +
+  return behind(conv2d_register_tile_workspace(op.input)) +
          static_cast<std::size_t>(count * sums_per_part(op.input.g)) * sizeof(float);
 }
 
 template <class T>
 void conv2d_both_register_tile(const Conv2dBackward& op, void* workspace, const Stream& stream) {
   const Walk walk(op.input.g);
-  const std::size_t of_input = gradient_partial_bytes(op.input, Columns16Tile::kM);
+  const Phases phases = phases_of(op.input);
+  const std::size_t of_input = conv2d_register_tile_workspace(op.input);
   auto* const partial = of_input == 0 ? nullptr : static_cast<float*>(workspace);
   auto* const sums =
       reinterpret_cast<float*>(static_cast<std::byte*>(workspace) + behind(of_input));
   with_both_patch_tile(op, [&]<class Tile>(Type<Tile>) {
     const std::int64_t groups = op.input.g.groups;
     const Parts parts = register_tile_parts<Tile>(op.input.g);
-    const Turns turns{tiles_for<Tile>(walk.inputs, walk.channels, groups),
+    const Turns turns{tiles_for<Tile>(phases.rows(), walk.channels, groups * phases.count),
                       tiles_for<Tile>(walk.taps_channels, walk.filters, parts.count * groups)};
     launch({.grid = turns.first + turns.second,
             .block = Tile::kThreads,
             .shared_bytes = sizeof(GradientSumStorage<Tile>),
             .stream = stream},
-           conv2d_backward_patches<T, Tile>, op, walk, turns, packs_of<T>(op.input, walk),
+           conv2d_backward_patches<T, Tile>, op, walk, phases, turns, packs_of<T>(op.input, walk),
            packs_of<T>(op.weight, walk), partial, sums, parts);
     add_parts<T>(op.weight, sums, parts.count, stream);
   });
-  if (partial != nullptr) finish_gradient_sums(op.input, partial, Columns16Tile::kM, stream);
+  if (partial != nullptr) add_gradient_sums(op.input, partial, register_tile_tiles(phases), stream);
 }
 
 // ---- rung 4 ----

@@ -58,10 +58,14 @@ __device__ __forceinline__ GradientSums sum_columns(GradientSumStorage<Tile>& s,
   return total;
 }
 
-inline std::size_t gradient_partial_bytes(const Conv2dBackwardInput& op, int tile_rows) {
+// Of so many rows of tiles.
+inline std::size_t gradient_partial_bytes(const Conv2dBackwardInput& op, std::int64_t tiles) {
   if (op.epilogue.raw == nullptr) return 0;
-  return 2 * sizeof(float) * blocks_for(op.g.N * op.g.H * op.g.W, tile_rows) *
-         static_cast<std::size_t>(op.g.C);
+  return 2 * sizeof(float) * static_cast<std::size_t>(tiles * op.g.C);
+}
+// Rows of tiles, where tiles lie along all pixels.
+inline std::int64_t gradient_tiles(const Conv2dBackwardInput& op, int tile_rows) {
+  return blocks_for(op.g.N * op.g.H * op.g.W, tile_rows);
 }
 
 struct TileSum {
@@ -88,7 +92,7 @@ static void add_gradient_sums(const Conv2dBackwardInput& op, const float* partia
 
 static void finish_gradient_sums(const Conv2dBackwardInput& op, const float* partial, int tile_rows,
                                  const Stream& stream) {
-  add_gradient_sums(op, partial, blocks_for(op.g.N * op.g.H * op.g.W, tile_rows), stream);
+  add_gradient_sums(op, partial, gradient_tiles(op, tile_rows), stream);
 }
 
 }  // namespace convoy::CONVOY_TARGET

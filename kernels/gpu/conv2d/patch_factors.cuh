@@ -3,6 +3,7 @@
 // The factors of a convolution's three products, as kernels/gpu/patch.cuh takes them: quads of x,
 // of dy and of the weights, and what a norm makes of the first two once they have arrived.
 
+#include "kernels/gpu/conv2d/phases.cuh"
 #include "kernels/gpu/conv2d/walk.cuh"
 #include "kernels/gpu/norm_line.cuh"
 #include "kernels/gpu/patch.cuh"
@@ -157,22 +158,17 @@ struct FindInput {
   }
 };
 
-// The value of dy in filter k that meets input pixel (n, h, w) at tap (r, s): none between the
-// outputs of a stride.
+// The value of dy in filter k that meets a phase's pixel (n, i, j) at its tap (r, s).
 template <class T>
 struct FindOutput {
   const T* dy;  // of the group
   const Walk& g;
+  const Phase& phase;
 
   __device__ __forceinline__ const T* operator()(Index3 pixel, Index3 tap) const {
-    const int h = pixel.middle + g.pad_h - tap.first * g.dilation_h;
-    const int w = pixel.last + g.pad_w - tap.middle * g.dilation_w;
-    if (!inside(h, g.P * g.stride_h) || !inside(w, g.Q * g.stride_w)) return nullptr;
-    int p = h, q = w;
-    if (g.stride_h * g.stride_w > 1) {
-      p = g.by_stride_h.quotient(h), q = g.by_stride_w.quotient(w);
-      if (p * g.stride_h != h || q * g.stride_w != w) return nullptr;
-    }
+    const int p = phase.h.corner + pixel.middle - tap.first * phase.h.back;
+    const int q = phase.w.corner + pixel.last - tap.middle * phase.w.back;
+    if (!inside(p, g.P) || !inside(q, g.Q)) return nullptr;
     return dy + std::int64_t{(pixel.first * g.P + p) * g.Q + q} * g.K + tap.last;
   }
 };
@@ -210,21 +206,23 @@ struct PixelFactor {
 
 // ---- the weights ----
 
-// Weights as backward input takes them: k counts taps and filters, rows are channels.
+// Weights as backward input takes them: k counts a phase's taps, and filters; rows are channels.
 template <class T>
 struct FilterFactor {
   using Held = Quad<T>;
   static constexpr bool along_k = false;
   const T* first;  // of the group, at the tile's first channel
   const Walk& g;
-  int rows;  // channels from there to the last
+  const Phase& phase;
+  Radix tap;  // r, s, k
+  int rows;   // channels from there to the last
   bool packed;
 
   __device__ __forceinline__ Quad<T> fetch(int row, int k) const {
-    const int left = inside(k, g.taps_filters) ? rows - row : 0;
-    const int filter = g.tap_filter.last.remainder(k), tap = g.tap_filter.last.quotient(k);
-    return load_quad(first + std::int64_t{filter} * g.taps_channels + tap * g.channels + row, left,
-                     packed);
+    const int left = inside(k, phase.taps * g.filters) ? rows - row : 0;
+    const Index3 at = tap.split(k);
+    const std::int64_t of_filter = std::int64_t{at.last} * g.taps_channels;
+    return load_quad(first + of_filter + phase.tap(at) * g.channels + row, left, packed);
   }
   __device__ __forceinline__ void finish(const Held& held, int, int, float (&v)[kQuad]) const {
     widen_quad(held, v);

@@ -21,6 +21,10 @@ struct ConvolutionPacks {
 template <class Tile, bool kFused>
 constexpr int kPatchBlocks = kFused ? 256 / Tile::kThreads : Tile::kBlocks;
 
+// A warp of the gradient to the input holds its phase as well: twelve leave too few registers.
+template <class Tile, bool kFused>
+constexpr int kInputPatchBlocks = kPatchBlocks<Tile, kFused || Tile::kThreads == kWarp>;
+
 // What a thread has of each of its columns, of(j), joined in a fixed order. Every thread of the
 // block calls; put(column, total) is called once for each column of the tile.
 template <class Tile, class Storage, class Of, class Put>
@@ -95,33 +99,32 @@ __global__ void __launch_bounds__(Tile::kThreads, kPatchBlocks<Tile, kFused>)
 
 template <class T, class Tile, bool kFused>
 __device__ __forceinline__ void backward_input_patches(const Conv2dBackwardInput& op, const Walk& g,
+                                                       const Phases& phases,
                                                        const ConvolutionPacks& packs,
                                                        float* partial, unsigned block) {
   using OnLoad = std::conditional_t<kFused, NormedGradient<T>, AsStored<T>>;
-  const TilePlace<Tile> tile(g.inputs, g.channels, block);
-  const int group = static_cast<int>(tile.product);
+  const TilePlace<Tile> tile(phases.rows(), g.channels, block);
+  const int groups = static_cast<int>(op.g.groups), product = static_cast<int>(tile.product);
+  const int group = product % groups, number = product / groups;
+  const Phase phase(g, phases, number);
+  const Radix tap{phase.by_taps_w, g.tap_filter.last};
+  const int depth = phase.taps * g.filters;
   const T* dy = static_cast<const T*>(op.dy);
-  const FindOutput<T> find{dy + group * g.filters, g};
-  const GatherFactor<T, true, FindOutput<T>, OnLoad> a{tile.m,
-                                                       g.inputs,
-                                                       g.taps_filters,
-                                                       g.input,
-                                                       g.tap_filter,
-                                                       packs.a,
-                                                       group * g.filters,
-                                                       find,
-                                                       OnLoad{op.prologue, dy}};
+  const FindOutput<T> find{dy + group * g.filters, g, phase};
+  const GatherFactor<T, true, FindOutput<T>, OnLoad> a{
+      tile.m,  phase.rows,        depth, phase.pixels,           tap,
+      packs.a, group * g.filters, find,  OnLoad{op.prologue, dy}};
   const T* weight =
       static_cast<const T*>(op.weight) + std::int64_t{group} * g.filters * g.taps_channels;
-  const int rows = g.inputs - tile.m, columns = g.channels - tile.n;
-  const FilterFactor<T> b{weight + tile.n, g, columns, packs.b};
+  const int rows = phase.rows - tile.m, columns = g.channels - tile.n;
+  const FilterFactor<T> b{weight + tile.n, g, phase, tap, columns, packs.b};
 
-  Patch<Tile> patch = multiply_patches<Tile>(0, g.taps_filters, a, b);
+  Patch<Tile> patch = multiply_patches<Tile>(0, depth, a, b);
   const int first_channel = group * g.channels + tile.n;
   GradientSums sums[Tile::kPatchN];
   patch.for_each_inside(rows, columns, [&](int row, int column, int j, float sum) {
     const int channel = first_channel + column;
-    const std::int64_t i = std::int64_t{tile.m + row} * g.C + channel;
+    const std::int64_t i = std::int64_t{phase.pixel(tile.m + row)} * g.C + channel;
     if constexpr (kFused) {
       store_input_gradient<T>(op, i, channel, sum, sums[j]);
     } else {
@@ -130,7 +133,8 @@ __device__ __forceinline__ void backward_input_patches(const Conv2dBackwardInput
   });
   if constexpr (kFused) {
     if (partial == nullptr) return;
-    partial += std::int64_t{tile.m / Tile::kM} * 2 * g.C + first_channel;
+    const std::int64_t row_of_tiles = number * phases.tiles_each(Tile::kM) + tile.m / Tile::kM;
+    partial += row_of_tiles * 2 * g.C + first_channel;
     join_columns<Tile>(
         shared<GradientSumStorage<Tile>>(), [&](int j) { return sums[j]; },
         [&](int i, const GradientSums& all) {
@@ -140,11 +144,11 @@ __device__ __forceinline__ void backward_input_patches(const Conv2dBackwardInput
 }
 
 template <class T, class Tile, bool kFused>
-__global__ void __launch_bounds__(Tile::kThreads, kPatchBlocks<Tile, kFused>)
-    conv2d_backward_input_patch_per_thread(Conv2dBackwardInput op, Walk g, ConvolutionPacks packs,
-                                           float* partial) {
+__global__ void __launch_bounds__(Tile::kThreads, kInputPatchBlocks<Tile, kFused>)
+    conv2d_backward_input_patch_per_thread(Conv2dBackwardInput op, Walk g, Phases phases,
+                                           ConvolutionPacks packs, float* partial) {
   begin_kernel();
-  backward_input_patches<T, Tile, kFused>(op, g, packs, partial, blockIdx.x);
+  backward_input_patches<T, Tile, kFused>(op, g, phases, packs, partial, blockIdx.x);
 }
 
 // ---- gradient of the weights ----

@@ -3,7 +3,6 @@
 // The three passes of a convolution as kernels/gpu/tensor_product.cuh takes them: where the
 // elements of the factors stand, and where a row of the result goes.
 
-#include <numeric>
 #include <utility>
 
 #include "kernels/conv2d.h"
@@ -155,25 +154,19 @@ struct BackwardWeightPass : ConvolutionPass<T, kNorms> {
 // One phase of one group.
 template <class T, class Norm>
 struct PhaseProduct : TensorProduct<PixelRows<T, Norm>, PhaseWeights<T>> {
-  int H, W, stride_h, stride_w, phase_h, phase_w;
-
-  __device__ int row_of_y(int m) const {
-    const Index3 at = this->a.pixels.split(m);
-    return (at.first * H + phase_h + at.middle * stride_h) * W + phase_w + at.last * stride_w;
-  }
+  __device__ int row_of_y(int m) const { return this->b.phase.pixel(m); }
 };
 
 template <class T, bool kNorms>
 struct BackwardInputPass : ConvolutionPass<T, kNorms> {
   static constexpr Major kMajorA = Major::k, kMajorB = Major::mn;
-  int every_h, every_w;  // of the taps, those that a phase meets
+  Phases phases;
   GradientPrologue prologue;
   Divisor by_filter_runs, by_filters;
 
   explicit BackwardInputPass(const Conv2dBackwardInput& op)
       : ConvolutionPass<T, kNorms>(op.g, op.dy, op.weight),
-        every_h(this->g.stride_h / std::gcd(this->g.stride_h, this->g.dilation_h)),
-        every_w(this->g.stride_w / std::gcd(this->g.stride_w, this->g.dilation_w)),
+        phases(this->g, op.g.N),
         prologue(op.prologue),
         by_filter_runs(this->g.filters / width_of_a(op)),
         by_filters(this->g.filters) {
@@ -183,44 +176,33 @@ struct BackwardInputPass : ConvolutionPass<T, kNorms> {
   int width_of_a(const Conv2dBackwardInput& op) const {
     return min(copy_width(op.dy, this->g.filters), copy_width(op.prologue.raw, this->g.filters));
   }
-  __host__ __device__ int phases() const { return this->g.stride_h * this->g.stride_w; }
-  __host__ __device__ int products() const { return this->groups * phases(); }
-  // Phase 0 has the most pixels; of the taps a phase has so many or one less.
-  __host__ __device__ int rows() const {
-    return this->images * ((this->g.H - 1) / this->g.stride_h + 1) *
-           ((this->g.W - 1) / this->g.stride_w + 1);
-  }
+  __host__ __device__ int products() const { return this->groups * phases.count; }
+  __host__ __device__ int rows() const { return phases.rows(); }
   __host__ __device__ int columns() const { return this->g.channels; }
-  int depth() const {
-    return ((this->g.R - 1) / every_h + 1) * ((this->g.S - 1) / every_w + 1) * this->g.filters;
-  }
+  int depth() const { return phases.taps() * this->g.filters; }
 
   const void* raw() const { return prologue.lines == nullptr ? nullptr : prologue.raw; }
 
   using OfGradient = typename ConvolutionPass<T, kNorms>::OfGradient;
   __device__ __forceinline__ PhaseProduct<T, OfGradient> product(int index) const {
     const Extents& e = this->g;
-    const int group = index % this->groups, phase = index / this->groups;
-    const int phase_h = phase / e.stride_w, phase_w = phase % e.stride_w;
-    const PhaseLine h(phase_h, e.H, e.R, e.stride_h, e.pad_h, e.dilation_h, every_h);
-    const PhaseLine w(phase_w, e.W, e.S, e.stride_w, e.pad_w, e.dilation_w, every_w);
-    const int rows = this->images * h.extent * w.extent, taps = h.taps * w.taps;
-    const Divisor by_taps_w(max(w.taps, 1));
+    const int group = index % this->groups, number = index / this->groups;
+    const Phase phase(e, phases, number);
     const Patches<T, OfGradient> a{.image = this->a_data + group * e.filters,
                                    .height = e.P,
                                    .width_of_image = e.Q,
                                    .channels = e.K,
-                                   .corner_h = h.corner,
-                                   .corner_w = w.corner,
+                                   .corner_h = phase.h.corner,
+                                   .corner_w = phase.w.corner,
                                    .step_h = 1,
                                    .step_w = 1,
-                                   .tap_h = -h.back,
-                                   .tap_w = -w.back,
-                                   .pixel_count = rows,
-                                   .tap_count = taps * (e.filters / this->a_width),
+                                   .tap_h = -phase.h.back,
+                                   .tap_w = -phase.w.back,
+                                   .pixel_count = phase.rows,
+                                   .tap_count = phase.taps * (e.filters / this->a_width),
                                    .width = this->a_width,
-                                   .pixels = {Divisor(max(h.extent, 1)), Divisor(max(w.extent, 1))},
-                                   .taps = {by_taps_w, by_filter_runs},
+                                   .pixels = phase.pixels,
+                                   .taps = {phase.by_taps_w, by_filter_runs},
                                    .first_channel = group * e.filters,
                                    .norm = {prologue, this->a_data}};
     const PhaseWeights<T> b{
@@ -228,21 +210,11 @@ struct BackwardInputPass : ConvolutionPass<T, kNorms> {
         .channels = e.channels,
         .runs = e.channels / this->b_width,
         .width = this->b_width,
-        .R_first = h.first,
-        .R_every = h.every,
-        .S_first = w.first,
-        .S_every = w.every,
-        .S = e.S,
+        .phase = phase,
         .filter_step = this->taps_channels,
-        .depths = taps * e.filters,
-        .taps = {by_taps_w, by_filters}};
-    return {{{a}, b, rows, taps * e.filters, group, phase},
-            e.H,
-            e.W,
-            e.stride_h,
-            e.stride_w,
-            phase_h,
-            phase_w};
+        .depths = phase.taps * e.filters,
+        .taps = {phase.by_taps_w, by_filters}};
+    return {{{a}, b, phase.rows, phase.taps * e.filters, group, number}};
   }
 };
 

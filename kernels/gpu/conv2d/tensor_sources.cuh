@@ -6,14 +6,9 @@
 //
 //              image   corner                      distance
 //   forward    x       i * stride - padding        r * dilation
-//   gradient   dy      of each phase, below        back from the corner
-//
-// The gradient of an input pixel comes from the taps that hit an output there: with a stride, only
-// every so many of them. Input pixels whose coordinates leave the same remainders by the strides
-// are a phase, and meet the same taps: a phase is a convolution of dy without stride.
+//   gradient   dy      of each phase               back from the corner (phases.cuh)
 
-#include "kernels/gpu/conv2d/extents.cuh"
-#include "kernels/gpu/divisor.cuh"
+#include "kernels/gpu/conv2d/phases.cuh"
 #include "kernels/gpu/gemm/tensor_source.cuh"
 #include "kernels/gpu/norm_line.cuh"
 #include "kernels/gpu/tensor_stager.cuh"
@@ -122,27 +117,6 @@ struct TapRows : Patches<T, Norm> {
   __device__ __forceinline__ Placement depth(int i) const { return this->pixel(i); }
 };
 
-// One direction of a phase: input coordinates phase + stride * i, which tap first + j * every meets
-// at output coordinate corner + i - j * back.
-struct PhaseLine {
-  int extent;        // input coordinates
-  int first, every;  // taps
-  int taps;          // how many of them; may be none
-  int corner, back;
-
-  // `every` is stride / gcd(stride, dilation).
-  __device__ PhaseLine(int phase, int inputs, int kernel, int stride, int padding, int dilation,
-                       int every_tap)
-      : extent((inputs - phase + stride - 1) / stride),
-        first(0),
-        every(every_tap),
-        back(every_tap * dilation / stride) {
-    while (first < every && (phase + padding - first * dilation) % stride != 0) ++first;
-    taps = first < min(every, kernel) ? (kernel - first + every - 1) / every : 0;
-    corner = (phase + padding - first * dilation) / stride;
-  }
-};
-
 // Weights [filters, R, S, channels] with a channel in each row, and the taps of a phase and the
 // filters along the depth.
 template <class T>
@@ -150,7 +124,7 @@ struct PhaseWeights {
   using Norm = NoNorm;
   const T* weight;  // of the group's first filter
   int channels, runs, width;
-  int R_first, R_every, S_first, S_every, S;
+  Phase phase;
   int filter_step;  // elements from filter to filter
   int depths;
   Radix taps;  // r, s, filter
@@ -164,8 +138,7 @@ struct PhaseWeights {
   __device__ __forceinline__ std::int64_t depth(int i) const {
     if (!inside(i, depths)) return kNowhere;
     const Index3 at = taps.split(i);
-    const int tap = (R_first + at.first * R_every) * S + S_first + at.middle * S_every;
-    return std::int64_t{at.last} * filter_step + tap * channels;
+    return std::int64_t{at.last} * filter_step + phase.tap(at) * channels;
   }
   __device__ __forceinline__ Run<T> at(std::int64_t row, std::int64_t depth) const {
     return {weight + (row + depth), row >= 0 && depth >= 0};

@@ -106,14 +106,18 @@ GPU_CASE(Conv2dLadder, TensorCoresTakeRunsOfEachWidth) {
 
 // A phase of the input has no taps, or none of its pixels is in the image; strides and dilations
 // with a common divisor.
-GPU_CASE(Conv2dLadder, TensorCoresInStridedGradients) {
+GPU_CASE(Conv2dLadder, StridedGradientsInPhases) {
   for (const Conv2dOptions& o :
        {Conv2dOptions{.stride = {2, 2}}, Conv2dOptions{.stride = {5, 4}, .padding = {1, 0}},
         Conv2dOptions{.stride = {2, 6}, .padding = {1, 2}, .dilation = {2, 3}}}) {
     for (const std::int64_t kernel : {1, 3}) {
-      const Problem p({2, 7, 8, 3}, {5, kernel, kernel, 3}, o, DType::f16);
-      for (const bool accumulate : {false, true})
-        check_backward_input(p, accumulate, "tensor_core");
+      for (const bool accumulate : {false, true}) {
+        const Shape x{2, 7, 8, 3}, weight{5, kernel, kernel, 3};
+        check_backward_input(Problem(x, weight, o, DType::f16), accumulate, "tensor_core");
+        check_backward_input(Problem(x, weight, o, DType::f32), accumulate, "register_tile");
+      }
+      const Problem in_quads({1, 7, 8, 4}, {8, kernel, kernel, 4}, o, DType::f32);
+      check_backward_input(in_quads, false, "register_tile");
     }
   }
 }
