@@ -101,21 +101,21 @@ int run(const std::vector<std::string>& suites) {
     }
   }
   const auto mutants = find_mutants(cases);
-  std::vector<Mutant> survivors;
-  std::size_t done = 0;
+  std::size_t done = 0, survivors = 0;
   for (const auto& [mutant, passing] : mutants) {
-    if (!caught(mutant, passing)) survivors.push_back(mutant);
-    std::fprintf(stderr, "\r%zu of %zu mutants, %zu survive", ++done, mutants.size(),
-                 survivors.size());
+    if (!caught(mutant, passing)) {
+      ++survivors;
+      // At once: a whole run takes hours, and may be stopped.
+      std::printf("survives: %s:%u:%u %s, in %s\n", mutant.site.file, mutant.site.line,
+                  mutant.site.column, name(mutant.how), mutant.site.function);
+      std::fflush(stdout);
+    }
+    std::fprintf(stderr, "\r%zu of %zu mutants, %zu survive", ++done, mutants.size(), survivors);
   }
   std::fprintf(stderr, "\n");
-  for (const Mutant& m : survivors) {
-    std::printf("survives: %s:%u:%u %s, in %s\n", m.site.file, m.site.line, m.site.column,
-                name(m.how), m.site.function);
-  }
-  std::printf("%zu of %zu mutants of %zu cases were caught\n", mutants.size() - survivors.size(),
+  std::printf("%zu of %zu mutants of %zu cases were caught\n", mutants.size() - survivors,
               mutants.size(), cases.size());
-  return survivors.empty() ? 0 : 1;
+  return survivors == 0 ? 0 : 1;
 }
 
 }  // namespace
